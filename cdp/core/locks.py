@@ -1,0 +1,24 @@
+"""The advisory locks of the house and the order in which they are taken.
+
+`IDENTITY` comes before the first read of identity state in every transaction that writes identifiers, merges, splits,
+suppressions or erasures. `SEGMENTS` makes evaluation of membership single-file; it is never taken while `IDENTITY` is
+held, and `IDENTITY` never while `SEGMENTS` is held.
+"""
+
+from typing import Any
+
+IDENTITY = 0x1D_E4_71_7A
+SEGMENTS = 0x5E_63_E4_75
+SEALER = 0x5E_A1_E4
+
+
+def take(cursor: Any, lock: int) -> None:
+    """Wait for the transaction-level advisory lock; it goes with the transaction."""
+    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [lock])
+
+
+def try_take(cursor: Any, lock: int) -> bool:
+    """Take the transaction-level advisory lock if it is free."""
+    cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
+    row: tuple[bool] = cursor.fetchone()
+    return row[0]

@@ -1,0 +1,127 @@
+"""Registries: how a lower app reaches what a higher one provides, without importing it.
+
+Each is filled in `AppConfig.ready()` and read at call time. All protocols work on lists, so that their cost is a
+constant number of SQL statements.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class MergePair:
+    """One merge: rows of `absorbed_id` now belong to `survivor_id` (internal ids).
+
+    `kept_id` of the two is the internal id that goes on existing; `dropped_id` is the other. Internal ids do not tell
+    which public id survives: that is `survivor_uuid`.
+    """
+
+    kept_id: int
+    dropped_id: int
+    survivor_uuid: str
+    absorbed_uuid: str
+    merge_id: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPair:
+    """One split: the identifiers `identifier_ids` left profile `from_id` for the new profile `to_id`."""
+
+    from_id: int
+    to_id: int
+    identifier_ids: tuple[int, ...]
+
+
+class MergeParticipant(Protocol):
+    """What must follow when profiles are merged or split. Called inside the locked transaction."""
+
+    name: str
+
+    def on_merge(self, *, pairs: Sequence[MergePair], now: datetime) -> None: ...
+
+    def on_split(self, *, pairs: Sequence[SplitPair], now: datetime) -> None: ...
+
+
+class PersonalData(Protocol):
+    """A store of personal data: how it is exported, erased, and searched for what remains.
+
+    `subject` names the person in every form that a store may hold: internal profile ids, public ids, identifiers.
+    """
+
+    name: str
+
+    def export(self, *, subject: "Subject") -> Mapping[str, Any]: ...
+
+    def count(self, *, subject: "Subject") -> int: ...
+
+    def erase(self, *, subject: "Subject", limit: int) -> int:
+        """Erase up to `limit` rows and return how many; 0 means done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A data subject after closure over merges."""
+
+    profile_ids: tuple[int, ...]
+    uuids: tuple[str, ...]
+    identifiers: tuple[tuple[str, str], ...]
+    identifier_ids: tuple[int, ...]
+    lookups: tuple[bytes, ...]
+
+
+class ProfileSection(Protocol):
+    """A part of the profile's page and REST answer, given by the app that owns it."""
+
+    key: str
+    title: str
+    template: str
+
+    def read(self, *, profile_ids: Sequence[int], now: datetime) -> Mapping[int, Any]: ...
+
+
+class ConsentRecorder(Protocol):
+    """Records the consent objects that messages carried (inside the locked transaction)."""
+
+    def __call__(self, *, rows: Sequence["ConsentObject"], now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentObject:
+    """The consent object of one accepted message.
+
+    `categories` maps category ids to what the person chose; `explicit` is true for the event
+    ``Segment Consent Preference Updated``.
+    """
+
+    profile_id: int
+    profile_uuid: str
+    identifier_id: int
+    source_id: int
+    anonymous_id: str
+    message_id: str
+    occurred_at: datetime
+    received_at: datetime
+    categories: Mapping[str, bool]
+    explicit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStep:
+    """A kind of waiting work: how many rows wait, and one bounded pass over them."""
+
+    name: str
+    count_pending: Callable[[], int]
+    run: Callable[[], int]
+
+
+merge_participants: list[MergeParticipant] = []
+personal_data: list[PersonalData] = []
+profile_sections: list[ProfileSection] = []
+work_steps: list[WorkStep] = []
+consent_recorders: list[ConsentRecorder] = []
+suppression_checks: list[Callable[[Sequence[bytes]], set[bytes]]] = []
+consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
