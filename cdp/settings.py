@@ -1,0 +1,314 @@
+"""Settings, by environment variables only (docs/reference/settings.md).
+
+`manage.py` and the supervisor put the embedded servers' addresses and the keys into the environment before Django
+starts; production sets them itself.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
+from psycopg2.extensions import parse_dsn
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- What kind of installation -----------------------------------------------------------------------------------
+
+CDP_ENV = env("CDP_ENV", default="development")
+if CDP_ENV not in {"development", "production"}:
+    raise ImproperlyConfigured("CDP_ENV must be development or production.")
+PRODUCTION = CDP_ENV == "production"
+DEBUG = env.bool("CDP_DEBUG", default=False)
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("CDP_DEBUG must be off in production: error pages would show data.")
+
+CDP_DATA_DIR = Path(env("CDP_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+CDP_HOST = env("CDP_HOST", default="127.0.0.1")
+CDP_PORT = env.int("CDP_PORT", default=8000)
+CDP_BASE_URL = env("CDP_BASE_URL", default=f"http://{CDP_HOST}:{CDP_PORT}").rstrip("/")
+CDP_CHANGE_DAYS = env.int("CDP_CHANGE_DAYS", default=90)
+CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
+CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
+
+DEVELOPMENT_SECRET = "only-for-commands-that-need-no-secret"  # noqa: S105 - production refuses it below
+SECRET_KEY = env("CDP_SECRET_KEY", default=DEVELOPMENT_SECRET)
+CDP_SUPPRESSION_KEY = env("CDP_SUPPRESSION_KEY", default=DEVELOPMENT_SECRET)
+MINIMUM_SECRET_LENGTH = 40
+if PRODUCTION:
+    for name, value in (("CDP_SECRET_KEY", SECRET_KEY), ("CDP_SUPPRESSION_KEY", CDP_SUPPRESSION_KEY)):
+        if value == DEVELOPMENT_SECRET or len(value) < MINIMUM_SECRET_LENGTH:
+            raise ImproperlyConfigured(f"{name} must be set to {MINIMUM_SECRET_LENGTH} or more random characters.")
+
+ALLOWED_HOSTS = env.list("CDP_ALLOWED_HOSTS", default=[] if PRODUCTION else ["*"])
+if PRODUCTION and not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("CDP_ALLOWED_HOSTS must name the hosts that this installation answers to.")
+
+# --- Stores --------------------------------------------------------------------------------------------------------
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Turn a PostgreSQL URL into Django's settings; options such as sslmode are handed on."""
+    dsn = parse_dsn(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": dsn.pop("dbname", "cdp"),
+        "USER": dsn.pop("user", ""),
+        "PASSWORD": dsn.pop("password", ""),
+        "HOST": dsn.pop("host", ""),
+        "PORT": dsn.pop("port", ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"application_name": "cdp", **dsn},
+    }
+
+
+CDP_DATABASE_URL = env("CDP_DATABASE_URL", default="postgresql://cdp@/cdp")
+DATABASES = {"default": _database(CDP_DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+CDP_BROKER_URL = env("CDP_BROKER_URL", default="memory://")
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Apps ----------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django.contrib.humanize",
+    "django.contrib.admin",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_htmx",
+    "guardian",
+    "axes",
+    "csp",
+    "cdp.core",
+    "profiles",
+    "consent",
+    "segments",
+    "ingestion",
+    "cdp.site",
+]
+
+MIDDLEWARE = [
+    # Collection answers before anything else runs: no session, no cookies, no CSRF, no look-up (design.md section 2).
+    "ingestion.collect.CollectionMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "cdp.core.middleware.RequestLogMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "cdp.core.middleware.ErrorMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "cdp.urls"
+WSGI_APPLICATION = "cdp.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    }
+]
+
+# The collection path caps bodies itself; this limit is for forms and REST.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+
+# --- People who sign in --------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+GUARDIAN_RAISE_403 = True
+ANONYMOUS_USER_NAME = None
+LOGIN_URL = reverse_lazy("admin:login")
+LOGIN_REDIRECT_URL = "/"
+PASSWORD_RESET_TIMEOUT = 24 * 3600
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address"]
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_ENABLE_ACCESS_FAILURE_LOG = False
+AXES_VERBOSE = False
+
+# --- Transport and cookies -----------------------------------------------------------------------------------------
+
+_https = CDP_BASE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION or _https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = f"cdp_session_{CDP_PORT}"
+CSRF_COOKIE_NAME = f"cdp_csrf_{CDP_PORT}"
+CSRF_TRUSTED_ORIGINS = [CDP_BASE_URL]
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PRODUCTION else None
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+        "img-src": [SELF, "data:"],
+        # What the shell's Alpine needs (docs/decisions/0006-pages-in-the-unfold-shell.md).
+        "script-src": [SELF, UNSAFE_EVAL, NONCE],
+        "style-src": [SELF, UNSAFE_INLINE],
+    }
+}
+
+# --- REST ----------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "cdp.core.api.authentication.ApiKeyAuthentication",
+        "cdp.core.api.authentication.SignedInAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["cdp.core.api.permissions.HasScope"],
+    "DEFAULT_PAGINATION_CLASS": "cdp.core.api.pagination.KeysetPagination",
+    "DEFAULT_RENDERER_CLASSES": ["cdp.core.api.json.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["cdp.core.api.json.JsonParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "cdp.core.api.problems.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Customer Data Platform",
+    "VERSION": "1",
+    "DESCRIPTION": "Collect, identify, consent, segment. Authenticate with `Authorization: Bearer <API key>`.",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "ingestion.api.openapi.describe_collection",
+    ],
+}
+
+# --- Celery: the broker only carries wake-ups; rows own all progress ------------------------------------------------
+
+CELERY_BROKER_URL = CDP_BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "ingestion.process_inbox": {"queue": "ingest"},
+    "consent.*": {"queue": "privacy"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TIMEZONE = "UTC"
+# Sweeps make wake-ups optional: a flushed broker loses nothing. `expires` keeps a backlog of sweeps from piling up.
+CELERY_BEAT_SCHEDULE = {
+    "process-inbox": {"task": "ingestion.process_inbox", "schedule": 1.0, "options": {"expires": 2}},
+    "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
+    "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
+    "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},
+    "run-jobs": {"task": "core.run_jobs", "schedule": 1.0, "options": {"expires": 2}},
+    "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},
+    "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
+    "keep-house": {"task": "core.keep_house", "schedule": 3600.0, "options": {"expires": 600}},
+}
+
+# --- Mail ----------------------------------------------------------------------------------------------------------
+
+CDP_EMAIL_URL = env("CDP_EMAIL_URL", default="")
+CDP_OUTBOX_DIR = CDP_DATA_DIR / "outbox"
+if CDP_EMAIL_URL:
+    vars().update(env.email_url_config(CDP_EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = str(CDP_OUTBOX_DIR)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("CDP_EMAIL_FROM", default="cdp@localhost")
+
+# --- Language, time, static files ----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = CDP_TIME_ZONE
+STATIC_URL = "static/"
+STATIC_ROOT = CDP_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "cdp" / "site" / "assets"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(CDP_DATA_DIR / "files")}},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+# --- Logs: never a payload, never a query string ---------------------------------------------------------------------
+
+LOGGING_CONFIG = "cdp.core.logs.configure"
+LOGGING: dict[str, Any] = {"json": PRODUCTION, "level": env("CDP_LOG_LEVEL", default="INFO")}
+
+# --- The shell -------------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": "Customer Data Platform",
+    "SITE_HEADER": "Customer Data",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "hub",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "cdp.site.navigation.sidebar"},
+}

@@ -1,0 +1,17 @@
+"""All addresses of the product. The collection paths are answered earlier, by `ingestion.collect`."""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+urlpatterns = [
+    path("", include("cdp.core.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/", include("ingestion.api.urls")),
+    path("api/v1/", include("profiles.api.urls")),
+    path("api/v1/", include("consent.api.urls")),
+    path("api/v1/", include("segments.api.urls")),
+    path("", include("cdp.site.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,168 @@
+"""The tables of consent and of privacy requests."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Purpose(models.Model):
+    """What data is used for, on which legal basis.
+
+    Personal data: none.
+    """
+
+    class LegalBasis(models.TextChoices):
+        CONSENT = "consent"
+        CONTRACT = "contract"
+        LEGAL_OBLIGATION = "legal_obligation"
+        VITAL_INTERESTS = "vital_interests"
+        PUBLIC_TASK = "public_task"
+        LEGITIMATE_INTERESTS = "legitimate_interests"
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    legal_basis = models.CharField(max_length=24, choices=LegalBasis.choices, default=LegalBasis.CONSENT)
+    channels = models.JSONField(default=list, blank=True)
+    retention_days = models.PositiveIntegerField(null=True, blank=True)
+    recipients = models.JSONField(default=list, blank=True)
+    consent_categories = models.JSONField(default=list, blank=True)
+    special_category = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Notice(models.Model):
+    """One immutable version of a text that people agreed to.
+
+    Personal data: none.
+    """
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64)
+    language = models.CharField(max_length=16)
+    version = models.PositiveIntegerField()
+    text = models.TextField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["key", "language", "version"], name="consent_notice_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.language} {self.version}"
+
+
+class Decision(models.Model):
+    """One row of the append-only consent ledger. Only `profile_id` follows merges, and `conflict` is settled.
+
+    `identifier_id` is the strongest identifier at the time of recording: a split sends the row back with it.
+    `recorded_for` is the public id that the decision was recorded for.
+
+    Personal data: choices and evidence — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    profile_id = models.BigIntegerField(db_index=True)
+    identifier_id = models.BigIntegerField(null=True)
+    recorded_for = models.UUIDField()
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="decisions")
+    channel = models.SlugField(max_length=32, blank=True)
+    state = models.CharField(max_length=12)
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    effective_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    source = models.TextField(blank=True)
+    actor = models.CharField(max_length=10)
+    notice = models.ForeignKey(Notice, null=True, on_delete=models.PROTECT, related_name="decisions")
+    evidence = models.JSONField(default=dict)
+    conflict = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"decision {self.pk}"
+
+
+class Current(models.Model):
+    """The state of one cell (profile × purpose × channel) by the ordering and merge rules; '' is all channels.
+
+    Personal data: choices — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    profile_id = models.BigIntegerField()
+    purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT, related_name="+")
+    channel = models.SlugField(max_length=32, blank=True)
+    state = models.CharField(max_length=12)
+    effective_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="+", db_constraint=False)
+    conflict = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "consent_current"
+        constraints = [
+            models.UniqueConstraint(fields=["profile_id", "purpose", "channel"], name="consent_current_cell")
+        ]
+        indexes = [models.Index(fields=["purpose", "channel", "state"], name="consent_current_state")]
+
+    def __str__(self) -> str:
+        return self.state
+
+
+class Suppression(models.Model):
+    """A keyed digest of an identifier that must not come back (`cdp.core.digests`, all 32 bytes).
+
+    Personal data: keyed digest only — it stays after erasure, for that is its use.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.BinaryField(unique=True)
+    identifier_type = models.SlugField(max_length=64)
+    reason = models.TextField()
+    request = models.ForeignKey("PrivacyRequest", null=True, on_delete=models.SET_NULL, related_name="suppressions")
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"suppression {self.pk}"
+
+
+class PrivacyRequest(models.Model):
+    """A data subject's request. `identities` is emptied when an erasure completes.
+
+    Personal data: identities of the person — erased with the request's completion.
+    """
+
+    class Status(models.TextChoices):
+        RECEIVED = "received"
+        AWAITING_IDENTITY = "awaiting_identity"
+        OPEN = "open"
+        APPROVED = "approved"
+        RUNNING = "running"
+        COMPLETED = "completed"
+        PARTIAL = "partial"
+        REJECTED = "rejected"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=16)
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.RECEIVED)
+    regulation = models.CharField(max_length=8, default="gdpr")
+    identities = models.JSONField(default=list)
+    profile_ids = ArrayField(models.BigIntegerField(), default=list)
+    received_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    extended_to = models.DateTimeField(null=True)
+    verified_by = models.TextField(blank=True)
+    steps = models.JSONField(default=list)
+    recipients = models.JSONField(default=list)
+    reason = models.TextField(blank=True)
+    completed_at = models.DateTimeField(null=True)
+    created_by = models.TextField(blank=True)
+    lease_until = models.DateTimeField(null=True)
+    fence = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.pk}"

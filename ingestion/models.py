@@ -1,0 +1,163 @@
+"""The tables of collection: sources, the inbox, and the outcome of every message."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Source(models.Model):
+    """Where messages come from. `write_key_sealed` is readable by the product; `write_key_digest` finds it.
+
+    Personal data: none.
+    """
+
+    class Kind(models.TextChoices):
+        SERVER = "server"
+        BROWSER = "browser"
+        MOBILE = "mobile"
+        IMPORT = "import"
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    write_key_digest = models.BinaryField(unique=True)
+    write_key_sealed = models.BinaryField()
+    required_purpose = models.SlugField(max_length=64, blank=True)
+    hold_days = models.PositiveSmallIntegerField(default=30)
+    max_event_bytes = models.PositiveIntegerField(default=32 * 1024)
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_public(self) -> bool:
+        """Tell whether anyone can read the key (browser, mobile)."""
+        return self.kind in {self.Kind.BROWSER, self.Kind.MOBILE}
+
+
+class InboxEntry(models.Model):
+    """One accepted request that waits for the processor: the inflated body as it came, and how many items it has.
+
+    `endpoint` is the type that the path implies (`batch`, `track`, …, `merge`).
+
+    Personal data: the messages — erasure waits until the inbox has been processed; rows live for seconds.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField()
+    received_at = models.DateTimeField()
+    endpoint = models.CharField(max_length=10)
+    items = models.IntegerField()
+    body = models.BinaryField()
+    ip = models.TextField(blank=True)
+    user_agent = models.TextField(blank=True)
+    attempts = models.SmallIntegerField(default=0)
+
+    class Meta:
+        db_table = "ingestion_inbox"
+
+    def __str__(self) -> str:
+        return f"inbox entry {self.pk}"
+
+
+class Outcome(models.IntegerChoices):
+    """What became of a message."""
+
+    ACCEPTED = 1, "accepted"
+    DUPLICATE = 2, "duplicate"
+    REJECTED = 3, "rejected"
+    QUARANTINED = 4, "quarantined"
+    SUPPRESSED = 5, "suppressed"
+    HELD = 6, "held"
+
+
+class Message(models.Model):
+    """The outcome of one message, and the guard against duplicates (unpartitioned for that reason).
+
+    `id` equals the event's id where the message was accepted; `occurred_at` finds the event's partition. A row that was
+    rejected or quarantined gives way to a later, good message with the same id.
+
+    Personal data: none after erasure — the row stays with outcome suppressed and the keyed hash only.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField()
+    message_hash = models.BinaryField()
+    outcome = models.SmallIntegerField(choices=Outcome.choices)
+    copies = models.IntegerField(default=1)
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField()
+    occurred_at = models.DateTimeField(null=True)
+    reason = models.TextField(default="")
+    warnings = ArrayField(models.TextField(), null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source_id", "message_hash"], name="ingestion_message_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"message {self.pk}"
+
+
+class OutcomeCount(models.Model):
+    """Counts of outcomes, per source and hour, as rows to be summed: written without contention, compacted hourly.
+
+    `source_id` null counts requests without a usable source; their `outcome` is rejected.
+
+    Personal data: none.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField(null=True)
+    hour = models.DateTimeField()
+    outcome = models.SmallIntegerField(choices=Outcome.choices)
+    count = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["hour"], name="ingestion_outcomecount_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.count} × outcome {self.outcome}"
+
+
+class Quarantined(models.Model):
+    """The payload of a quarantined item, so that nothing is dropped without a row that says why.
+
+    `lookups` are the lookups of whatever identifiers could be read, so that erasure finds the row.
+
+    Personal data: the message — erasure deletes the row.
+    """
+
+    message = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="quarantined")
+    source_id = models.IntegerField()
+    message_id = models.TextField()
+    code = models.TextField()
+    detail = models.TextField()
+    payload = models.BinaryField()
+    lookups = ArrayField(models.BinaryField(), default=list)
+    created_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"quarantined message {self.pk}"
+
+
+class Held(models.Model):
+    """A message that waits for consent, sealed (`cdp.core.secrets`), at most `hold_days`.
+
+    Personal data: the message, encrypted — erasure deletes the row.
+    """
+
+    message = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="held")
+    source_id = models.IntegerField()
+    purpose = models.SlugField(max_length=64)
+    lookups = ArrayField(models.BinaryField(), default=list)
+    sealed = models.BinaryField()
+    endpoint = models.CharField(max_length=10)
+    received_at = models.DateTimeField()
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"held message {self.pk}"

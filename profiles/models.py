@@ -1,0 +1,323 @@
+"""The tables of identity, traits and events. `docs/explanation/architecture.md` tells how they are written."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+
+
+class IdentifierType(models.Model):
+    """A kind of identifier, with its priority (1 is strongest) and how many values one profile may hold.
+
+    Personal data: none.
+    """
+
+    id = models.SmallAutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    priority = models.PositiveSmallIntegerField()
+    value_limit = models.PositiveIntegerField(null=True, blank=True)
+    sharing_limit = models.PositiveIntegerField(null=True, blank=True)
+    blocked_values = models.JSONField(default=list, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(priority__gte=1), name="profiles_identifiertype_priority")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Profile(models.Model):
+    """One person. An absorbed or erased profile is a deleted row.
+
+    `uuid` is the public id and moves with the survivor; `id` stays with the side that has more events. `traits` maps
+    names to values; `trait_meta` maps them to `[source_id, occurred_at, received_at]` (times in epoch microseconds).
+    A trait that was unset stays in `trait_meta`, so that an older message cannot bring it back.
+
+    Personal data: traits — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    uuid = models.UUIDField(unique=True)
+    created_at = models.DateTimeField()
+    restricted = models.BooleanField(default=False)
+    traits = models.JSONField(default=dict)
+    trait_meta = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return str(self.uuid)
+
+
+class AbsorbedId(models.Model):
+    """A public id that was absorbed by a merge and goes on resolving to the survivor.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    uuid = models.UUIDField(primary_key=True)
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="absorbed_ids")
+    merge = models.ForeignKey("Merge", on_delete=models.CASCADE, related_name="+")
+
+    def __str__(self) -> str:
+        return str(self.uuid)
+
+
+class Activity(models.Model):
+    """First and last event and their number, apart from the profile so that an event rewrites a narrow row only.
+
+    Personal data: times of behaviour — erasure deletes the row.
+    """
+
+    profile = models.OneToOneField(
+        Profile, on_delete=models.CASCADE, primary_key=True, related_name="activity", db_constraint=False
+    )
+    first_event_at = models.DateTimeField()
+    last_event_at = models.DateTimeField()
+    event_count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.event_count} events"
+
+
+class Identifier(models.Model):
+    """A value that names a person, and the profile that holds it.
+
+    `lookup` is the first 16 bytes of `cdp.core.digests.identifier_digest`. `provisional` marks the anonymous_id that an
+    `alias` named before anybody knew whether it is a user_id: it becomes one if such a user_id arrives.
+
+    Personal data: the identifier — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT, db_index=False)
+    lookup = models.BinaryField(unique=True)
+    value = models.TextField()
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identifiers", db_constraint=False)
+    first_seen_at = models.DateTimeField()
+    source_id = models.IntegerField()
+    verified = models.BooleanField(default=False)
+    provisional = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"identifier {self.pk}"
+
+
+class Edge(models.Model):
+    """A statement that two identifiers belong to one person. A profile is a component over the active edges.
+
+    Personal data: links between identifiers — erasure deletes the row.
+    """
+
+    class State(models.IntegerChoices):
+        ACTIVE = 1
+        RETRACTED = 2
+        BLOCKED = 3
+
+    id = models.BigAutoField(primary_key=True)
+    a = models.BigIntegerField()
+    b = models.BigIntegerField(db_index=True)
+    kind = models.SmallIntegerField()
+    rule = models.TextField()
+    message_id = models.TextField(blank=True)
+    source_id = models.IntegerField()
+    created_at = models.DateTimeField()
+    state = models.SmallIntegerField(choices=State.choices, default=State.ACTIVE)
+    merge = models.ForeignKey("Merge", null=True, on_delete=models.SET_NULL, related_name="edges", db_constraint=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["a", "b"], name="profiles_edge_pair")]
+        indexes = [
+            models.Index(fields=["a"], name="profiles_edge_blocked_a", condition=models.Q(state=3)),
+        ]
+
+    def __str__(self) -> str:
+        return f"edge {self.pk}"
+
+
+class Merge(models.Model):
+    """A row of the merge ledger: which public id survived, which was absorbed, why, and whether it was undone.
+
+    Personal data: pseudonymous ids and the message id — erasure deletes the row.
+    """
+
+    class Kind(models.IntegerChoices):
+        RULE = 1
+        ALIAS = 2
+        STEWARD = 3
+        MODEL = 4
+        IMPORT = 5
+
+    class State(models.IntegerChoices):
+        DONE = 1
+        PENDING = 2
+
+    id = models.BigAutoField(primary_key=True)
+    survivor_uuid = models.UUIDField(db_index=True)
+    absorbed_uuid = models.UUIDField(db_index=True)
+    kind = models.SmallIntegerField(choices=Kind.choices)
+    rule = models.TextField(blank=True)
+    message_id = models.TextField(blank=True)
+    score = models.FloatField(null=True, blank=True)
+    actor = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_index=True)
+    state = models.SmallIntegerField(choices=State.choices, default=State.DONE)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    absorbed_created_at = models.DateTimeField()
+    absorbed_identifier_ids = ArrayField(models.BigIntegerField(), default=list)
+
+    def __str__(self) -> str:
+        return f"merge {self.pk}"
+
+
+class Refusal(models.Model):
+    """A row of the ledger for what was not joined: which limit or rule, and which message asked for it.
+
+    Personal data: the identifier that was left out — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    profile_uuids = ArrayField(models.UUIDField())
+    identifier_type = models.TextField()
+    identifier_value = models.TextField()
+    reason = models.TextField()
+    rule = models.TextField(blank=True)
+    message_id = models.TextField(blank=True)
+    source_id = models.IntegerField()
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [GinIndex(fields=["profile_uuids"], name="profiles_refusal_profiles", fastupdate=False)]
+
+    def __str__(self) -> str:
+        return f"refusal {self.pk}"
+
+
+class EventType(models.IntegerChoices):
+    """What kind of message made the event."""
+
+    TRACK = 1
+    IDENTIFY = 2
+    PAGE = 3
+    SCREEN = 4
+    GROUP = 5
+    ALIAS = 6
+    MERGE = 7
+
+
+class Event(models.Model):
+    """One accepted message on a profile's timeline. Partitioned by `occurred_at` (migration 0002).
+
+    `identifiers` holds the ids of all identifiers that the message came with, strongest first, and never changes;
+    `profile_id` is the component of the first. `id` equals the id of the message's outcome row.
+
+    Personal data: behaviour, context, traits — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("id", "occurred_at")
+    id = models.BigIntegerField()
+    profile_id = models.BigIntegerField()
+    type = models.SmallIntegerField(choices=EventType.choices)
+    name = models.TextField()
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    original_timestamp = models.TextField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    source_id = models.IntegerField()
+    message_id = models.TextField()
+    identifiers = ArrayField(models.BigIntegerField())
+    properties = models.JSONField(null=True)
+    traits = models.JSONField(null=True)
+    context = models.JSONField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "profiles_event"
+
+    def __str__(self) -> str:
+        return f"event {self.id}"
+
+
+class Work(models.Model):
+    """What changed on a profile since its followers last looked: one row a profile, taken by DELETE … SKIP LOCKED.
+
+    `names` are tokens such as `event:Order Completed`, `trait:plan`, `consent:marketing`, `segment:vip`, `merge`.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    profile_id = models.BigIntegerField(primary_key=True)
+    names = ArrayField(models.TextField())
+    since = models.DateTimeField()
+    message_id = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "profiles_work"
+
+    def __str__(self) -> str:
+        return f"work of profile {self.profile_id}"
+
+
+class WorkInterest(models.Model):
+    """A token that some follower depends on: changes that nobody depends on make no work rows.
+
+    A token ending in `*` stands for every name of its kind (`event:*`).
+
+    Personal data: none.
+    """
+
+    token = models.TextField(primary_key=True)
+
+    def __str__(self) -> str:
+        return self.token
+
+
+class ChangeKind(models.IntegerChoices):
+    """Kinds of the profile's history."""
+
+    CREATED = 1
+    MERGED = 2
+    SPLIT = 3
+    TRAITS = 4
+    IDENTIFIERS = 5
+    CONSENT = 6
+    ENTERED = 7
+    LEFT = 8
+    ERASED = 9
+
+
+class Change(models.Model):
+    """The history of a profile, partitioned by day and kept `CDP_CHANGE_DAYS` (migration 0002).
+
+    Personal data: pseudonymous id, names of traits — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("id", "at")
+    id = models.BigIntegerField()
+    profile_id = models.BigIntegerField()
+    kind = models.SmallIntegerField(choices=ChangeKind.choices)
+    at = models.DateTimeField()
+    detail = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "profiles_change"
+
+    def __str__(self) -> str:
+        return f"change {self.id}"
+
+
+class IdentitySettings(models.Model):
+    """The single row that tells how often the identifier types changed, so that processes reload them.
+
+    Personal data: none.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    version = models.IntegerField(default=1)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="profiles_identitysettings_single")]
+
+    def __str__(self) -> str:
+        return f"identity settings version {self.version}"

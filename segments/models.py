@@ -1,0 +1,139 @@
+"""The tables of segments."""
+
+from django.db import models
+
+
+class Segment(models.Model):
+    """A named audience. `version` is the latest definition; `live_version` the one that membership was computed from.
+
+    Personal data: a definition can name a person — erasure reports it for a decision.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        LIVE = "live"
+        ARCHIVED = "archived"
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
+    purpose = models.SlugField(max_length=64, blank=True)
+    channel = models.SlugField(max_length=32, blank=True)
+    version = models.IntegerField(default=1)
+    live_version = models.IntegerField(null=True)
+    member_count = models.BigIntegerField(default=0)
+    computed_at = models.DateTimeField(null=True)
+    next_run_at = models.DateTimeField(null=True, db_index=True)
+    created_at = models.DateTimeField()
+    created_by = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SegmentVersion(models.Model):
+    """One immutable version of a definition, with the tokens it depends on.
+
+    Personal data: as for Segment.
+    """
+
+    id = models.AutoField(primary_key=True)
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="versions")
+    version = models.IntegerField()
+    definition = models.JSONField()
+    tokens = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    created_by = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["segment", "version"], name="segments_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.segment_id} version {self.version}"
+
+
+class Membership(models.Model):
+    """A profile that is in a live segment now.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("segment_id", "profile_id")
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships", db_index=False)
+    profile_id = models.BigIntegerField(db_index=True)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"membership of {self.profile_id}"
+
+
+class MembershipChange(models.Model):
+    """An entry or exit, with its reason. `profile_uuid` is the public id at the time.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    class Kind(models.IntegerChoices):
+        ENTERED = 1, "entered"
+        LEFT = 2, "left"
+
+    id = models.BigAutoField(primary_key=True)
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="changes", db_index=False)
+    profile_id = models.BigIntegerField(db_index=True)
+    profile_uuid = models.UUIDField()
+    kind = models.SmallIntegerField(choices=Kind.choices)
+    at = models.DateTimeField()
+    reason = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["segment", "at", "id"], name="segments_change_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.segment_id}"
+
+
+class NextCheck(models.Model):
+    """The next moment at which a profile's membership could change by time alone.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("profile_id", "segment_id")
+    profile_id = models.BigIntegerField()
+    segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="next_checks", db_index=False)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"check of {self.profile_id} at {self.at}"
+
+
+class StaticList(models.Model):
+    """A list of people chosen by hand or by upload.
+
+    Personal data: none in this row.
+    """
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListMember(models.Model):
+    """A profile on a static list.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("list_id", "profile_id")
+    list = models.ForeignKey(StaticList, on_delete=models.CASCADE, related_name="members", db_index=False)
+    profile_id = models.BigIntegerField(db_index=True)
+    identifier_id = models.BigIntegerField(null=True)
+    added_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"list member {self.profile_id}"
