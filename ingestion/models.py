@@ -131,7 +131,7 @@ class Quarantined(models.Model):
     Personal data: the message — erasure deletes the row.
     """
 
-    message = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="quarantined")
+    row = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="quarantined")
     source_id = models.IntegerField()
     message_id = models.TextField()
     code = models.TextField()
@@ -150,7 +150,7 @@ class Held(models.Model):
     Personal data: the message, encrypted — erasure deletes the row.
     """
 
-    message = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="held")
+    row = models.OneToOneField(Message, primary_key=True, on_delete=models.CASCADE, related_name="held")
     source_id = models.IntegerField()
     purpose = models.SlugField(max_length=64)
     lookups = ArrayField(models.BinaryField(), default=list)

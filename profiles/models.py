@@ -12,7 +12,7 @@ class IdentifierType(models.Model):
     """
 
     id = models.SmallAutoField(primary_key=True)
-    key = models.SlugField(max_length=64, unique=True)
+    key = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
     priority = models.PositiveSmallIntegerField()
     value_limit = models.PositiveIntegerField(null=True, blank=True)
@@ -90,7 +90,8 @@ class Identifier(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT, db_index=False)
+    # No database constraint: its check per row would cost the hot path more than the insert itself.
+    type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT, db_index=False, db_constraint=False)
     lookup = models.BinaryField(unique=True)
     value = models.TextField()
     profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="identifiers", db_constraint=False)
