@@ -48,7 +48,9 @@ class Notice(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["key", "language", "version"], name="consent_notice_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["key", "language", "version"], name="consent_notice_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.key} {self.language} {self.version}"
@@ -85,7 +87,8 @@ class Decision(models.Model):
 
 
 class Current(models.Model):
-    """The state of one cell (profile × purpose × channel) by the ordering and merge rules; '' is all channels.
+    """The state of one cell (profile, purpose, channel) by the ordering and merge rules; '' is all
+    channels.
 
     Personal data: choices — erasure deletes the row.
     """
@@ -122,7 +125,9 @@ class Suppression(models.Model):
     digest = models.BinaryField(unique=True)
     identifier_type = models.SlugField(max_length=64)
     reason = models.TextField()
-    request = models.ForeignKey("PrivacyRequest", null=True, on_delete=models.SET_NULL, related_name="suppressions")
+    request = models.ForeignKey(
+        "PrivacyRequest", null=True, on_delete=models.SET_NULL, related_name="suppressions"
+    )
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
