@@ -1,0 +1,2 @@
+def run_product() -> int:
+    return 0
