@@ -83,11 +83,16 @@ class Activity(models.Model):
 class Identifier(models.Model):
     """A value that names a person, and the profile that holds it.
 
-    `lookup` is the first 16 bytes of `cdp.core.digests.identifier_digest`. `provisional` marks the anonymous_id that an
-    `alias` named before anybody knew whether it is a user_id: it becomes one if such a user_id arrives.
+    `lookup` is the first 16 bytes of `cdp.core.digests.identifier_digest`. `alias_state` is set on an anonymous_id that a
+    secret-key `alias` named as previousId: the user_id of that value, should it arrive, belongs here too.
 
     Personal data: the identifier — erasure deletes the row.
     """
+
+    class AliasState(models.IntegerChoices):
+        NONE = 0
+        NAMED_ONLY = 1  # known from the alias alone: it becomes the user_id
+        ALSO_SEEN = 2  # also seen as an anonymousId: the user_id is added beside it
 
     id = models.BigAutoField(primary_key=True)
     # No database constraint: its check per row would cost the hot path more than the insert itself.
@@ -98,7 +103,7 @@ class Identifier(models.Model):
     first_seen_at = models.DateTimeField()
     source_id = models.IntegerField()
     verified = models.BooleanField(default=False)
-    provisional = models.BooleanField(default=False)
+    alias_state = models.SmallIntegerField(choices=AliasState.choices, default=AliasState.NONE)
 
     def __str__(self) -> str:
         return f"identifier {self.pk}"
@@ -240,14 +245,17 @@ class Event(models.Model):
 
 
 class Work(models.Model):
-    """What changed on a profile since its followers last looked: one row a profile, taken by DELETE … SKIP LOCKED.
+    """What changed on a profile, for those that follow: appended by each batch, taken by DELETE … SKIP LOCKED.
 
-    `names` are tokens such as `event:Order Completed`, `trait:plan`, `consent:marketing`, `segment:vip`, `merge`.
+    Rows are appended rather than upserted, so that a writer never waits for a follower; the follower folds the rows of
+    one profile. `names` are tokens such as `event:Order Completed`, `trait:plan`, `identifier:email`,
+    `consent:marketing`, `segment:vip`, `list:staff`, and `created`, `merge`, `split`, which concern every segment.
 
     Personal data: pseudonymous id — erasure deletes the row.
     """
 
-    profile_id = models.BigIntegerField(primary_key=True)
+    id = models.BigAutoField(primary_key=True)
+    profile_id = models.BigIntegerField(db_index=True)
     names = ArrayField(models.TextField())
     since = models.DateTimeField()
     message_id = models.TextField(blank=True)
@@ -262,7 +270,7 @@ class Work(models.Model):
 class WorkInterest(models.Model):
     """A token that some follower depends on: changes that nobody depends on make no work rows.
 
-    A token ending in `*` stands for every name of its kind (`event:*`).
+    `event:*` stands for every event. While there is any row, `created`, `merge` and `split` make work as well.
 
     Personal data: none.
     """

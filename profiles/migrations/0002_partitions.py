@@ -44,7 +44,7 @@ ALTER SEQUENCE profiles_change_id_seq OWNED BY profiles_change.id;
 STORAGE = """
 ALTER TABLE profiles_activity SET (fillfactor = 70);
 ALTER TABLE profiles_profile SET (fillfactor = 85);
-ALTER TABLE profiles_work SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
+ALTER TABLE profiles_work SET (autovacuum_vacuum_scale_factor = 0.02);
 """
 
 

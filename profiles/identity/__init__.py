@@ -1,0 +1,1 @@
+"""Identity resolution, purely: whose message is this, what joins what, and what is refused (no Django, no clock)."""
