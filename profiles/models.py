@@ -52,11 +52,14 @@ class Profile(models.Model):
 class AbsorbedId(models.Model):
     """A public id that was absorbed by a merge and goes on resolving to the survivor.
 
+    `dropped_id` is the internal id that went: history written under it is still the person's.
+
     Personal data: pseudonymous id — erasure deletes the row.
     """
 
     uuid = models.UUIDField(primary_key=True)
-    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="absorbed_ids")
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="absorbed_ids", db_constraint=False)
+    dropped_id = models.BigIntegerField()
     merge = models.ForeignKey("Merge", on_delete=models.CASCADE, related_name="+")
 
     def __str__(self) -> str:
@@ -95,7 +98,7 @@ class Identifier(models.Model):
         ALSO_SEEN = 2  # also seen as an anonymousId: the user_id is added beside it
 
     id = models.BigAutoField(primary_key=True)
-    # No database constraint: its check per row would cost the hot path more than the insert itself.
+    # No database constraint: checking it for each row costs the hot path more than the insert itself.
     type = models.ForeignKey(IdentifierType, on_delete=models.PROTECT, db_index=False, db_constraint=False)
     lookup = models.BinaryField(unique=True)
     value = models.TextField()

@@ -1,0 +1,1 @@
+"""What changes profiles: recording messages, merging, undoing, splitting."""

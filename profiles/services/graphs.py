@@ -1,0 +1,119 @@
+"""Loading the part of the identity graph that a batch touches. The caller holds the lock `IDENTITY`."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cdp.core.copying import bytea_array, int_array
+from profiles.identity.graph import AliasState, Claim, Graph, Group, Node, TypeRule
+
+NODES = """
+SELECT id, type_id, lookup, profile_id, alias_state
+FROM profiles_identifier WHERE lookup = ANY(%s::bytea[])
+"""
+# Only profiles that a claim could extend or merge are locked: appending an event races with nothing.
+GROUPS = """
+SELECT p.id, p.uuid::text, p.created_at, a.first_event_at, coalesce(a.event_count, 0)
+FROM profiles_profile p LEFT JOIN profiles_activity a ON a.profile_id = p.id
+WHERE p.id = ANY(%s::bigint[]) ORDER BY p.id FOR UPDATE OF p
+"""
+COUNTS = """
+SELECT profile_id, type_id, count(*) FROM profiles_identifier
+WHERE profile_id = ANY(%s::bigint[]) GROUP BY profile_id, type_id
+"""
+BLOCKED = "SELECT a, b FROM profiles_edge WHERE state = 3 AND (a = ANY(%s::bigint[]) OR b = ANY(%s::bigint[]))"
+HAS_ALIASES = "SELECT EXISTS (SELECT FROM profiles_identifier WHERE alias_state > 0)"
+FRESH = "SELECT nextval(%s) FROM generate_series(1, %s)"
+BLOCK_SIZE = 500
+
+
+def load_graph(cursor: Any, claims: list[Claim], rules: dict[int, TypeRule]) -> Graph:
+    """Read what the resolver needs to know about the identifiers of `claims`, in a constant number of statements."""
+    cursor.execute(HAS_ALIASES)
+    has_aliases = cursor.fetchone()[0] or any(claim.previous for claim in claims)
+    lookups = _lookups(claims, has_aliases=has_aliases)
+    cursor.execute(NODES, [bytea_array(lookups)])
+    groups: dict[int, Group] = {}
+    nodes: dict[bytes, Node] = {}
+    for node_id, type_id, lookup, profile_id, alias_state in cursor.fetchall():
+        group = groups.get(profile_id)
+        if group is None:
+            # The rest of the group is read below, for those where it matters.
+            group = groups[profile_id] = Group(profile_id, "", None, None, 0)  # type: ignore[arg-type]
+        key = bytes(lookup)
+        node = nodes[key] = Node(node_id, rules[type_id], key, "", group)
+        node.alias_state = AliasState(alias_state) if alias_state else AliasState.NONE
+    _complete_groups(cursor, claims, nodes, groups)
+    return Graph(
+        nodes=nodes,
+        blocked=_blocked(cursor, nodes),
+        rules=rules,
+        node_ids=fresh_ids(cursor, "profiles_identifier_id_seq"),
+        profile_ids=fresh_ids(cursor, "profiles_profile_id_seq"),
+        uuids=iter(_uuid, ""),
+    )
+
+
+def fresh_ids(cursor: Any, sequence: str, block: int = BLOCK_SIZE) -> Iterator[int]:
+    """Yield fresh ids of a sequence, fetched in blocks that grow with the demand."""
+    while True:
+        cursor.execute(FRESH, [sequence, block])
+        yield from [row[0] for row in cursor.fetchall()]
+        block *= 2
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _lookups(claims: list[Claim], *, has_aliases: bool) -> set[bytes]:
+    lookups: set[bytes] = set()
+    add: Callable[[bytes], None] = lookups.add
+    for claim in claims:
+        several = len(claim.given) > 1
+        for one in claim.given:
+            add(one.lookup)
+            if one.twin is not None and (several or has_aliases):
+                add(one.twin)
+        if claim.previous is not None:
+            add(claim.previous[0].lookup)
+            add(claim.previous[1].lookup)
+    return lookups
+
+
+def _complete_groups(cursor: Any, claims: list[Claim], nodes: dict[bytes, Node], groups: dict[int, Group]) -> None:
+    """Lock and complete the groups that a claim could extend, merge or be refused at."""
+    needed: set[int] = set()
+    for claim in claims:
+        if len(claim.given) == 1 and claim.previous is None:
+            one = claim.given[0]
+            if one.lookup not in nodes and one.twin is not None and (twin := nodes.get(one.twin)) is not None:
+                needed.add(twin.group.id)
+            continue
+        given = [*claim.given, *(claim.previous or ())]
+        found = [nodes.get(one.lookup) for one in given]
+        twins = [nodes[one.twin].group.id for one in given if one.twin is not None and one.twin in nodes]
+        ids = {node.group.id for node in found if node is not None}
+        if twins or len(ids) > 1 or None in found:
+            needed |= ids
+            needed.update(twins)
+    if not needed:
+        return
+    literal = int_array(needed)
+    cursor.execute(GROUPS, [literal])
+    for profile_id, public_id, created_at, first_event_at, event_count in cursor.fetchall():
+        group = groups[profile_id]
+        group.uuid, group.created_at = public_id, created_at
+        group.first_event_at, group.stored_events = first_event_at, event_count
+    cursor.execute(COUNTS, [literal])
+    for profile_id, type_id, count in cursor.fetchall():
+        groups[profile_id].counts[type_id] = count
+
+
+def _blocked(cursor: Any, nodes: dict[bytes, Node]) -> set[tuple[int, int]]:
+    cursor.execute("SELECT EXISTS (SELECT FROM profiles_edge WHERE state = 3)")
+    if not cursor.fetchone()[0]:
+        return set()
+    ids = int_array(node.id for node in nodes.values())
+    cursor.execute(BLOCKED, [ids, ids])
+    return set(cursor.fetchall())
