@@ -17,9 +17,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the whole product in the foreground")
     commands.add_parser("stop", help="stop the embedded servers of this data directory, whoever uses them")
-    guarding = commands.add_parser(
-        "guard", help="run the servers until nobody uses them (started by the others)"
-    )
+    guarding = commands.add_parser("guard", help="run the servers until nobody uses them (started by the others)")
     guarding.add_argument("data_dir", type=Path)
     guarding.add_argument("--profile", choices=("product", "tests"), default="product")
     options = parser.parse_args(arguments)

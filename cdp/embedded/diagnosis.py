@@ -18,7 +18,7 @@ _CAUSES = (
         "process, then run the command again.",
     ),
     (
-        r"cannot allocate memory|out of memory|could not map anonymous shared memory|could not resize",
+        r"cannot allocate memory|out of memory|could not map anonymous shared|could not resize",
         "Too little memory is free: stop other programs, or lower shared_buffers in postgres/local.conf below "
         "the data directory.",
     ),
@@ -29,8 +29,7 @@ _CAUSES = (
     ),
     (
         r"invalid (primary )?checkpoint record|could not locate a valid checkpoint|invalid page in block",
-        "The database files are damaged: restore the last backup into a new data directory "
-        "(manage.py restore PATH).",
+        "The database files are damaged: restore the last backup into a new data directory (manage.py restore PATH).",
     ),
     (
         r"no usable system locale|glibc|symbol .* not found|cannot open shared object|version `",

