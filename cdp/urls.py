@@ -15,3 +15,8 @@ urlpatterns = [
     path("", include("cdp.site.urls")),
     path("admin/", admin.site.urls),
 ]
+
+handler400 = "cdp.core.ui.errors.bad_request"
+handler403 = "cdp.core.ui.errors.forbidden"
+handler404 = "cdp.core.ui.errors.not_found"
+handler500 = "cdp.core.ui.errors.server_error"

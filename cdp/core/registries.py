@@ -7,7 +7,10 @@ constant number of SQL statements.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from cdp.core.models import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +128,15 @@ work_steps: list[WorkStep] = []
 consent_recorders: list[ConsentRecorder] = []
 suppression_checks: list[Callable[[Sequence[bytes]], set[bytes]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
+
+# By kind. True: the job is done; False: call again. A handler runs in the transaction that also writes the job's
+# progress, so a step happens exactly once. Those in the second table reach the network or run VACUUM: they run outside
+# any transaction and must bear being run twice.
+job_handlers: dict[str, Callable[["Job"], bool]] = {}
+job_handlers_outside_transaction: dict[str, Callable[["Job"], bool]] = {}
+
+# Called after each migration by `ensure_administrator`: default rows, partitions ahead. Idempotent.
+preparations: list[Callable[[], None]] = []
+
+# Called each hour by `core.keep_house`: partitions ahead, rows whose time is up. Idempotent.
+housekeeping: list[Callable[[datetime], None]] = []

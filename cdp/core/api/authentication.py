@@ -1,0 +1,43 @@
+"""How REST learns who asks: an API key, or the session of somebody signed in to the pages."""
+
+from django.utils import timezone
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from cdp.core.access import Principal
+from cdp.core.api.principal import principal_for
+from cdp.core.queries.api_keys import KnownKey, find_key
+from cdp.core.services.api_keys import note_use
+
+SCHEME = "bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer KEY`."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, KnownKey] | None:
+        """Return the key's principal; None if no key is given, so that a session may speak."""
+        scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != SCHEME:
+            return None
+        now = timezone.now()
+        known = find_key(key=key.strip(), now=now)
+        if known is None:
+            message = "The API key is unknown, revoked or expired."
+            raise AuthenticationFailed(message)
+        note_use(known, now=now)
+        return known.principal, known
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
+        """Name the scheme, which makes DRF answer 401 instead of 403."""
+        return 'Bearer realm="cdp"'
+
+
+class SignedInAuthentication(SessionAuthentication):
+    """The browser's session; writing needs the CSRF token."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        """Return the signed-in person's principal."""
+        found = super().authenticate(request)
+        return None if found is None else (principal_for(found[0]), None)

@@ -1,0 +1,1 @@
+"""Pages and plain views of the kernel."""

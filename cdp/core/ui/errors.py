@@ -1,0 +1,60 @@
+"""What is answered where no view could: for programs a problem document, for people a page."""
+
+import sys
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from cdp.core.api.problems import problem_body, problem_of, problem_response
+from cdp.core.middleware import is_rest
+
+FAULT_OF_OURS = problem_body(
+    code="internal",
+    status=500,
+    title="Internal Server Error",
+    detail="Something went wrong on our side. It has been logged with the number in X-Request-Id.",
+)
+
+
+def _answer(request: HttpRequest, error: BaseException | None, *, code: str, status: int, detail: str) -> HttpResponse:
+    body = problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
+    if is_rest(request):
+        return problem_response(error or Exception(), body=body)
+    return render(request, "error.html", {"problem": body}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400."""
+    return _answer(request, exception, code="input.invalid", status=400, detail="The request cannot be read.")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 403."""
+    return _answer(request, exception, code="not_allowed", status=403, detail="This needs a right that you lack.")
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
+    """Answer 403 for a form whose token is missing or old."""
+    detail = "The form has expired. Go back, load the page again and repeat."
+    return _answer(request, None, code="csrf_failed", status=403, detail=detail)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404."""
+    detail = "There is nothing at this address, or it may not be seen."
+    return _answer(request, exception, code="not_found", status=404, detail=detail)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500, or 503 where only the database is away."""
+    error = sys.exc_info()[1]
+    known = problem_of(error) if error is not None else None
+    body = known if known is not None and known["status"] == HTTPStatus.SERVICE_UNAVAILABLE else FAULT_OF_OURS
+    if is_rest(request):
+        return problem_response(error or Exception(), body=body)
+    # Without the request: its context processors would ask the database again.
+    response = render(None, "error.html", {"problem": body}, status=body["status"])
+    if body is not FAULT_OF_OURS:
+        response["Retry-After"] = "2"
+    return response
