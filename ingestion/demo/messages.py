@@ -21,6 +21,7 @@ from ingestion.demo.visits import Refund, Visit, steps_of
 
 NAMESPACE = UUID("6b1d6a3e-5f0e-5d5b-9a34-3f5b0d0c2a71")
 CURRENCY = "USD"
+ORDER_COMPLETED = "Order Completed"
 SITE = "https://shop.example.com"
 STORE, WEB, REGISTER = "store", "web", "crm"
 
@@ -141,7 +142,7 @@ def order_message(
         "products": lines,
     }
     message = _message("track", f"order:{basket.id}", basket.at, shift, context=_card(household))
-    return Addressed(basket.at, STORE, message | {"event": "Order Completed", "properties": properties})
+    return Addressed(basket.at, STORE, message | {"event": ORDER_COMPLETED, "properties": properties})
 
 
 def coupon_message(

@@ -165,9 +165,8 @@ def _choices(random: Random, account: Account | None, begin: datetime, end: date
     choices = [Choice(at, first, account)]
     later = at + (end - at) * random.random()
     if first["marketing"] and random.random() < 0.16:
-        choices.append(Choice(later, first | {"marketing": False}, account))  # withdrawn
-        if random.random() < 0.15:
-            choices.append(Choice(later + (end - later) * random.random(), first, account))  # and given again
+        # A withdrawal counts from when it is recorded, so that no grant with a time of the past could follow it.
+        choices.append(Choice(later, first | {"marketing": False}, account))
     elif not first["marketing"] and random.random() < 0.2:
         choices.append(Choice(later, first | {"marketing": True}, account))
     return choices

@@ -41,20 +41,27 @@ def people_stage(journey: Journey, households: Mapping[int, Household], *, shift
 
 
 def accounts_stage(households: Mapping[int, Household], *, shift: Shift) -> list[Addressed]:
-    """Return first visits, logins and choices in the order of time."""
+    """Return first visits, logins and everybody's first choice in the order of time.
+
+    Later choices come with their week: several workers process at once, and a choice must find the one before it.
+    """
     messages: list[Addressed] = []
     for household in households.values():
         for account in household.accounts:
             messages.extend(account_messages(household, account, shift=shift))
-        for place, choice in enumerate(household.choices):
-            messages.append(choice_message(household, choice, place=place, shift=shift))
+        for choice in household.choices[:1]:
+            messages.append(choice_message(household, choice, place=0, shift=shift))
     return sorted(messages, key=_time)
 
 
-def week_stages(
-    journey: Journey, households: Mapping[int, Household], *, shift: Shift
-) -> Iterator[tuple[int, list[Addressed]]]:
-    """Yield, week by week, how many orders it has and all of its messages in the order of time."""
+def week_stages(journey: Journey, households: Mapping[int, Household], *, shift: Shift) -> Iterator[list[Addressed]]:
+    """Yield, week by week, its messages in the order of time; what followed from a basket comes with the basket."""
+    changed = [
+        choice_message(household, choice, place=place, shift=shift)
+        for household in households.values()
+        for place, choice in enumerate(household.choices)
+        if place > 0
+    ]
     for start in slice_starts(journey):
         baskets = baskets_from(journey, start)
         messages = [
@@ -63,8 +70,9 @@ def week_stages(
             if _slice_of(journey, campaign.starts_at) == start
             for one in campaign_messages(campaign, households, shift=shift)
         ]
+        messages.extend(one for one in changed if _slice_of(journey, one.at) == start)
         messages.extend(_week_messages(journey, households, baskets, start, shift))
-        yield len(baskets), sorted(messages, key=_time)
+        yield sorted(messages, key=_time)
 
 
 def _week_messages(
