@@ -5,6 +5,8 @@ suppressions or erasures. `SEGMENTS` makes evaluation of membership single-file;
 held, and `IDENTITY` never while `SEGMENTS` is held.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 IDENTITY = 0x1D_E4_71_7A
@@ -22,3 +24,22 @@ def try_take(cursor: Any, lock: int) -> bool:
     cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock])
     row: tuple[bool] = cursor.fetchone()
     return row[0]
+
+
+@contextmanager
+def hold(cursor: Any, lock: int, *, wait: bool) -> Iterator[bool]:
+    """Hold the session-level advisory lock over several transactions; yields whether it is held.
+
+    Without `wait`, False while another session has it. It goes with the connection at the latest.
+    """
+    if wait:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [lock])
+        held = True
+    else:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
+        held = cursor.fetchone()[0]
+    try:
+        yield held
+    finally:
+        if held:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
