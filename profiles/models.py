@@ -86,8 +86,8 @@ class Activity(models.Model):
 class Identifier(models.Model):
     """A value that names a person, and the profile that holds it.
 
-    `lookup` is the first 16 bytes of `cdp.core.digests.identifier_digest`. `alias_state` is set on an anonymous_id that a
-    secret-key `alias` named as previousId: the user_id of that value, should it arrive, belongs here too.
+    `lookup` is the first 16 bytes of `cdp.core.digests.identifier_digest`. `alias_state` is set on an anonymous_id that
+    a secret-key `alias` named as previousId: the user_id of that value, should it arrive, belongs here too.
 
     Personal data: the identifier — erasure deletes the row.
     """

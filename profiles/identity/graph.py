@@ -18,6 +18,16 @@ class AliasState(IntEnum):
     ALSO_SEEN = 2
 
 
+class LinkKind(IntEnum):
+    """What joined two identifiers (`profiles.models.Merge.Kind`)."""
+
+    RULE = 1
+    ALIAS = 2
+    STEWARD = 3
+    MODEL = 4
+    IMPORT = 5
+
+
 @dataclass(frozen=True, slots=True)
 class TypeRule:
     """An identifier type as the resolver needs it. `limit` is how many values one profile may hold (None: no limit)."""
@@ -151,7 +161,7 @@ class MergeRecord:
     absorbed_new_ids: tuple[int, ...]
     group: Group
     claim: Claim
-    is_alias: bool
+    kind: LinkKind
 
 
 @dataclass(slots=True)
@@ -172,7 +182,7 @@ class EdgeRecord:
     a: int
     b: int
     claim: Claim
-    is_alias: bool
+    kind: LinkKind
     merge: MergeRecord | None = None
 
 

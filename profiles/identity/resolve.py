@@ -23,6 +23,7 @@ from profiles.identity.graph import (
     Given,
     Graph,
     Group,
+    LinkKind,
     MergeRecord,
     Node,
     RefusalRecord,
@@ -72,13 +73,14 @@ def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
     first = nodes[candidates[0].lookup]
     home = find(first.group) if first is not None else None
     root_of = {one.lookup: find(node.group) for one in candidates if (node := nodes[one.lookup]) is not None}
-    group, merges = _join(graph, claim, roots, is_alias=is_alias)
+    kind = LinkKind.ALIAS if is_alias else LinkKind.RULE
+    group, merges = join(graph, claim, roots, kind=kind)
     held = [
         nodes[one.lookup] or graph.nodes.get(one.lookup) or _new_node(graph, one, group, claim) for one in candidates
     ]
     if may_exceed:
         _mark_alias(graph, claim, held, was_known=nodes)
-    _add_edges(graph, claim, candidates, held, root_of, merges, home, is_alias)
+    _add_edges(graph, claim, candidates, held, root_of, merges, home, kind)
     _note_event(group, claim)
     ids = list(dict.fromkeys(node.id for node in held))
     ids.extend(node.id for one in left_out if (node := graph.nodes.get(one.lookup)) is not None and node.id not in ids)
@@ -111,7 +113,7 @@ def _known(graph: Graph, one: Given, claim: Claim) -> Node | None:
     named.alias_state = AliasState.NONE
     _changed(graph, named)
     node = _new_node(graph, one, group, claim)
-    _edge(graph, claim, named, node, is_alias=True, merge=None)
+    _edge(graph, claim, named, node, kind=LinkKind.ALIAS, merge=None)
     return node
 
 
@@ -240,8 +242,14 @@ def _broken_limit(
     return None
 
 
-def _join(graph: Graph, claim: Claim, roots: list[Group], *, is_alias: bool) -> tuple[Group, dict[Group, MergeRecord]]:
-    """Make the groups one; return it, and the merge that absorbed each of the others."""
+def join(graph: Graph, claim: Claim, roots: list[Group], *, kind: LinkKind) -> tuple[Group, dict[Group, MergeRecord]]:
+    """Make the groups one and record the merges.
+
+    Returns
+    -------
+    (Group, dict)
+        The group that goes on (a new one if there was none), and the merge that absorbed each of the others.
+    """
     if not roots:
         return _new_group(graph, claim), {}
     survivor, *others = sorted(roots, key=lambda group: (group.first_event_at or NEVER, group.created_at, group.id))
@@ -262,7 +270,7 @@ def _join(graph: Graph, claim: Claim, roots: list[Group], *, is_alias: bool) -> 
             absorbed_new_ids=tuple(node.id for node in absorbed.new_nodes),
             group=survivor,
             claim=claim,
-            is_alias=is_alias,
+            kind=kind,
         )
         graph.merges.append(record)
         if keeps_absorbed:
@@ -297,7 +305,7 @@ def _add_edges(  # noqa: PLR0913 - the parts of one star
     root_of: dict[bytes, Group],
     merges: dict[Group, MergeRecord],
     home: Group | None,
-    is_alias: bool,
+    kind: LinkKind,
 ) -> None:
     """Link the strongest identifier with each other one; an edge between two profiles belongs to their merge."""
     centre = held[0]
@@ -307,12 +315,12 @@ def _add_edges(  # noqa: PLR0913 - the parts of one star
         if root is not None and root is not home:
             # If the home side itself was absorbed, the edge to the survivor is what joined it.
             merge = merges.get(root) or (merges.get(home) if home is not None else None)
-        _edge(graph, claim, centre, node, is_alias=is_alias, merge=merge)
+        _edge(graph, claim, centre, node, kind=kind, merge=merge)
 
 
-def _edge(graph: Graph, claim: Claim, one: Node, other: Node, *, is_alias: bool, merge: MergeRecord | None) -> None:
+def _edge(graph: Graph, claim: Claim, one: Node, other: Node, *, kind: LinkKind, merge: MergeRecord | None) -> None:
     if one is other:
         return
     key = (one.id, other.id) if one.id < other.id else (other.id, one.id)
     if key not in graph.edges:
-        graph.edges[key] = EdgeRecord(key[0], key[1], claim, is_alias, merge)
+        graph.edges[key] = EdgeRecord(key[0], key[1], claim, kind, merge)

@@ -1,0 +1,1 @@
+"""What changes collection: sources, the processor, quarantine, held messages."""

@@ -1,0 +1,172 @@
+"""Everything about a message that needs no look-up: reading, cleaning, digests, COPY text. Runs before the lock."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from cdp.core.digests import LOOKUP_BYTES, identifier_digest, message_digest
+from ingestion.errors import IngestionError
+from ingestion.models import Source
+from ingestion.spec.consent import CONSENT_EVENT, read_consent
+from ingestion.spec.identifiers import IdentifierRules, is_blocked
+from ingestion.spec.item import read_item
+from ingestion.spec.message import BadItem, Fault, Message
+from ingestion.spec.split import split_items
+from profiles.identity.graph import Claim, Given, TypeRule
+from profiles.models import EventType
+from profiles.services.record import Incoming, prepare_event, prepare_json
+
+EVENT_TYPES = {name: int(EventType[name.upper()]) for name in ("track", "identify", "page", "screen", "group", "alias")}
+EVENT_TYPES["merge"] = int(EventType.MERGE)
+TWINS = {"user_id": "anonymous_id", "anonymous_id": "user_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The configured identifier types, as the reader and as the resolver need them."""
+
+    reading: IdentifierRules
+    by_key: dict[str, TypeRule]
+    by_id: dict[int, TypeRule]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An inbox row."""
+
+    id: int
+    source: Source
+    received_at: datetime
+    endpoint: str
+    body: bytes
+    ip: str
+    user_agent: str
+
+
+class Item:
+    """One item of a request: its source, the hash of its message id, and either a message or a fault.
+
+    `digests` are those of its identifiers, strongest first; `consent` is its consent object.
+    """
+
+    __slots__ = (
+        "anonymous_id", "consent", "digests", "fault", "hash", "incoming", "is_consent_event", "message", "message_id",
+        "payload", "request", "warnings",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, message_id: str, payload: Any) -> None:
+        self.request = request
+        self.message_id = message_id
+        self.hash = message_digest(message_id)
+        self.payload = payload
+        self.message: Message | None = None
+        self.incoming: Incoming | None = None
+        self.fault: Fault | None = None
+        self.digests: list[bytes] = []
+        self.warnings: list[str] = []
+        self.consent: dict[str, bool] | None = None
+        self.is_consent_event = False
+        self.anonymous_id = ""
+
+
+def prepare(requests: list[Request], rules: Rules) -> list[Item]:
+    """Read all items of `requests`, in order."""
+    items: list[Item] = []
+    for request in requests:
+        try:
+            batch = split_items(request.body, request.endpoint, ip=request.ip, user_agent=request.user_agent)
+        except IngestionError as error:
+            # The door lets only readable requests in; should one not be, it is quarantined whole, never lost.
+            item = Item(request, _new_id(), request.body)
+            item.fault = Fault(error.code, error.message)
+            items.append(item)
+            continue
+        keeps_payload = bool(request.source.required_purpose)
+        for raw in batch.items:
+            # The reader uses the item up; a source that may hold messages needs it once more.
+            payload = orjson.dumps(raw) if keeps_payload and not isinstance(raw, BadItem) else raw
+            outcome = read_item(
+                raw,
+                batch=batch,
+                received_at=request.received_at,
+                max_event_bytes=request.source.max_event_bytes,
+                rules=rules.reading,
+                new_id=_new_id,
+            )
+            if isinstance(outcome, Fault):
+                item = Item(request, outcome.message_id or _new_id(), payload)
+                item.fault = outcome
+            else:
+                item = Item(request, outcome.message_id, payload)
+                fill(item, outcome, rules)
+            items.append(item)
+    return items
+
+
+def fill(item: Item, message: Message, rules: Rules) -> None:
+    """Turn a message into what the resolver and COPY take."""
+    request = item.request
+    given: list[Given] = []
+    several = len(message.identifiers) > 1
+    digests = item.digests = []
+    for type_key, value, _ in message.identifiers:
+        digest = identifier_digest(type_key, value)
+        digests.append(digest)
+        twin = TWINS.get(type_key)
+        twin_lookup = None
+        if twin is not None and (several or type_key == "user_id"):
+            twin_lookup = identifier_digest(twin, value)[:LOOKUP_BYTES]
+        given.append(Given(rules.by_key[type_key], digest[:LOOKUP_BYTES], value, twin_lookup))
+    claim = Claim(
+        given,
+        message.message_id,
+        request.source.id,
+        message.occurred_at,
+        request.received_at,
+        message.type,
+        _previous(message, rules),
+        not request.source.is_public,
+    )
+    item.message = message
+    item.warnings = message.warnings
+    item.incoming = Incoming(
+        claim,
+        EVENT_TYPES[message.type],
+        message.name,
+        prepare_event(
+            type=EVENT_TYPES[message.type],
+            name=message.name,
+            occurred_at=message.occurred_at,
+            received_at=request.received_at,
+            original_timestamp=message.original_timestamp,
+            sent_at=message.sent_at,
+            source_id=request.source.id,
+            message_id=message.message_id,
+        ),
+        prepare_json(message.properties, message.traits, message.context),
+        message.traits if message.type == "identify" else None,
+    )
+    if "consent" in message.context or "consentManagement" in message.context:
+        item.consent = read_consent(message.context)
+    item.is_consent_event = message.type == "track" and message.name == CONSENT_EVENT
+    item.anonymous_id = message.anonymous_id
+
+
+def _previous(message: Message, rules: Rules) -> tuple[Given, Given] | None:
+    """Read an alias's previousId both ways: which one it is, only the stored identifiers tell."""
+    value = message.previous_id
+    if message.type != "alias" or not value or is_blocked(value, rules.reading.blocked["user_id"]):
+        return None
+    user = identifier_digest("user_id", value)[:LOOKUP_BYTES]
+    anonymous = identifier_digest("anonymous_id", value)[:LOOKUP_BYTES]
+    return (
+        Given(rules.by_key["user_id"], user, value, anonymous),
+        Given(rules.by_key["anonymous_id"], anonymous, value, user),
+    )
+
+
+def _new_id() -> str:
+    return f"cdp-{uuid.uuid4()}"

@@ -1,0 +1,183 @@
+"""The processor: inbox rows become outcomes, in batches, one transaction each.
+
+A batch is taken with `FOR UPDATE SKIP LOCKED`, prepared without any lock, and written under the lock `IDENTITY`; a
+worker that dies rolls back, and the rows are free at once. Batches are written in the order of their requests: one that
+overtook an older batch steps back until that is committed.
+"""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, OperationalError, connection, transaction
+
+from cdp.core import locks
+from cdp.core.copying import int_array
+from cdp.core.registries import ConsentObject, consent_recorders
+from ingestion.models import Source
+from ingestion.services.outcomes import write_outcomes
+from ingestion.services.poison import set_aside
+from ingestion.services.prepare import Item, Request, Rules, prepare
+from ingestion.services.screen import screen
+from ingestion.spec.identifiers import IdentifierRules
+from profiles.identity.graph import TypeRule
+from profiles.models import IdentifierType
+from profiles.services.record import record_messages
+
+BATCH_ITEMS = 3000
+# A request holds one item or thousands: the first fetch tells which, the next ones are measured by it.
+FIRST_FETCH = 8
+FETCH_ROWS = 1000
+# How long a batch lets older ones go first. One that takes longer is in trouble, and what is behind it goes on.
+PATIENCE_SECONDS = 2.0
+# What a message that this code cannot handle may raise. A database that is down is not the message's fault.
+POISON = (DatabaseError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError)
+
+COLUMNS = "id, source_id, received_at, endpoint, items, body, ip, user_agent"
+ITEMS = 4
+TAKE = f"""
+DECLARE waiting NO SCROLL CURSOR FOR
+SELECT {COLUMNS} FROM ingestion_inbox ORDER BY id FOR UPDATE SKIP LOCKED
+"""
+TAKE_ONE = f"SELECT {COLUMNS} FROM ingestion_inbox WHERE id = %s FOR UPDATE SKIP LOCKED"
+OLDER = "SELECT EXISTS (SELECT FROM ingestion_inbox WHERE id < %s)"
+
+
+def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
+    """Process the oldest waiting requests.
+
+    Parameters
+    ----------
+    now : datetime
+        The time of processing, UTC.
+    max_items : int
+        About how many items to take; a request is never divided.
+
+    Returns
+    -------
+    int
+        How many requests were processed; 0 means that none waited.
+    """
+    taken: list[int] = []
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            rows = _take(cursor, max_items)
+            taken.extend(row[0] for row in rows)
+            _process(cursor, rows, now)
+    except OperationalError:
+        raise
+    except POISON:
+        for inbox_id in taken:
+            _process_alone(inbox_id, now)
+    return len(taken)
+
+
+def _process_alone(inbox_id: int, now: datetime) -> None:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(TAKE_ONE, [inbox_id])
+            _process(cursor, cursor.fetchall(), now)
+    except OperationalError:
+        raise
+    except POISON as error:
+        set_aside(inbox_id=inbox_id, fault=type(error).__name__, now=now)
+
+
+def _take(cursor: Any, max_items: int) -> list[Any]:
+    cursor.execute(TAKE)
+    taken: list[Any] = []
+    items = 0
+    fetch = FIRST_FETCH
+    while items < max_items:
+        cursor.execute(f"FETCH {fetch} FROM waiting")
+        rows = cursor.fetchall()
+        taken.extend(rows)
+        items += sum(row[ITEMS] for row in rows)
+        if len(rows) < fetch:
+            break
+        fetch = min(FETCH_ROWS, max(1, (max_items - items) * len(taken) // max(items, 1)))
+    cursor.execute("CLOSE waiting")
+    return taken
+
+
+def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
+    if not rows:
+        return
+    sources = {source.id: source for source in Source.objects.all()}
+    requests = [
+        Request(row_id, sources[source_id], received_at, endpoint, bytes(body), ip, user_agent)
+        for row_id, source_id, received_at, endpoint, _, body, ip, user_agent in rows
+    ]
+    rules = load_rules()
+    items = prepare(requests, rules)
+    _lock_in_order(cursor, requests[0].id)
+    screened = screen(cursor, items, rules)
+    good = [item for item in screened.good if item.incoming is not None]
+    graph = None
+    if good:
+        graph = record_messages(
+            cursor,
+            [item.incoming for item in good if item.incoming is not None],
+            rules=rules.by_id,
+            interests=_interests(cursor),
+            now=now,
+        )
+        _record_consents(cursor, good, now)
+    write_outcomes(cursor, screened, graph, now=now)
+    cursor.execute("DELETE FROM ingestion_inbox WHERE id = ANY(%s::bigint[])", [int_array(r.id for r in requests)])
+
+
+def _lock_in_order(cursor: Any, first_id: int) -> None:
+    """Take the identity lock; let go of it again while an older batch is still on its way."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        cursor.execute("SAVEPOINT turn")
+        locks.take(cursor, locks.IDENTITY)
+        cursor.execute(OLDER, [first_id])
+        if not cursor.fetchone()[0] or time.monotonic() > deadline:
+            return
+        cursor.execute("ROLLBACK TO SAVEPOINT turn")
+        time.sleep(0.005)
+
+
+def _interests(cursor: Any) -> frozenset[str]:
+    cursor.execute("SELECT token FROM profiles_workinterest")
+    return frozenset(row[0] for row in cursor.fetchall())
+
+
+def _record_consents(cursor: Any, good: list[Item], now: datetime) -> None:
+    rows = [item for item in good if item.consent]
+    if not rows:
+        return
+    ids = {item.incoming.group.id for item in rows if item.incoming is not None}
+    cursor.execute("SELECT id, uuid::text FROM profiles_profile WHERE id = ANY(%s::bigint[])", [int_array(ids)])
+    uuids = dict(cursor.fetchall())
+    objects = [
+        ConsentObject(
+            profile_id=item.incoming.group.id,
+            profile_uuid=uuids[item.incoming.group.id],
+            identifier_id=item.incoming.node_ids[0],
+            source_id=item.request.source.id,
+            anonymous_id=item.anonymous_id,
+            message_id=item.message_id,
+            occurred_at=item.incoming.claim.occurred_at,
+            received_at=item.request.received_at,
+            categories=item.consent or {},
+            explicit=item.is_consent_event,
+        )
+        for item in rows
+        if item.incoming is not None
+    ]
+    for recorder in consent_recorders:
+        recorder(rows=objects, now=now)
+
+
+def load_rules() -> Rules:
+    """Read the identifier types as they are now."""
+    types = list(IdentifierType.objects.order_by("priority", "id"))
+    by_id = {row.id: TypeRule(row.id, row.key, row.priority, row.value_limit) for row in types}
+    reading = IdentifierRules.build(
+        ((row.key, row.priority, row.blocked_values) for row in types), phone_region=settings.CDP_PHONE_REGION
+    )
+    return Rules(reading, {rule.key: rule for rule in by_id.values()}, by_id)
