@@ -1,6 +1,9 @@
 """Django's entry to the app."""
 
 from django.apps import AppConfig
+from django.utils import timezone
+
+from cdp.core import registries
 
 
 class ConsentConfig(AppConfig):
@@ -9,3 +12,20 @@ class ConsentConfig(AppConfig):
     name = "consent"
     verbose_name = "Consent and privacy"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Fill the registries."""
+        # Models can be imported only once the apps are loaded.
+        from consent.personal_data import ConsentRecords, PrivacyRequests  # noqa: PLC0415
+        from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
+        from consent.services.gate import required_states  # noqa: PLC0415
+        from consent.services.merging import ConsentMerging  # noqa: PLC0415
+        from consent.services.objects import record_consent_objects  # noqa: PLC0415
+
+        registries.merge_participants.append(ConsentMerging())
+        registries.consent_recorders.append(record_consent_objects)
+        registries.suppression_checks.append(find_suppressed)
+        registries.consent_requirements.append(
+            lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
+        )
+        registries.personal_data.extend([ConsentRecords(), PrivacyRequests()])

@@ -261,11 +261,7 @@ def cells(history: Iterable[Decision]) -> dict[tuple[str, str | None], Cell]:
             row = _cell(own, purpose=purpose, channel=channel, ticks=1)
             if row is None:
                 continue
-            if (
-                everywhere is not None
-                and row.standing != everywhere.standing
-                and _place(row) <= _place(everywhere)
-            ):
+            if everywhere is not None and row.standing != everywhere.standing and _place(row) <= _place(everywhere):
                 row = _cell(own, purpose=purpose, channel=channel, ticks=2)
                 assert row is not None
             rows[purpose, channel] = row
@@ -360,9 +356,7 @@ class _Lineage:
     `follows`)."""
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
-        self._index = {
-            decision.id: place for place, decision in enumerate(sorted(decisions, key=lambda d: d.id))
-        }
+        self._index = {decision.id: place for place, decision in enumerate(sorted(decisions, key=lambda d: d.id))}
         self._ancestors: dict[int, int] = {}
         # Ids grow with time of record, so that ancestors are complete before their descendants ask for them.
         for decision in sorted(decisions, key=lambda d: d.id):
@@ -390,8 +384,7 @@ def _weigh(ordered: Sequence[Decision], lineage: _Lineage) -> Standing:
         grants = decision.state == GRANTED
         if grants and not decision.speaks_for_subject:
             bars = withdrawal is not None or any(
-                earlier.state == OBJECTED
-                or (earlier.state == DENIED and not lineage.related(earlier, decision))
+                earlier.state == OBJECTED or (earlier.state == DENIED and not lineage.related(earlier, decision))
                 for earlier in standing
             )
             if bars:
@@ -432,11 +425,7 @@ def _winner(standing: Sequence[Decision], objections: Sequence[Decision], lineag
 
 def _tied(one: Decision, other: Decision, lineage: _Lineage) -> bool:
     """Whether two sides of a merge said different things at the same instant."""
-    return (
-        one.state != other.state
-        and one.effective_at == other.effective_at
-        and not lineage.related(one, other)
-    )
+    return one.state != other.state and one.effective_at == other.effective_at and not lineage.related(one, other)
 
 
 def _supersedes(later: Decision, earlier: Decision, lineage: _Lineage) -> bool:
@@ -446,9 +435,7 @@ def _supersedes(later: Decision, earlier: Decision, lineage: _Lineage) -> bool:
     if earlier.state == OBJECTED:
         return later.state in (GRANTED, OBJECTED) and lineage.held(earlier, later)
     if earlier.state == GRANTED and later.state == GRANTED and not lineage.related(earlier, later):
-        return later.expires_at is None or (
-            earlier.expires_at is not None and earlier.expires_at <= later.expires_at
-        )
+        return later.expires_at is None or (earlier.expires_at is not None and earlier.expires_at <= later.expires_at)
     return True
 
 

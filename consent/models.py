@@ -48,19 +48,19 @@ class Notice(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["key", "language", "version"], name="consent_notice_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["key", "language", "version"], name="consent_notice_once")]
 
     def __str__(self) -> str:
         return f"{self.key} {self.language} {self.version}"
 
 
 class Decision(models.Model):
-    """One row of the append-only consent ledger. Only `profile_id` follows merges, and `conflict` is settled.
+    """One row of the append-only consent ledger. Only `profile_id` follows merges, and an officer may settle it.
 
-    `identifier_id` is the strongest identifier at the time of recording: a split sends the row back with it.
-    `recorded_for` is the public id that the decision was recorded for.
+    `identifier_id` is the identifier that it came with, else the profile's strongest at the time: a split sends
+    the row back with it. `recorded_for` is the public id that it was recorded for. `follows` holds the latest
+    decisions on the purpose that the profile had then (`consent.decision`). `cleared_at` is when an officer
+    attached evidence (`clearance`) to a grant in conflict.
 
     Personal data: choices and evidence — erasure deletes the row.
     """
@@ -80,15 +80,20 @@ class Decision(models.Model):
     actor = models.CharField(max_length=10)
     notice = models.ForeignKey(Notice, null=True, on_delete=models.PROTECT, related_name="decisions")
     evidence = models.JSONField(default=dict)
+    follows = ArrayField(models.BigIntegerField(), default=list)
     conflict = models.BooleanField(default=False)
+    cleared_at = models.DateTimeField(null=True)
+    clearance = models.JSONField(null=True)
 
     def __str__(self) -> str:
         return f"decision {self.pk}"
 
 
 class Current(models.Model):
-    """The state of one cell (profile, purpose, channel) by the ordering and merge rules; '' is all
-    channels.
+    """The state of one cell (profile, purpose, channel) by the ordering and merge rules; '' is all channels.
+
+    Readers take the greatest of the asked channel's row and the '' row by (effective_at, recorded_at,
+    decision_id); these two times sort rows and may lie after those of the decision (`consent.decision.Cell`).
 
     Personal data: choices — erasure deletes the row.
     """
@@ -103,6 +108,7 @@ class Current(models.Model):
     expires_at = models.DateTimeField(null=True)
     decision = models.ForeignKey(Decision, on_delete=models.CASCADE, related_name="+", db_constraint=False)
     conflict = models.BooleanField(default=False)
+    objected = models.BooleanField(default=False)
 
     class Meta:
         db_table = "consent_current"
@@ -115,6 +121,48 @@ class Current(models.Model):
         return self.state
 
 
+class SeenPreference(models.Model):
+    """What the latest consent object of a source and anonymous id said on a purpose, to notice when it changes.
+
+    `lookup` is the keyed digest of the anonymous id, or of the message's identifier where it had none.
+
+    Personal data: choices under a keyed digest — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField()
+    lookup = models.BinaryField()
+    purpose = models.ForeignKey(Purpose, on_delete=models.CASCADE, related_name="+")
+    identifier_id = models.BigIntegerField(db_index=True)
+    value = models.BooleanField()
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source_id", "lookup", "purpose"], name="consent_seen_once")]
+
+    def __str__(self) -> str:
+        return f"preference {self.pk}"
+
+
+class UnmappedCategory(models.Model):
+    """How often a consent category arrived that no purpose names, so that nobody misses it silently.
+
+    Personal data: none.
+    """
+
+    id = models.AutoField(primary_key=True)
+    source_id = models.IntegerField()
+    category = models.CharField(max_length=64)
+    count = models.BigIntegerField()
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["source_id", "category"], name="consent_unmapped_once")]
+
+    def __str__(self) -> str:
+        return self.category
+
+
 class Suppression(models.Model):
     """A keyed digest of an identifier that must not come back (`cdp.core.digests`, all 32 bytes).
 
@@ -125,9 +173,7 @@ class Suppression(models.Model):
     digest = models.BinaryField(unique=True)
     identifier_type = models.SlugField(max_length=64)
     reason = models.TextField()
-    request = models.ForeignKey(
-        "PrivacyRequest", null=True, on_delete=models.SET_NULL, related_name="suppressions"
-    )
+    request = models.ForeignKey("PrivacyRequest", null=True, on_delete=models.SET_NULL, related_name="suppressions")
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -135,10 +181,22 @@ class Suppression(models.Model):
 
 
 class PrivacyRequest(models.Model):
-    """A data subject's request. `identities` is emptied when an erasure completes.
+    """A data subject's request. `identities` and `closure` are emptied when an erasure completes.
+
+    `closure` is the sealed list of everything that names the person, kept while an erasure runs so that it can
+    go on after a crash. `before` holds what each store held when it began.
 
     Personal data: identities of the person — erased with the request's completion.
     """
+
+    class Type(models.TextChoices):
+        ACCESS = "access"
+        PORTABILITY = "portability"
+        ERASURE = "erasure"
+        RECTIFICATION = "rectification"
+        RESTRICTION = "restriction"
+        OBJECTION = "objection"
+        OPT_OUT = "opt_out"
 
     class Status(models.TextChoices):
         RECEIVED = "received"
@@ -152,11 +210,13 @@ class PrivacyRequest(models.Model):
         CANCELLED = "cancelled"
 
     id = models.UUIDField(primary_key=True)
-    type = models.CharField(max_length=16)
+    type = models.CharField(max_length=16, choices=Type.choices)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.RECEIVED)
     regulation = models.CharField(max_length=8, default="gdpr")
     identities = models.JSONField(default=list)
     profile_ids = ArrayField(models.BigIntegerField(), default=list)
+    closure = models.BinaryField(null=True)
+    before = models.JSONField(default=dict)
     received_at = models.DateTimeField()
     due_at = models.DateTimeField()
     extended_to = models.DateTimeField(null=True)
@@ -168,6 +228,7 @@ class PrivacyRequest(models.Model):
     created_by = models.TextField(blank=True)
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(default=0)
+    approved_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.type} {self.pk}"

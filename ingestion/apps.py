@@ -1,6 +1,10 @@
 """Django's entry to the app."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from cdp.core.registries import identifier_normalisers
+from ingestion.spec.identifiers import normalise
 
 
 class IngestionConfig(AppConfig):
@@ -9,3 +13,7 @@ class IngestionConfig(AppConfig):
     name = "ingestion"
     verbose_name = "Collection"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell the apps below what an identifier looks like."""
+        identifier_normalisers.append(lambda key, value: normalise(key, value, settings.CDP_PHONE_REGION))

@@ -185,13 +185,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "consent_current",
-                "indexes": [
-                    models.Index(fields=["purpose", "channel", "state"], name="consent_current_state")
-                ],
+                "indexes": [models.Index(fields=["purpose", "channel", "state"], name="consent_current_state")],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("profile_id", "purpose", "channel"), name="consent_current_cell"
-                    )
+                    models.UniqueConstraint(fields=("profile_id", "purpose", "channel"), name="consent_current_cell")
                 ],
             },
         ),

@@ -1,0 +1,1 @@
+"""What consent writes: purposes, notices, decisions, suppressions, privacy requests, erasures."""
