@@ -150,7 +150,7 @@ def _normalise_odd_email(text: str) -> str | None:
     """Judge what the pattern of plain addresses does not know."""
     try:
         # The test environment only lifts the ban on reserved names: example.test is as good as any here.
-        address = validate_email(text, check_deliverability=False, test_environment=True)
+        address = validate_email(text, check_deliverability=False, test_environment=True, strict=True)
     except EmailNotValidError:
         return None
     return unicodedata.normalize("NFC", address.normalized.lower())

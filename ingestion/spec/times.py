@@ -16,7 +16,7 @@ FUTURE_TOLERANCE = timedelta(minutes=5)
 MIN_YEAR = 1970
 MAX_ORIGINAL_CHARACTERS = 64
 
-_DATE_FORM = re.compile(r"\s*([+-]?\d{4,})-\d{1,2}(-\d{1,2})?([T ].*)?\s*", re.S)
+_DATE_FORM = re.compile(r"([+-]?\d{4,})-\d{1,2}(-\d{1,2})?([T ].*)?", re.S | re.A)
 _BASIC_FORM = re.compile(r"\d{8}T\d{4,}", re.A)
 
 
@@ -66,14 +66,14 @@ def read_time(value: object) -> datetime | _Unreadable | None:
 
 def _read_odd_time(text: str) -> datetime | _Unreadable:
     """Read what the first attempt refused: odd spellings, years out of range, or nothing readable."""
-    form = _DATE_FORM.fullmatch(text)
+    trimmed = text.strip().upper()
+    form = _DATE_FORM.fullmatch(trimmed)
     if form and not MIN_YEAR <= int(form[1][:9]) <= 9999:
         raise _out_of_range()
-    trimmed = text.strip()
     if not form and not _BASIC_FORM.match(trimmed):
         return UNREADABLE
     try:
-        moment = datetime.fromisoformat(trimmed.upper())
+        moment = datetime.fromisoformat(trimmed)
     except ValueError:
         return UNREADABLE
     try:
