@@ -169,6 +169,8 @@ AXES_SENSITIVE_PARAMETERS = ["username", "ip_address"]
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_ENABLE_ACCESS_FAILURE_LOG = False
 AXES_VERBOSE = False
+AXES_ENABLE_ADMIN = False
+AXES_LOCKOUT_CALLABLE = "cdp.core.ui.lockout.locked_out"
 
 # --- Transport and cookies -----------------------------------------------------------------------------------------
 
@@ -178,6 +180,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = f"cdp_session_{CDP_PORT}"
 CSRF_COOKIE_NAME = f"cdp_csrf_{CDP_PORT}"
+CSRF_FAILURE_VIEW = "cdp.core.ui.errors.csrf_failed"
 CSRF_TRUSTED_ORIGINS = [CDP_BASE_URL]
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^v1/", r"^healthz$", r"^readyz$", r"^metrics$"]

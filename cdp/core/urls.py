@@ -1,13 +1,20 @@
-"""Addresses of the kernel: health, metrics and the audit trail."""
+"""Addresses of the kernel: health, metrics, the audit trail, and coming in."""
 
+from django.contrib.auth import views as auth
 from django.urls import path
 
 from cdp.core.api.audit import ListAudit
-from cdp.core.ui import health
+from cdp.core.ui import accounts, health
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/audit", ListAudit.as_view(), name="audit"),
+    # The first name is the one by which the login page offers it.
+    path("password/reset", accounts.RequestNewPassword.as_view(), name="admin_password_reset"),
+    path("password/reset/sent", accounts.NewPasswordRequested.as_view(), name="password_reset_done"),
+    path("password/reset/<uidb64>/<token>", accounts.ChooseNewPassword.as_view(), name="password_reset_confirm"),
+    path("password/reset/done", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("invitations/<str:token>", accounts.accept, name="accept_invitation"),
 ]

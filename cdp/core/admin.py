@@ -1,0 +1,222 @@
+"""The shell's lists of people, invitations, keys and acts. Each change calls one service."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from cdp.core.access import ADMINISTRATOR, ALL_SCOPES, ROLE_NAMES
+from cdp.core.api.principal import principal_of
+from cdp.core.models import ApiKey, AuditEntry, Invitation, Job, User
+from cdp.core.queries.accounts import roles_of
+from cdp.core.services.accounts import change_user, delete_user
+from cdp.core.services.api_keys import create_api_key, revoke_api_key
+from cdp.core.services.invitations import invite
+
+NO_ROLE = ""
+ADMINISTRATOR_NAME = ROLE_NAMES[ADMINISTRATOR]
+ROLE_CHOICES = list(ROLE_NAMES.items())
+SCOPE_CHOICES = [*ROLE_CHOICES, *[(scope, scope) for scope in sorted(ALL_SCOPES)]]
+
+# The roles are fixed (cdp.core.access); groups that are no roles would give no scopes.
+admin.site.unregister(Group)
+
+
+class UserForm(forms.ModelForm):
+    """What an administrator may change of a person."""
+
+    role = forms.ChoiceField(
+        choices=[(NO_ROLE, "No access"), *ROLE_CHOICES], required=False, widget=UnfoldAdminSelectWidget
+    )
+
+    class Meta:
+        model = User
+        fields = ["name", "role", "is_active"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.fields["role"].initial = next(iter(roles_of(user=self.instance)), NO_ROLE)
+
+
+@admin.register(User)
+class UserAdmin(ModelAdmin):
+    """People. They come in by invitation."""
+
+    form = UserForm
+    list_display = ["email", "name", "role", "is_active", "last_login"]
+    list_filter = ["is_active"]
+    search_fields = ["email", "name"]
+    ordering = ["email", "id"]
+    readonly_fields = ["email", "last_login", "created_at"]
+    fields = ["email", "name", "role", "is_active", "last_login", "created_at"]
+    actions = None
+
+    @admin.display(description="role")
+    def role(self, user: User) -> str:
+        """Return the roles; the groups come with the list's query."""
+        names = [ADMINISTRATOR_NAME] if user.is_superuser else []
+        names += [ROLE_NAMES[group.name] for group in user.groups.all() if group.name in ROLE_NAMES]
+        return ", ".join(names) or "No access"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Read the roles of all rows with one query."""
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """People are invited, not made."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Change the person."""
+        change_user(
+            user_id=obj.pk,
+            name=form.cleaned_data["name"],
+            role=form.cleaned_data["role"] or None,
+            is_active=form.cleaned_data["is_active"],
+            actor=principal_of(request).actor,
+            now=timezone.now(),
+        )
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """Remove the person."""
+        delete_user(user_id=obj.pk, actor=principal_of(request).actor, now=timezone.now())
+
+
+class InvitationForm(forms.ModelForm):
+    """Whom to invite, as what."""
+
+    role = forms.ChoiceField(choices=ROLE_CHOICES, widget=UnfoldAdminSelectWidget)
+
+    class Meta:
+        model = Invitation
+        fields = ["email", "role"]
+        widgets = {"email": UnfoldAdminEmailInputWidget}
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ModelAdmin):
+    """Invitations that are open; adding one sends the mail, deleting one makes the link useless."""
+
+    form = InvitationForm
+    list_display = ["email", "role", "created_at", "expires_at"]
+    ordering = ["-created_at", "id"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """An invitation is replaced by a new one, never changed."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Invitation, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Invite."""
+        made = invite(email=obj.email, role=obj.role, actor=principal_of(request).actor, now=timezone.now())
+        _take_over(obj, made)
+
+
+class ApiKeyForm(forms.ModelForm):
+    """A new key."""
+
+    scopes = forms.MultipleChoiceField(choices=SCOPE_CHOICES, widget=UnfoldAdminCheckboxSelectMultipleWidget)
+
+    class Meta:
+        model = ApiKey
+        fields = ["name", "scopes", "expires_at"]
+        widgets = {"name": UnfoldAdminTextInputWidget}
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """Keys of the REST API. The text of a key is shown once, after it was made."""
+
+    form = ApiKeyForm
+    list_display = ["name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    search_fields = ["name"]
+    ordering = ["-created_at", "id"]
+    actions = ["revoke"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """A key is revoked and replaced, never changed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """The audit trail names keys, so they stay."""
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whoever may make keys may revoke them."""
+        return self.has_add_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: ARG002
+        """Make the key and show its text."""
+        key = create_api_key(
+            name=obj.name,
+            scopes=obj.scopes,
+            actor=principal_of(request).actor,
+            now=timezone.now(),
+            expires_at=obj.expires_at,
+        )
+        _take_over(obj, ApiKey.objects.get(name=obj.name))
+        messages.warning(request, f"The key {obj.name} is shown once, now: {key}")
+
+    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
+        """Revoke keys; one that is revoked already stays so."""
+        names = list(keys.values_list("name", flat=True))
+        for name in names:
+            revoke_api_key(name=name, actor=principal_of(request).actor, now=timezone.now())
+        messages.success(request, f"Revoked: {', '.join(names)}. They stop working within five seconds.")
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """A list that is only read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    """Who did what."""
+
+    list_display = ["at", "actor", "action", "object", "seq"]
+    list_filter = ["action"]
+    search_fields = ["actor__exact", "object__exact", "action__exact"]
+    search_help_text = "An actor (user:1, key:NAME), an action or an object, in full"
+    ordering = ["-id"]
+    # Counting the whole trail for "5 of 1 203 441" would read all of it.
+    show_full_result_count = False
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """Work in steps, and what was given up."""
+
+    list_display = ["kind", "status", "attempts", "error", "run_at", "finished_at"]
+    list_filter = ["status", "kind"]
+    ordering = ["-id"]
+
+
+def _take_over(obj: Model, made: Model) -> None:
+    """Let the admin site go on with the row that the service made."""
+    for field in made._meta.concrete_fields:
+        setattr(obj, field.attname, getattr(made, field.attname))
+    obj._state.adding = False
