@@ -21,9 +21,7 @@ class Person:
     ledger: "Ledger"
     history: list[Decision] = field(default_factory=list)
 
-    def says(
-        self, state, at, *, occurred=None, channel=None, actor="subject", until=None, purpose="marketing"
-    ):
+    def says(self, state, at, *, occurred=None, channel=None, actor="subject", until=None, purpose="marketing"):
         """Record a decision and return it."""
         draft = Draft(
             subject=self.name,

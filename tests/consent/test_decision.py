@@ -181,17 +181,11 @@ def test_blocks_consent_unless_granted(eve, said, allowed, reason):
 def test_blocks_expired_and_conflicting_consent(eve):
     eve.says("granted", 1, until=5)
     standing = stand(eve.history, purpose="marketing", channel=None)
-    assert (
-        may_process(standing=standing, legal_basis=CONSENT, restricted=False, now=minute(9)).reason
-        == "expired"
-    )
+    assert may_process(standing=standing, legal_basis=CONSENT, restricted=False, now=minute(9)).reason == "expired"
     eve.says("withdrawn", 6)
     eve.says("granted", 7, actor="import")
     standing = stand(eve.history, purpose="marketing", channel=None)
-    assert (
-        may_process(standing=standing, legal_basis=CONSENT, restricted=False, now=minute(9)).reason
-        == "conflict"
-    )
+    assert may_process(standing=standing, legal_basis=CONSENT, restricted=False, now=minute(9)).reason == "conflict"
 
 
 @pytest.mark.parametrize(
@@ -212,9 +206,7 @@ def test_needs_no_grant_on_another_basis_but_heeds_objections(eve, basis, said, 
     for place, word in enumerate(said):
         eve.says(word, place)
     standing = stand(eve.history, purpose="marketing", channel=None)
-    assert (
-        may_process(standing=standing, legal_basis=basis, restricted=False, now=minute(9)).allowed is allowed
-    )
+    assert may_process(standing=standing, legal_basis=basis, restricted=False, now=minute(9)).allowed is allowed
 
 
 @pytest.mark.parametrize("basis", [CONSENT, CONTRACT])
@@ -226,6 +218,4 @@ def test_blocks_everything_for_a_restricted_person(eve, basis):
 
 
 def test_blocks_without_any_history():
-    assert not may_process(
-        standing=Standing(None), legal_basis=CONSENT, restricted=False, now=minute(0)
-    ).allowed
+    assert not may_process(standing=Standing(None), legal_basis=CONSENT, restricted=False, now=minute(0)).allowed

@@ -157,9 +157,7 @@ def test_heeds_an_objection_on_another_basis_whatever_was_said_after_it():
     a.says("objected", 1)
     b.says("pending", 2)
     standing = stand(ledger.merged(a, b).history, purpose="marketing", channel=None)
-    assert not may_process(
-        standing=standing, legal_basis=LEGITIMATE_INTERESTS, restricted=False, now=minute(9)
-    ).allowed
+    assert not may_process(standing=standing, legal_basis=LEGITIMATE_INTERESTS, restricted=False, now=minute(9)).allowed
 
 
 def leaf(history, channel, at=1000):

@@ -1,0 +1,45 @@
+"""Profiles made directly, so that consent is tested without collection."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cdp.core.digests import LOOKUP_BYTES, identifier_digest
+from consent.services.purposes import create_purpose
+from profiles.models import Identifier, IdentifierType, Profile
+
+# History is partitioned by day, and partitions exist for the days around the present only.
+NOW = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0)
+
+
+def later(minutes: float) -> datetime:
+    """Return the instant that many minutes after `NOW`."""
+    return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def marketing(db):
+    """A purpose that rests on consent, with channels."""
+    fields = {"name": "Marketing", "channels": ["email", "sms"]}
+    return create_purpose(key="marketing", fields=fields, actor="system", now=NOW)[0]
+
+
+@pytest.fixture
+def make_profile(db):
+    """Return a function that makes a profile from identifiers such as `email="dana@example.org"`."""
+
+    def make(**identifiers: str) -> Profile:
+        profile = Profile.objects.create(uuid=uuid.uuid4(), created_at=NOW)
+        for key, value in identifiers.items():
+            Identifier.objects.create(
+                type=IdentifierType.objects.get(key=key),
+                lookup=identifier_digest(key, value)[:LOOKUP_BYTES],
+                value=value,
+                profile=profile,
+                first_seen_at=NOW,
+                source_id=1,
+            )
+        return profile
+
+    return make
