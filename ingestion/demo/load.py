@@ -3,9 +3,9 @@
 import fcntl
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
@@ -77,22 +77,20 @@ def load_demo(*, door: Door, data_dir: Path, households: int | None, today: date
         The data is not installed, another load is running, or the product does not answer.
     """
     began_at = time.monotonic()
-    with _only_one(data_dir / "demo.lock"):
+    with _only_one(data_dir / "demo.lock"), closing(Connection(door.base_url)) as connection:
         journey = read_journey(data_folder(), households=households)
         mark_file = data_dir / "demo.progress"
         mark = read_mark(mark_file)
-        yesterday = shift_to_yesterday(last_day=journey.last_day, today=today)
         if mark is None or mark.households != households:
-            mark = Mark(_moved(journey.last_day, yesterday), households, 0)
-        shift = Shift((mark.last_day - journey.last_day).days)
-        connection = Connection(door.base_url)
+            days = shift_to_yesterday(last_day=journey.last_day, today=today).days
+            mark = Mark(journey.last_day + timedelta(days=days), households, 0)
         rest = Rest(connection, door.api_key)
         prepare_purposes(rest)
         line = ProgressLine(stream, total_orders=journey.basket_count)
         resumed, messages, orders = mark.chunks, 0, 0
         if resumed:
             stream.write("The demo goes on where an earlier start stopped.\n")
-        for place, chunk in enumerate(_chunks(journey, shift, rest)):
+        for place, chunk in enumerate(_chunks(journey, Shift((mark.last_day - journey.last_day).days), rest)):
             messages += len(chunk.messages)
             orders += chunk.orders
             if place < resumed:
@@ -103,13 +101,8 @@ def load_demo(*, door: Door, data_dir: Path, households: int | None, today: date
             line.show(orders=orders, messages=messages)
             _let_it_catch_up(rest)
         line.show(orders=orders, messages=messages, last=True)
-        connection.close()
         mark_file.unlink(missing_ok=True)
     return Loaded(orders, messages, resumed, time.monotonic() - began_at)
-
-
-def _moved(day: date, shift: Shift) -> date:
-    return date.fromordinal(day.toordinal() + shift.days)
 
 
 def _chunks(journey: Journey, shift: Shift, rest: Rest) -> Iterator[Chunk]:
