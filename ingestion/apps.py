@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from cdp.core.registries import identifier_normalisers
+from cdp.core.registries import identifier_normalisers, source_keys
 from ingestion.spec.identifiers import normalise
 
 
@@ -17,3 +17,6 @@ class IngestionConfig(AppConfig):
     def ready(self) -> None:
         """Tell the apps below what an identifier looks like."""
         identifier_normalisers.append(lambda key, value: normalise(key, value, settings.CDP_PHONE_REGION))
+        from ingestion.queries.sources import read_source_keys  # noqa: PLC0415 - models load after this module
+
+        source_keys.append(read_source_keys)

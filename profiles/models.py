@@ -108,6 +108,13 @@ class Identifier(models.Model):
     verified = models.BooleanField(default=False)
     alias_state = models.SmallIntegerField(choices=AliasState.choices, default=AliasState.NONE)
 
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["alias_state"], name="profiles_identifier_aliases", condition=models.Q(alias_state__gt=0)
+            ),
+        ]
+
     def __str__(self) -> str:
         return f"identifier {self.pk}"
 

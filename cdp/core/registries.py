@@ -130,6 +130,8 @@ suppression_checks: list[Callable[[Sequence[bytes]], set[bytes]]] = []
 # (type key, value as given) → its normal form, None if it is none of that type. Filled by the app that reads messages,
 # so that REST and messages agree on what an identifier is.
 identifier_normalisers: list[Callable[[str, str], str | None]] = []
+# Called with the ids of events that erasure deletes, in its transaction: their outcome rows follow.
+erased_event_listeners: list[Callable[[Sequence[int]], None]] = []
 # Source ids → their keys, for apps that show where something came from.
 source_keys: list[Callable[[], Mapping[int, str]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []

@@ -1,0 +1,40 @@
+"""What can go wrong with profiles, identifiers and merges."""
+
+from cdp.core.errors import Conflict, InvalidInput, NotFound
+
+
+class BadIdentifier(InvalidInput):
+    """An identifier that no profile can have."""
+
+    code = "identity.bad_identifier"
+    title = "This is no identifier"
+
+
+class NoSuchProfile(NotFound):
+    """No live profile has this id or identifier."""
+
+    code = "profile.not_found"
+
+
+class NoSuchMerge(NotFound):
+    """No merge has this id."""
+
+    code = "merge.not_found"
+
+
+class BadMerge(InvalidInput):
+    """A merge needs two different, live profiles."""
+
+    code = "merge.invalid"
+
+
+class CannotUndo(Conflict):
+    """The merge was undone before, is still moving events, or its profiles are gone."""
+
+    code = "merge.cannot_undo"
+
+
+class BadSplit(InvalidInput):
+    """The identifiers to split off are not those of the profile, or are all of them."""
+
+    code = "split.invalid"

@@ -1,0 +1,158 @@
+"""What this app holds about a person (`cdp.core.registries.PersonalData`)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from cdp.core.access import SYSTEM
+from cdp.core.copying import int_array
+from cdp.core.registries import Subject, erased_event_listeners
+from profiles.models import AbsorbedId, Activity, Change, Edge, Identifier, Merge, Profile, Refusal, Work
+from profiles.queries.profiles import present_identifier, present_traits, read_source_names
+from profiles.queries.timeline import (
+    EventFilter,
+    find_events,
+    present_change,
+    present_event,
+    present_merge,
+    present_refusal,
+)
+
+EXPORT_LIMIT = 1_000_000
+ERASE_EVENTS = """
+DELETE FROM profiles_event WHERE (id, occurred_at) IN (
+    SELECT id, occurred_at FROM profiles_event WHERE profile_id = ANY(%s::bigint[]) LIMIT %s
+) RETURNING id
+"""
+
+
+class Events:
+    """The timeline. The outcome rows of the messages follow through `erased_event_listeners`."""
+
+    name = "events"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return every event, newest first."""
+        sources = read_source_names()
+        events = find_events(
+            profile_ids=subject.profile_ids, wanted=EventFilter(), after=None, backward=False, limit=EXPORT_LIMIT
+        )
+        return {"events": [present_event(e, sources=sources, principal=SYSTEM, loads=orjson.loads) for e in events]}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many events there are."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM profiles_event WHERE profile_id = ANY(%s::bigint[])",
+                [int_array(subject.profile_ids)],
+            )
+            count: int = cursor.fetchone()[0]
+        return count
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` events."""
+        with connection.cursor() as cursor:
+            cursor.execute(ERASE_EVENTS, [int_array(subject.profile_ids), limit])
+            ids = [row[0] for row in cursor.fetchall()]
+        if ids:
+            for listener in erased_event_listeners:
+                listener(ids)
+        return len(ids)
+
+
+class Ledgers:
+    """Merges, refusals, history and waiting work."""
+
+    name = "merges_and_history"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return merges, refusals and history, oldest first."""
+        merges, refusals, changes, _ = self._rows(subject)
+        return {
+            "merges": [present_merge(row) for row in merges.order_by("id")],
+            "refusals": [present_refusal(row, principal=SYSTEM) for row in refusals.order_by("id")],
+            "changes": [present_change(row) for row in changes.order_by("at", "id")],
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        return sum(rows.count() for rows in self._rows(subject))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to about `limit` rows of each kind."""
+        merges, refusals, _, work = self._rows(subject)
+        gone = 0
+        for rows in (refusals, work):
+            ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
+            gone += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+        AbsorbedId.objects.filter(merge__in=merges).delete()
+        Edge.objects.filter(merge__in=merges).update(merge=None)
+        gone += merges.delete()[0]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "DELETE FROM profiles_change WHERE (id, at) IN (SELECT id, at FROM profiles_change "
+                "WHERE profile_id = ANY(%s::bigint[]) LIMIT %s)",
+                [int_array(subject.profile_ids), limit],
+            )
+            gone += cursor.rowcount
+        return gone
+
+    @staticmethod
+    def _rows(subject: Subject) -> tuple[QuerySet[Merge], QuerySet[Refusal], QuerySet[Change], QuerySet[Work]]:
+        uuids = list(subject.uuids)
+        named = Q(profile_uuids__overlap=uuids)
+        for type_key, value in subject.identifiers:
+            named |= Q(identifier_type=type_key, identifier_value=value)
+        return (
+            Merge.objects.filter(Q(survivor_uuid__in=uuids) | Q(absorbed_uuid__in=uuids)),
+            Refusal.objects.filter(named),
+            Change.objects.filter(profile_id__in=subject.profile_ids),
+            Work.objects.filter(profile_id__in=subject.profile_ids),
+        )
+
+
+class Profiles:
+    """The profile itself: traits, identifiers and their edges, activity, public ids."""
+
+    name = "profile"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return the traits and identifiers, with where and when each came from."""
+        sources = read_source_names()
+        identifiers = Identifier.objects.filter(profile_id__in=subject.profile_ids).select_related("type")
+        profiles = Profile.objects.filter(pk__in=subject.profile_ids).order_by("pk")
+        return {
+            "profile": [
+                {"id": str(profile.uuid), "traits": present_traits(profile, sources, SYSTEM)} for profile in profiles
+            ],
+            "identifiers": [present_identifier(row, sources, SYSTEM) for row in identifiers.order_by("pk")],
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        ids = subject.profile_ids
+        return (
+            Profile.objects.filter(pk__in=ids).count()
+            + Identifier.objects.filter(profile_id__in=ids).count()
+            + Activity.objects.filter(pk__in=ids).count()
+            + AbsorbedId.objects.filter(profile_id__in=ids).count()
+            + self._edges(subject).count()
+        )
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete all rows: there are few, whatever the limit."""
+        del limit
+        ids = subject.profile_ids
+        gone = self._edges(subject).delete()[0]
+        gone += Identifier.objects.filter(profile_id__in=ids).delete()[0]
+        gone += AbsorbedId.objects.filter(profile_id__in=ids).delete()[0]
+        gone += Activity.objects.filter(pk__in=ids).delete()[0]
+        return gone + Profile.objects.filter(pk__in=ids).delete()[0]
+
+    @staticmethod
+    def _edges(subject: Subject) -> QuerySet[Edge]:
+        ids = list(subject.identifier_ids)
+        return Edge.objects.filter(Q(a__in=ids) | Q(b__in=ids))
