@@ -27,6 +27,7 @@ from cdp.core.errors import CdpError, FieldError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
+UNSTORABLE_TEXT = "A text holds the NUL character or half of a surrogate pair, which cannot be stored or compared."
 
 
 def problem_body(
@@ -54,7 +55,19 @@ def problem_of(error: BaseException) -> dict[str, Any] | None:
             return problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
     if isinstance(error, exceptions.APIException):
         return _problem_of_framework(error)
+    if is_unstorable_text(error):
+        return problem_body(code="input.unstorable", status=400, title="Bad Request", detail=UNSTORABLE_TEXT)
     return None
+
+
+def is_unstorable_text(error: BaseException) -> bool:
+    """Tell whether a text reached the database driver that PostgreSQL cannot hold.
+
+    Notes
+    -----
+    Addresses, forms, headers and filters are many; this is the net under all of them. The driver says it in words only.
+    """
+    return isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "NUL (0x00)" in str(error))
 
 
 KNOWN: list[tuple[tuple[type[BaseException], ...], str, int, str]] = [
