@@ -1,5 +1,22 @@
 """Addresses of the REST API of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from profiles.api import identity, profiles
+
+urlpatterns = [
+    path("profiles", profiles.ListProfiles.as_view()),
+    path("profiles/lookup", profiles.LookUpProfile.as_view()),
+    path("profiles/merge", identity.MergeProfiles.as_view()),
+    path("profiles/<str:profile_id>", profiles.ReadProfile.as_view()),
+    path("profiles/<str:profile_id>/events", profiles.ListProfileEvents.as_view()),
+    path("profiles/<str:profile_id>/identifiers", profiles.ListProfileIdentifiers.as_view()),
+    path("profiles/<str:profile_id>/merges", profiles.ListProfileMerges.as_view()),
+    path("profiles/<str:profile_id>/changes", profiles.ListProfileChanges.as_view()),
+    path("profiles/<str:profile_id>/split", identity.SplitProfile.as_view()),
+    path("merges", identity.ListMerges.as_view()),
+    path("merges/<int:merge_id>", identity.ReadMerge.as_view()),
+    path("merges/<int:merge_id>/undo", identity.UndoMerge.as_view()),
+    path("identity/refusals", identity.ListRefusals.as_view()),
+    path("identity/rules", identity.ListRules.as_view()),
+]

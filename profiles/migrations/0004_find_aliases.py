@@ -4,14 +4,15 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('profiles', '0003_identifier_types'),
+        ("profiles", "0003_identifier_types"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='identifier',
-            index=models.Index(condition=models.Q(('alias_state__gt', 0)), fields=['alias_state'], name='profiles_identifier_aliases'),
+            model_name="identifier",
+            index=models.Index(
+                condition=models.Q(("alias_state__gt", 0)), fields=["alias_state"], name="profiles_identifier_aliases"
+            ),
         ),
     ]

@@ -1,0 +1,129 @@
+"""Shapes of requests and answers, for OpenAPI and for reading input."""
+
+from rest_framework import serializers
+
+
+class IdentifierField(serializers.Serializer):
+    """An identifier: type and value."""
+
+    type = serializers.CharField(max_length=64)
+    value = serializers.CharField(max_length=512)
+
+
+class HeldIdentifier(IdentifierField):
+    """An identifier with where it came from."""
+
+    first_seen_at = serializers.DateTimeField()
+    source = serializers.CharField()
+
+
+class ProfileSchema(serializers.Serializer):
+    """A profile."""
+
+    id = serializers.UUIDField()
+    first_seen_at = serializers.DateTimeField()
+    last_seen_at = serializers.DateTimeField()
+    traits = serializers.DictField()
+    identifiers = HeldIdentifier(many=True)
+    segments = serializers.ListField(child=serializers.CharField())
+    merged_ids = serializers.ListField(child=serializers.UUIDField())
+    anonymous = serializers.BooleanField()
+
+
+class EventSchema(serializers.Serializer):
+    """An event."""
+
+    id = serializers.CharField()
+    message_id = serializers.CharField()
+    type = serializers.CharField()
+    name = serializers.CharField()
+    occurred_at = serializers.DateTimeField()
+    original_timestamp = serializers.CharField(allow_null=True)
+    sent_at = serializers.DateTimeField(allow_null=True)
+    received_at = serializers.DateTimeField()
+    source = serializers.CharField()
+    properties = serializers.DictField()
+    context = serializers.DictField()
+
+
+class MergeSchema(serializers.Serializer):
+    """A row of the merge ledger."""
+
+    id = serializers.CharField()
+    survivor_id = serializers.UUIDField()
+    absorbed_id = serializers.UUIDField()
+    kind = serializers.CharField()
+    rule = serializers.CharField()
+    message_id = serializers.CharField()
+    score = serializers.FloatField(allow_null=True)
+    actor = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    state = serializers.CharField()
+    undone_at = serializers.DateTimeField(allow_null=True)
+
+
+class RefusalSchema(serializers.Serializer):
+    """A row of the ledger of refusals."""
+
+    id = serializers.CharField()
+    profile_ids = serializers.ListField(child=serializers.UUIDField())
+    identifier = IdentifierField()
+    reason = serializers.CharField()
+    rule = serializers.CharField()
+    message_id = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class ChangeSchema(serializers.Serializer):
+    """A row of a profile's history."""
+
+    kind = serializers.CharField()
+    at = serializers.DateTimeField()
+    detail = serializers.DictField()
+
+
+class RuleSchema(serializers.Serializer):
+    """An identifier type."""
+
+    type = serializers.CharField()
+    name = serializers.CharField()
+    priority = serializers.IntegerField()
+    limit = serializers.IntegerField(allow_null=True)
+    blocked_values = serializers.ListField(child=serializers.CharField())
+
+
+class LookupRequest(serializers.Serializer):
+    """A look-up by identifier, with the value in the body and not in the address."""
+
+    identifier = IdentifierField()
+
+
+class MergeRequest(serializers.Serializer):
+    """Two profiles that are one person."""
+
+    profile_ids = serializers.ListField(child=serializers.UUIDField(), min_length=2, max_length=2)
+    reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
+
+
+class SplitRequest(serializers.Serializer):
+    """Identifiers to take off a profile."""
+
+    identifiers = IdentifierField(many=True, allow_empty=False)
+
+
+class SplitSchema(serializers.Serializer):
+    """What a split made."""
+
+    profile_id = serializers.UUIDField()
+    new_profile_id = serializers.UUIDField()
+
+
+def page_of(item: type[serializers.Serializer], name: str) -> type[serializers.Serializer]:
+    """Return the shape of a page of items."""
+    fields = {
+        "results": item(many=True),
+        "next": serializers.URLField(allow_null=True),
+        "previous": serializers.URLField(allow_null=True),
+        "__doc__": "A page.",
+    }
+    return type(name, (serializers.Serializer,), fields)
