@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.conf import settings
 
-from cdp.core.registries import identifier_normalisers, source_keys
+from cdp.core.registries import WorkStep, identifier_normalisers, source_keys, work_steps
 from ingestion.spec.identifiers import normalise
 
 
@@ -20,3 +20,6 @@ class IngestionConfig(AppConfig):
         from ingestion.queries.sources import read_source_keys  # noqa: PLC0415 - models load after this module
 
         source_keys.append(read_source_keys)
+        from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
+
+        work_steps.append(WorkStep("inbox", count_inbox, process_inbox))

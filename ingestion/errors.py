@@ -1,6 +1,6 @@
 """What can go wrong at the door and in the management of sources."""
 
-from cdp.core.errors import CdpError
+from cdp.core.errors import CdpError, Conflict, FieldError, InvalidInput, NotFound
 
 
 class IngestionError(CdpError):
@@ -48,3 +48,52 @@ class RefusedMessage(IngestionError):
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SecretKeyNeeded(IngestionError):
+    """The call joins profiles by itself, so anyone who can read a public key must not make it."""
+
+    code = "ingestion.secret_key_needed"
+    status = 403
+    title = "This call needs a secret key"
+
+
+class InvalidSource(InvalidInput):
+    """The settings of a source have faults."""
+
+    code = "source.invalid"
+    title = "The source is not valid"
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__(
+            " ".join(message for _, message in faults),
+            errors=[FieldError(path=path, code=self.code, message=message) for path, message in faults],
+        )
+
+
+class SourceExists(Conflict):
+    """A source of this name, or with this write key, exists and is another one."""
+
+    code = "source.exists"
+    title = "The source exists already"
+
+
+class UnknownSource(NotFound):
+    """No source has this name."""
+
+    code = "source.not_found"
+    title = "No such source"
+
+
+class UnknownMessage(NotFound):
+    """No message has this id."""
+
+    code = "message.not_found"
+    title = "No such message"
+
+
+class AmbiguousMessage(Conflict):
+    """Several sources have a message with this id."""
+
+    code = "message.ambiguous"
+    title = "Several sources have this message id"

@@ -1,0 +1,226 @@
+"""The collection endpoints: compatible with Segment's and RudderStack's SDKs, answered before anything else runs.
+
+A request is checked for key, size and shape, written to the inbox in one statement, and answered. Identity and
+suppression are never looked up here, so the answer cannot tell whether anybody is known.
+
+References
+----------
+Segment HTTP API; CORS: Fetch standard, section 3.2.
+"""
+
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+
+from cdp.core.api.problems import problem_of, problem_response
+from cdp.core.errors import CdpError
+from cdp.core.services.wakeups import wake_now
+from ingestion.errors import NoItems, NotJson, RefusedMessage, SecretKeyNeeded, TooLarge, UnusableKey
+from ingestion.queries.write_keys import KnownSource, find_source_of, read_identifier_rules
+from ingestion.services.accept import accept_request, count_unattributed, reject_message
+from ingestion.spec.item import read_item, sent_message_id
+from ingestion.spec.limits import MAX_REQUEST_BYTES
+from ingestion.spec.message import ENDPOINTS, Fault
+from ingestion.spec.request import find_write_key, read_body
+from ingestion.spec.split import Batch, split_items
+
+PREFIX = "/v1/"
+METHODS = "POST, OPTIONS"
+SUCCESS = b'{"success": true}'
+PREFLIGHT_SECONDS = "600"
+TASK_NAME = "ingestion.process_inbox"
+MAX_USER_AGENT_CHARACTERS = 512
+# A body over the limit is read to its end up to this size: a client that is still sending would not see the answer.
+DRAINED_BYTES = 64 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
+# What counts as a request without a usable source or item list.
+UNATTRIBUTED = (UnusableKey, NotJson, NoItems, TooLarge)
+
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}")
+
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+class MethodNotAllowed(CdpError):
+    """A collection path was asked for with another method than POST."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method Not Allowed"
+
+
+class CollectionMiddleware:
+    """Answers the collection paths, with and without a slash at the end; hands everything else on."""
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, or hand on."""
+        path = request.path_info
+        if path.startswith(PREFIX):
+            endpoint = path[len(PREFIX) :].removesuffix("/")
+            if endpoint in ENDPOINTS:
+                return answer(request, endpoint)
+        return self.get_response(request)
+
+
+def answer(request: HttpRequest, endpoint: str) -> HttpResponse:
+    """Answer a request to a collection path; errors carry `code` and `message`, and CORS like everything else."""
+    if request.method == "OPTIONS":
+        return _preflight(request)
+    received_at = datetime.now(UTC)
+    try:
+        if request.method != "POST":
+            message = f"Send messages with POST, not {request.method}."
+            raise MethodNotAllowed(message)
+        try:
+            _collect(request, endpoint, received_at)
+        except UNATTRIBUTED:
+            count_unattributed(received_at=received_at)
+            raise
+    except (CdpError, OperationalError, InterfaceError) as error:
+        response = _problem(error)
+    else:
+        response = HttpResponse(SUCCESS, content_type="application/json")
+    headers = response.headers
+    headers["Access-Control-Allow-Origin"] = "*"
+    headers["Access-Control-Expose-Headers"] = "Retry-After"
+    headers["Vary"] = "Origin"
+    return response
+
+
+def _collect(request: HttpRequest, endpoint: str, received_at: datetime) -> None:
+    meta = request.META
+    query = meta.get("QUERY_STRING", "")
+    key = find_write_key(
+        authorization=meta.get("HTTP_AUTHORIZATION"),
+        write_key_header=meta.get("HTTP_X_WRITE_KEY"),
+        query_key=parse_qs(query).get("writeKey", [None])[0] if "writeKey" in query else None,
+    )
+    raw = _read_raw(request)
+    source = _source_of(key) if key else None
+    body = read_body(raw, meta.get("HTTP_CONTENT_ENCODING"))
+    batch = split_items(body, endpoint)
+    if source is None:
+        source = _source_of(batch.write_key)
+    if not batch.items:
+        return
+    if batch.endpoint_type:
+        _check_single(batch, source, received_at)
+    accept_request(
+        source_id=source.id,
+        endpoint=endpoint,
+        items=len(batch.items),
+        body=body,
+        received_at=received_at,
+        sender=_sender(meta) if source.is_public else ("", ""),
+    )
+    wake_now(TASK_NAME)
+
+
+def _source_of(key: str | None) -> KnownSource:
+    if not key:
+        message = (
+            "The request has no write key. Send it as the user name of Basic authentication, in X-Write-Key, "
+            "or as writeKey in the query or the body."
+        )
+        raise UnusableKey(message)
+    source = find_source_of(key)
+    if source is None:
+        message = "No active source has this write key."
+        raise UnusableKey(message)
+    return source
+
+
+def _check_single(batch: Batch, source: KnownSource, received_at: datetime) -> None:
+    """Refuse a single message that has a fault, and keep a row that says so."""
+    item = batch.items[0]
+    fault: CdpError | None = None
+    if batch.endpoint_type == "merge" and source.is_public:
+        message = "The link call joins profiles, so it needs the secret key of a server source."
+        fault, code, message_id = SecretKeyNeeded(message), "secret_key_needed", sent_message_id(item)
+    else:
+        read = read_item(
+            item,
+            batch=batch,
+            received_at=received_at,
+            max_event_bytes=source.max_event_bytes,
+            rules=read_identifier_rules(),
+            new_id=_new_id,
+        )
+        if not isinstance(read, Fault):
+            return
+        fault, code, message_id = RefusedMessage(read.message, code=read.code), read.code, read.message_id
+    reject_message(source_id=source.id, message_id=message_id or _new_id(), code=code, received_at=received_at)
+    raise fault
+
+
+def _read_raw(request: HttpRequest) -> bytes:
+    """Return the body as sent, never more than the limit and a byte."""
+    declared = request.META.get("CONTENT_LENGTH")
+    stream = request.META["wsgi.input"]
+    if not declared:
+        # A chunked request declares no length.
+        chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+        raw: bytes = stream.read(MAX_REQUEST_BYTES + 1) if chunked else b""
+        return raw
+    size = int(declared) if declared.isascii() and declared.isdigit() else 0
+    if size <= MAX_REQUEST_BYTES:
+        raw = stream.read(size)
+        return raw
+    if size <= DRAINED_BYTES:
+        while size > 0 and (chunk := stream.read(min(size, CHUNK_BYTES))):
+            size -= len(chunk)
+    message = f"The request has {declared} bytes; the limit is {MAX_REQUEST_BYTES}. Send smaller batches."
+    raise TooLarge(message)
+
+
+def _sender(meta: dict[str, str]) -> tuple[str, str]:
+    """Return the sender's address and user agent, for sources whose sender is the person's own device."""
+    address = meta.get("REMOTE_ADDR", "")
+    if settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in meta:
+        # The last entry is the one that our own proxy wrote.
+        address = meta["HTTP_X_FORWARDED_FOR"].rpartition(",")[2]
+    try:
+        address = str(ipaddress.ip_address(address.strip()))
+    except ValueError:
+        address = ""
+    return address, meta.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace("\0", "")
+
+
+def _preflight(request: HttpRequest) -> HttpResponse:
+    """Allow whatever headers are asked for: SDKs add headers to retries, and a fixed list would lose those."""
+    response = HttpResponse(status=204)
+    headers = response.headers
+    del headers["Content-Type"]
+    headers["Access-Control-Allow-Origin"] = "*"
+    headers["Access-Control-Allow-Methods"] = METHODS
+    headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
+    headers["Access-Control-Expose-Headers"] = "Retry-After"
+    headers["Vary"] = "Origin, Access-Control-Request-Headers"
+    wanted = request.META.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+    if _HEADER_NAMES.fullmatch(wanted):
+        headers["Access-Control-Allow-Headers"] = wanted
+    return response
+
+
+def _problem(error: Exception) -> HttpResponse:
+    """Return the problem document; SDKs look for `code` and `message` and take anything else for a network fault."""
+    body = problem_of(error) or {}
+    body["message"] = body["detail"]
+    response = problem_response(error, body=body)
+    if body["status"] == MethodNotAllowed.status:
+        response.headers["Allow"] = METHODS
+    return response
+
+
+def _new_id() -> str:
+    return f"cdp-{uuid.uuid4()}"

@@ -1,0 +1,87 @@
+"""Finding the source of a write key, for every request: remembered in the process for two seconds."""
+
+import hmac
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import connection
+
+from cdp.core.digests import derived_key
+from cdp.core.secrets import unseal
+from ingestion.models import Source
+from ingestion.spec.identifiers import IdentifierRules
+from profiles.models import IdentifierType
+
+# A disabled key must stop within 5 s everywhere.
+REMEMBERED_SECONDS = 2.0
+SEALED_AS = "write key"
+
+FIND = """
+SELECT id, kind, max_event_bytes FROM ingestion_source WHERE write_key_digest = %s AND enabled
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSource:
+    """What a request needs to know of its source."""
+
+    id: int
+    is_public: bool
+    max_event_bytes: int
+
+
+_known: dict[str, tuple[float, KnownSource]] = {}
+_rules: tuple[float, IdentifierRules] | None = None
+
+
+def digest_write_key(write_key: str) -> bytes:
+    """Return the digest under which a write key is found."""
+    return hmac.digest(derived_key("write_key"), write_key.encode("utf-8", "replace"), "sha256")
+
+
+def read_write_key(source: Source) -> str:
+    """Return a source's write key in the clear."""
+    return unseal(bytes(source.write_key_sealed), context=SEALED_AS).decode()
+
+
+def find_source_of(write_key: str) -> KnownSource | None:
+    """Return the enabled source that has this key.
+
+    Notes
+    -----
+    Only keys that exist are remembered, so a source can send in the very moment it was made.
+    """
+    remembered = _known.get(write_key)
+    if remembered is not None and time.monotonic() < remembered[0]:
+        return remembered[1]
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [digest_write_key(write_key)])
+        row = cursor.fetchone()
+    if row is None:
+        _known.pop(write_key, None)
+        return None
+    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2])
+    _known[write_key] = (time.monotonic() + REMEMBERED_SECONDS, source)
+    return source
+
+
+def read_identifier_rules() -> IdentifierRules:
+    """Return the configured identifier types, as the reading of messages needs them."""
+    global _rules  # noqa: PLW0603 - one memory per process
+    remembered = _rules
+    if remembered is not None and time.monotonic() < remembered[0]:
+        return remembered[1]
+    rules = IdentifierRules.build(
+        IdentifierType.objects.order_by("priority", "id").values_list("key", "priority", "blocked_values"),
+        phone_region=settings.CDP_PHONE_REGION,
+    )
+    _rules = (time.monotonic() + REMEMBERED_SECONDS, rules)
+    return rules
+
+
+def forget_write_keys() -> None:
+    """Forget what this process remembers."""
+    global _rules  # noqa: PLW0603
+    _known.clear()
+    _rules = None

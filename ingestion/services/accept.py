@@ -1,0 +1,93 @@
+"""Taking requests in: one statement each, committed before the answer."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+
+from cdp.core.digests import message_digest
+from ingestion.models import Outcome
+
+ACCEPT = """
+INSERT INTO ingestion_inbox (source_id, received_at, endpoint, items, body, ip, user_agent, attempts)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+"""
+# A row that is there already keeps what it tells; this one is a further copy of the same message id.
+REJECT = f"""
+WITH refused AS (
+    INSERT INTO ingestion_message (source_id, message_hash, outcome, copies, received_at, processed_at, reason)
+    VALUES (%s, %s, {Outcome.REJECTED.value}, 1, %s, %s, %s)
+    ON CONFLICT (source_id, message_hash) DO UPDATE SET copies = ingestion_message.copies + 1
+    RETURNING xmax = 0 AS is_first
+)
+INSERT INTO ingestion_outcomecount (source_id, hour, outcome, count)
+SELECT %s, %s, CASE WHEN is_first THEN {Outcome.REJECTED.value} ELSE {Outcome.DUPLICATE.value} END, 1 FROM refused
+"""
+COUNT_UNATTRIBUTED = f"""
+INSERT INTO ingestion_outcomecount (source_id, hour, outcome, count) VALUES (NULL, %s, {Outcome.REJECTED.value}, 1)
+"""
+
+
+def accept_request(
+    *, source_id: int, endpoint: str, items: int, body: bytes, received_at: datetime, sender: tuple[str, str]
+) -> None:
+    """Put a request into the inbox.
+
+    Parameters
+    ----------
+    source_id : int
+        Whose key it came with.
+    endpoint : str
+        Last part of the path, a key of `ingestion.spec.message.ENDPOINTS`.
+    items : int
+        How many messages it holds.
+    body : bytes
+        Inflated.
+    received_at : datetime
+        UTC.
+    sender : tuple of str
+        IP address and user agent to be filled into contexts that lack them, or ``""``.
+    """
+    _execute(ACCEPT, [source_id, received_at, endpoint, items, body, *sender])
+
+
+def reject_message(*, source_id: int, message_id: str, code: str, received_at: datetime) -> None:
+    """Keep a row that says why a single message was refused.
+
+    Parameters
+    ----------
+    message_id : str
+        As sent, or one made for this row.
+    code : str
+        Of the fault.
+    """
+    hour = _hour(received_at)
+    _execute(REJECT, [source_id, message_digest(message_id), received_at, received_at, code, source_id, hour])
+
+
+def count_unattributed(*, received_at: datetime) -> None:
+    """Count a request without a usable source or without items."""
+    _execute(COUNT_UNATTRIBUTED, [_hour(received_at)])
+
+
+def _execute(statement: str, parameters: Sequence[Any]) -> None:
+    """Run one statement, on a new connection if the old one turns out to be dead.
+
+    Django would ask the server before every request whether the connection lives, which costs as much as the statement
+    itself. Inside a transaction (tests) nothing is tried twice.
+    """
+    connection.health_check_done = True  # type: ignore[attr-defined]  # not in the stubs
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block or connection.is_usable():
+            raise
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
