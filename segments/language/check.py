@@ -1,0 +1,125 @@
+"""What a definition refers to must exist, and must not lead back to itself."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+from cdp.core.errors import FieldError
+from segments.errors import CircularReference, UnknownReference
+from segments.language.person import Segment
+from segments.language.reading import either, join, shown
+from segments.language.references import ConsentIs, HasIdentifier, InSegment, OnList
+
+MAX_REFERENCES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What exists in the installation.
+
+    Attributes
+    ----------
+    segments : mapping
+        Keys of all segments, each with the keys of the segments that it refers to.
+    purposes : mapping
+        Keys of all purposes, each with its channels; an empty set allows every channel.
+    lists, identifier_types : set
+        Keys.
+    """
+
+    segments: Mapping[str, Set[str]] = field(default_factory=dict)
+    purposes: Mapping[str, Set[str]] = field(default_factory=dict)
+    lists: Set[str] = frozenset()
+    identifier_types: Set[str] = frozenset()
+
+
+def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> None:
+    """Check a definition against what exists.
+
+    Traits and event names are free: they may come later.
+
+    Parameters
+    ----------
+    key : str or None
+        The segment that the definition is for, where it has one yet.
+
+    Raises
+    ------
+    UnknownReference
+        If a segment, list, purpose, channel or identifier type does not exist.
+    CircularReference
+        If the segment would depend on itself, or a chain of references is longer than `MAX_REFERENCES`.
+    """
+    errors: list[FieldError] = []
+    for node in segment.match.walk():
+        if isinstance(node, InSegment) and node.key != key:
+            errors += _unknown(join(node.path, "key"), "segment", node.key, catalogue.segments)
+        elif isinstance(node, OnList):
+            errors += _unknown(join(node.path, "key"), "list", node.key, catalogue.lists)
+        elif isinstance(node, HasIdentifier):
+            errors += _unknown(
+                join(node.path, "namespace"), "identifier type", node.namespace, catalogue.identifier_types
+            )
+        elif isinstance(node, ConsentIs):
+            errors += _unknown(join(node.path, "purpose"), "purpose", node.purpose, catalogue.purposes)
+            channels = catalogue.purposes.get(node.purpose, frozenset())
+            if node.channel and channels:
+                errors += _unknown(join(node.path, "channel"), "channel", node.channel, channels)
+    if errors:
+        raise UnknownReference(errors)
+    _check_cycles(segment, catalogue, key)
+
+
+def _unknown(path: str, what: str, key: str, known: Mapping[str, Set[str]] | Set[str]) -> list[FieldError]:
+    if key in known:
+        return []
+    some = sorted(known)[:10]
+    hint = f"; there are: {either(some)}" if some else "; there is none yet"
+    return [FieldError(path, "unknown_reference", f"there is no {what} {shown(key)}{hint}")]
+
+
+def references(segment: Segment) -> set[str]:
+    """Return the keys of the segments that a definition refers to."""
+    return {node.key for node in segment.match.walk() if isinstance(node, InSegment)}
+
+
+def _check_cycles(segment: Segment, catalogue: Catalogue, key: str | None) -> None:
+    for node in segment.match.walk():
+        if not isinstance(node, InSegment):
+            continue
+        chain = _chain_to(node.key, key, catalogue, ())
+        if chain is not None:
+            shown_chain = " → ".join([*chain])
+            raise CircularReference(
+                [FieldError(join(node.path, "key"), "circular_reference", f"this leads back to itself: {shown_chain}")]
+            )
+        depth = _depth(node.key, catalogue, {})
+        if depth > MAX_REFERENCES:
+            raise CircularReference(
+                [
+                    FieldError(
+                        join(node.path, "key"),
+                        "limit",
+                        f"segments may refer to each other at most {MAX_REFERENCES} levels deep, not {depth}",
+                    )
+                ]
+            )
+
+
+def _chain_to(start: str, goal: str | None, catalogue: Catalogue, seen: tuple[str, ...]) -> tuple[str, ...] | None:
+    if start == goal:
+        return (*seen, start)
+    if start in seen:
+        return None
+    for following in sorted(catalogue.segments.get(start, frozenset())):
+        found = _chain_to(following, goal, catalogue, (*seen, start))
+        if found is not None:
+            return found
+    return None
+
+
+def _depth(start: str, catalogue: Catalogue, known: dict[str, int]) -> int:
+    if start not in known:
+        known[start] = 1
+        below = [_depth(each, catalogue, known) for each in catalogue.segments.get(start, frozenset())]
+        known[start] = 1 + max(below, default=0)
+    return known[start]

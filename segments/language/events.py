@@ -1,0 +1,424 @@
+"""event and event_pick: what the person did."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from segments.language.condition_sql import rows_at, single
+from segments.language.measures import WHOLE, Measure, read_measure
+from segments.language.nodes import Node, Reading
+from segments.language.person import Event, Moment, Person
+from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test, negated
+from segments.language.properties import (
+    EventRows,
+    PropertyNode,
+    Seen,
+    event_place,
+    event_values,
+    property_tokens,
+    read_property_node,
+)
+from segments.language.reading import fault, join, read_choice, read_list, read_object, read_text
+from segments.language.scans import ANY_EVENT, Part, Range, Scan, names_sql, range_of, scan_for
+from segments.language.values import number_of, text_of
+from segments.language.windows import ALL_TIME, Window, earliest, read_window
+from segments.language.zones import TICK, to_local
+
+PSEUDO_EVENTS = ("$order", "$session")
+MAX_NAMES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """Events of some names in a window, with a condition on each."""
+
+    names: tuple[str, ...]
+    where: PropertyNode | None
+    window: Window
+
+    def of(self, person: Person, at: Moment) -> list[Event]:
+        """Return them in their order."""
+        since, until = self.window.bounds(at.now, at.zone_for(person))
+        found = [
+            event
+            for event in person.events
+            if is_named(event, self.names)
+            and event.occurred_at < until
+            and (since is None or event.occurred_at >= since)
+            and (self.where is None or self.where.holds(Seen(person, at, event, {})))
+        ]
+        return sorted(found, key=lambda event: event.order)
+
+    def where_sql(self, frame: Frame, rows: Rows) -> str:
+        """Return the condition on each event, empty for none."""
+        return self.where.sql(frame, EventRows(rows, "e", {})) if self.where else ""
+
+    def tokens(self) -> set[str]:
+        """Return what they depend on."""
+        return {f"event:{name}" for name in self.names} | property_tokens(self.where)
+
+    def words(self) -> str:
+        """Return the names in English."""
+        if self.names == (ANY_EVENT,):
+            return "anything"
+        return " or ".join(f"“{name}”" for name in self.names)
+
+    def suffix(self) -> str:
+        """Return window and condition in English."""
+        where = f" where {self.where.sentence()}" if self.where else ""
+        return f" {self.window.words()}{where}"
+
+
+def is_named(event: Event, names: tuple[str, ...]) -> bool:
+    """Tell whether an event has one of the names; `*` is any event."""
+    return names == (ANY_EVENT,) or (event.name != "" and event.name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Did(Node):
+    """A measure over events, compared with a number."""
+
+    what: Occurrences
+    measure: Measure
+    type = "event"
+    label = "Did something"
+
+    def sentence(self) -> str:
+        if self._negated_presence:
+            return f"did not do {self.what.words()}{self.what.suffix()}"
+        return f"did {self.what.words()} {self.measure.words()}{self.what.suffix()}"
+
+    @property
+    def _negated_presence(self) -> bool:
+        """Whether it says that no such event exists."""
+        measure = self.measure
+        zero = (measure.operator in {"lte", "eq"}, 0), (measure.operator == "lt", 1)
+        return measure.function == "count" and any(fits and measure.values == (Decimal(n),) for fits, n in zero)
+
+    @property
+    def _presence(self) -> bool:
+        """Whether it says that such an event exists."""
+        measure = self.measure
+        some = (measure.operator == "gte", 1), (measure.operator in {"gt", "ne"}, 0)
+        return measure.function == "count" and any(fits and measure.values == (Decimal(n),) for fits, n in some)
+
+    def _measured(self, person: Person, at: Moment) -> tuple[bool, Any]:
+        events = self.what.of(person, at)
+        function, named = self.measure.function, self.measure.of_what
+        values = [value for event in events for value in event_values(event, named)] if named else []
+        numbers = [number for number in map(number_of, values) if number is not None]
+        count = len(events)
+        if function == "distinct":
+            count = len({text for text in map(text_of, values) if text is not None})
+        if function == "days":
+            tz = at.zone_for(person)
+            count = len({to_local(event.occurred_at, tz).date() for event in events})
+        return self.measure.of(numbers, count)
+
+    def holds(self, person: Person, at: Moment) -> bool:
+        return self._measured(person, at)[0]
+
+    def observe(self, person: Person, at: Moment) -> Any:
+        return self._measured(person, at)[1]
+
+    def tokens(self) -> set[str]:
+        return self.what.tokens()
+
+    def runs_at(self, frame: Frame) -> datetime | None:
+        return earliest(self.what.window.runs_at(frame.plan.now, tz) for tz in frame.zones())
+
+    def next_change(self, person: Person, at: Moment) -> datetime | None:
+        window, tz = self.what.window, at.zone_for(person)
+        if not window.moves:
+            return None
+        longer, shorter = window.distances(at.now, tz)
+        if not window.open_ended:
+            whole = Occurrences(self.what.names, None, Window(start="", end=""))
+            return next_edge(whole.of(person, at), at.now, longer, shorter)
+        times = [event.occurred_at for event in self.what.of(person, at)]
+        if not self.measure.follows_count:
+            return times[0] + longer + TICK if times else None
+        leaving = [times[-k] for k in self.measure.thresholds if k <= len(times)]
+        return min(leaving) + longer + TICK if leaving else None
+
+    def compile(self, frame: Frame) -> Test:
+        if self._is_activity:
+            return self._compile_activity(frame)
+        plan = frame.plan
+        # People without any such event have no row in the scan: what is true of them is the complement of what is not.
+        test = self.measure
+        source = _measure_scan(self, frame)
+        measured = source.measured
+        values = [plan.bind(value, "value") for value in test.values]
+        if test.function == "avg":
+            values = [f"{value} * {source.count}" for value in values]
+        if test.function in {"sum", *WHOLE} and (test.true_of_none or test.function == "sum"):
+            measured = f"coalesce({measured}, 0)"
+        return Leaf(test.sql(measured, values), source.next_at)
+
+    @property
+    def _is_activity(self) -> bool:
+        presence = self._presence or self._negated_presence
+        window = self.what.window
+        ends_now = window == ALL_TIME or (window.longer is not None and window.open_ended)
+        return presence and self.what.names == (ANY_EVENT,) and self.what.where is None and ends_now
+
+    def _compile_activity(self, frame: Frame) -> Test:
+        """Read the narrow table of first and last events; the events themselves only if some lie after `now`."""
+        plan, rows, window = frame.plan, frame.plan.main, self.what.window
+        a = plan.source(("activity",), "activity", lambda: _activity_sql(plan))
+        now = plan.now_sql()
+        stretch = range_of(frame, rows, window)
+        inside = f"{a}.last_event_at >= {stretch.since} and " if stretch.since else ""
+        earlier = (
+            f"exists (select 1 from profiles_event e where e.profile_id = p.id and {stretch.test('e')})"
+            if stretch.since
+            else f"{a}.first_event_at < {now}"
+        )
+        test = f"{inside}({a}.last_event_at < {now} or {earlier})"
+        next_at = None
+        if plan.timed and window.moves:
+            away = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
+            next_at = (
+                f"case when {a}.last_event_at >= {now} then {a}.last_event_at + {TICK_SQL} "
+                f"when {a}.last_event_at >= {stretch.since} then {a}.last_event_at + {away} + {TICK_SQL} end"
+            )
+        leaf = Leaf(test, next_at)
+        return leaf if self._presence else negated(leaf)
+
+
+def _activity_sql(plan: Any) -> str:
+    return (
+        "select a.profile_id, a.first_event_at, a.last_event_at\n    from profiles_activity a"
+        f"\n    where true{plan.only('a.profile_id')}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The columns that a measure reads: the value, the count of numbers (for averages), the next moment."""
+
+    measured: str
+    count: str
+    next_at: str | None
+
+
+def _measure_scan(node: Did, frame: Frame) -> _Measured:
+    plan, what, measure = frame.plan, node.what, node.measure
+    rows = Rows("e.profile_id", "t.traits")
+    where = what.where_sql(frame, rows)
+    named = measure.of_what
+    place = event_place("e", named) if named else None
+    crossing = place is not None and len(place.path) > 1
+    day_zone = frame.zone_sql(rows) if measure.function == "days" else ""
+    if crossing and place is not None:
+        scan, part = _crossing_scan(frame, what, where, rows, rows_at(place, frame, "v"))
+        value = "v.v"
+    else:
+        scan, part = scan_for(
+            frame,
+            what.names,
+            what.window,
+            where,
+            rows,
+            reads_data=bool(where) or measure.function not in {"count", "days"},
+        )
+        value = f"({single(place, frame)})" if place else ""
+    number = f"cdp_number({value})"
+    aggregates = {
+        "count": "count(*)",
+        "sum": f"sum({number})",
+        "avg": f"sum({number})",
+        "min": f"min({number})",
+        "max": f"max({number})",
+        "distinct": f"count(distinct cdp_text({value}))",
+        "days": f"count(distinct (e.occurred_at at time zone {day_zone})::date)",
+    }
+    measured = scan.column(part, aggregates[measure.function])
+    count = scan.column(part, f"count({number})") if measure.function == "avg" else ""
+    next_at = _measure_next(node, frame, scan, part) if plan.timed and what.window.moves else None
+    return _Measured(measured, count, next_at)
+
+
+def _measure_next(node: Did, frame: Frame, scan: Scan, part: Part) -> str:
+    plan, window, measure = frame.plan, node.what.window, node.measure
+    if not window.open_ended:
+        return f"{edge_source(frame, node.what.names, window)}.at"
+    main = plan.main
+    away = frame.per_zone(main, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
+    if not measure.follows_count:
+        columns = [scan.column(part, "min(e.occurred_at)")]
+    else:
+        columns = [
+            scan.column(
+                part,
+                "max(e.occurred_at)" if k == 1 else f"(array_agg(e.occurred_at order by e.occurred_at desc))[{k}]",
+            )
+            for k in measure.thresholds
+        ]
+    if not columns:
+        return "null::timestamptz"
+    first = columns[0] if len(columns) == 1 else f"least({', '.join(columns)})"
+    return f"{first} + {away} + {TICK_SQL}"
+
+
+def _crossing_scan(frame: Frame, what: Occurrences, where: str, rows: Rows, values: str) -> tuple[Scan, Part]:
+    """Return a scan of its own whose rows are the values inside each event, e.g. of `products.price`."""
+    scan = Scan(frame.plan, what.names, rows, reads_data=True)
+    part = Part(range_of(frame, rows, what.window), where)
+    scan.parts.append(part)
+    scan.name = frame.plan.source(
+        ("scan", len(frame.plan.scans)),
+        f"did_{'_or_'.join(what.names)}",
+        lambda: scan.render().replace(
+            "from profiles_event e", f"from profiles_event e\n    cross join lateral {values}", 1
+        ),
+    )
+    frame.plan.scans.append(scan)
+    return scan, part
+
+
+def edge_source(frame: Frame, names: tuple[str, ...], window: Window) -> str:
+    """Return a source whose column `at` is when the next event of these names crosses an edge of a moving window."""
+    plan = frame.plan
+    identity = ("edges", names, window, frame.timezone)
+
+    def render() -> str:
+        rows = Rows("e.profile_id", "t.traits")
+        stretch: Range = range_of(frame, rows, window, up_to_now=True)
+        until = range_of(frame, rows, window).until
+        longer = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
+        shorter = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[1], "interval", "window")
+        return (
+            f"select e.profile_id, min(e.occurred_at + case when e.occurred_at >= {until} "
+            f"then {shorter} else {longer} end) + {TICK_SQL} as at\n"
+            f"    from profiles_event e{rows.joins()}\n"
+            f"    where {names_sql(plan, names, 'e')}{stretch.test('e')}"
+            f"{plan.only('e.profile_id')}\n    group by e.profile_id"
+        )
+
+    return plan.source(identity, "edges", render)
+
+
+def next_edge(events: list[Event], now: datetime, longer: timedelta, shorter: timedelta) -> datetime | None:
+    """Return when the next of the events crosses an edge: the twin of `edge_source`."""
+    edges = [
+        event.occurred_at + (shorter if event.occurred_at >= now - shorter else longer) + TICK
+        for event in events
+        if now - longer <= event.occurred_at < now
+    ]
+    return earliest(edges)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked(Node):
+    """A condition on the first or the last of some events (rule 6)."""
+
+    pick: str
+    what: Occurrences
+    has: PropertyNode
+    type = "event_pick"
+    label = "First or last event"
+
+    def sentence(self) -> str:
+        return f"has a {self.pick} {self.what.words()}{self.what.suffix()}, of which {self.has.sentence()}"
+
+    def _candidate(self, person: Person, at: Moment) -> Event | None:
+        events = self.what.of(person, at)
+        return (events[0] if self.pick == "first" else events[-1]) if events else None
+
+    def holds(self, person: Person, at: Moment) -> bool:
+        event = self._candidate(person, at)
+        return event is not None and self.has.holds(Seen(person, at, event, {}))
+
+    def observe(self, person: Person, at: Moment) -> Any:
+        event = self._candidate(person, at)
+        if event is None:
+            return None
+        return {"name": event.name, "occurred_at": event.occurred_at.isoformat()}
+
+    def tokens(self) -> set[str]:
+        return self.what.tokens() | property_tokens(self.has)
+
+    def runs_at(self, frame: Frame) -> datetime | None:
+        return earliest(self.what.window.runs_at(frame.plan.now, tz) for tz in frame.zones())
+
+    def next_change(self, person: Person, at: Moment) -> datetime | None:
+        window = self.what.window
+        if not window.moves:
+            return None
+        longer, shorter = window.distances(at.now, at.zone_for(person))
+        if not window.open_ended:
+            whole = Occurrences(self.what.names, None, ALL_TIME)
+            return next_edge(whole.of(person, at), at.now, longer, shorter)
+        event = self._candidate(person, at)
+        return event.occurred_at + longer + TICK if event else None
+
+    def compile(self, frame: Frame) -> Test:
+        plan, window = frame.plan, self.what.window
+
+        def render() -> str:
+            rows = Rows("e.profile_id", "t.traits")
+            where = self.what.where_sql(frame, rows)
+            has = self.has.sql(frame, EventRows(rows, "e", {}))
+            stretch = range_of(frame, rows, window)
+            way = "" if self.pick == "first" else " desc"
+            return (
+                f"select distinct on (e.profile_id) e.profile_id, e.occurred_at, ({has}) as fits\n"
+                f"    from profiles_event e{rows.joins()}\n"
+                f"    where {names_sql(plan, self.what.names, 'e')}{stretch.test('e')}"
+                f"{f' and ({where})' if where else ''}{plan.only('e.profile_id')}\n"
+                f"    order by e.profile_id, e.occurred_at{way}, e.id{way}"
+            )
+
+        source = plan.source(("pick", self.path, frame.timezone), f"{self.pick}_{'_or_'.join(self.what.names)}", render)
+        next_at: str | None = None
+        if plan.timed and window.moves:
+            if window.open_ended:
+                away: Callable[[Any], timedelta] = lambda tz: window.distances(plan.now, tz)[0]  # noqa: E731
+                next_at = f"{source}.occurred_at + {frame.per_zone(plan.main, away, 'interval', 'window')} + {TICK_SQL}"
+            else:
+                next_at = f"{edge_source(frame, self.what.names, window)}.at"
+        return Leaf(f"{source}.fits", next_at)
+
+
+def read_names(value: Any, path: str) -> tuple[str, ...]:
+    """Read one event name or several; `*` is every event."""
+    names = read_list(value, path, read_text, most=MAX_NAMES) if isinstance(value, list) else (read_text(value, path),)
+    for name in names:
+        if name in PSEUDO_EVENTS:
+            raise fault(path, "not_available", f"{name} is not available yet; use the stored events")
+    if ANY_EVENT in names and len(names) > 1:
+        raise fault(path, "invalid_value", "* already means every event; leave the other names out")
+    return tuple(dict.fromkeys(names))
+
+
+def read_occurrences(data: Mapping[str, Any], reading: Reading) -> Occurrences:
+    """Read name, where and window."""
+    where = data.get("where")
+    window = data.get("window")
+    return Occurrences(
+        read_names(data["name"], join(reading.path, "name")),
+        None if where is None else read_property_node(where, reading.below(".where")),
+        ALL_TIME if window is None else read_window(window, join(reading.path, "window")),
+    )
+
+
+def read_did(data: Mapping[str, Any], reading: Reading) -> Did:
+    """Read an event node."""
+    data = read_object(
+        data, reading.path, required=("type", "name"), optional=("where", "window", "measure", "op", "value")
+    )
+    measure = read_measure(data, reading.path)
+    return Did(reading.path, read_occurrences(data, reading), measure)
+
+
+def read_picked(data: Mapping[str, Any], reading: Reading) -> Picked:
+    """Read an event_pick node."""
+    data = read_object(data, reading.path, required=("type", "pick", "name", "has"), optional=("where", "window"))
+    pick = read_choice(data["pick"], join(reading.path, "pick"), ("first", "last"))
+    return Picked(
+        reading.path, pick, read_occurrences(data, reading), read_property_node(data["has"], reading.below(".has"))
+    )
