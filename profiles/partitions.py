@@ -65,6 +65,11 @@ def event_months(first: date, last: date) -> list[Partition]:
     return parts
 
 
+def older_changes(today: date) -> Partition:
+    """Return the partition of changes from before the installation: none in normal life, some if a clock goes back."""
+    return Partition("profiles_change", "profiles_change_older", None, today - timedelta(days=1))
+
+
 def change_days(first: date, last: date) -> list[Partition]:
     """Return the daily partitions of changes from `first` to `last`, both included."""
     days = (last - first).days + 1

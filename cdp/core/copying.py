@@ -26,7 +26,9 @@ def escape_json(text: str) -> str:
 def copy_rows(cursor: Any, table: str, columns: str, lines: list[str]) -> None:
     """COPY lines (tab-separated, escaped, each ending in a newline) into a table; nothing happens without lines."""
     if lines:
-        cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", io.StringIO("".join(lines)))
+        # Django turns the driver's errors into its own for `execute`, but not for COPY.
+        with cursor.db.wrap_database_errors:
+            cursor.copy_expert(f"COPY {table} ({columns}) FROM STDIN", io.StringIO("".join(lines)))
 
 
 def bytea_array(values: Iterable[bytes]) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import migrations
 
-from profiles.partitions import DAYS_AHEAD, change_days, event_partitions
+from profiles.partitions import DAYS_AHEAD, change_days, event_partitions, older_changes
 
 EVENT = """
 CREATE TABLE profiles_event (
@@ -50,7 +50,9 @@ ALTER TABLE profiles_work SET (autovacuum_vacuum_scale_factor = 0.02);
 
 def make_partitions(apps, schema_editor):
     today = datetime.now(UTC).date()
-    parts = [*event_partitions(today), *change_days(today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))]
+    parts = event_partitions(today)
+    parts.append(older_changes(today))
+    parts.extend(change_days(today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD)))
     for part in parts:
         for statement in part.statements():
             schema_editor.execute(statement)

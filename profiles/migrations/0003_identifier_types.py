@@ -3,8 +3,7 @@
 from django.db import migrations
 
 BLOCKED = [
-    "0", "000-000", "-1", "null", "none", "nil", "nan", "anonymous", "undefined", "unknown", "n/a", "na", "guest",
-    "[object object]", "true", "false", "00000000-0000-0000-0000-000000000000",
+    "0", "000-000", "-1", "null", "none", "nil", "nan", "anonymous", "undefined", "n/a", "[object object]", "true", "false", "00000000-0000-0000-0000-000000000000",
 ]  # fmt: skip
 
 TYPES = [
