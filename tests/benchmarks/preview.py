@@ -1,0 +1,155 @@
+"""Segment previews over a generated history, with the member counts that three other engines agreed on.
+
+The data comes from `generate_events.py` of the shared folder beside the repository. It is put into the tables directly,
+by COPY: loading is not what is measured here.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tests.benchmarks.product import REPOSITORY, BenchmarkFailed, Product, own_product
+from tests.benchmarks.report import Row, ms, quantile
+
+TOOLS = REPOSITORY.parent / "shared" / "tools"
+EVENTS_PER_PROFILE = 20
+REPEATS = 5
+TRACK = 1
+
+
+def _happened(name: str, last: str, fn: str = "count", least: int = 1) -> dict[str, Any]:
+    measured = {"measure": {"fn": fn}, "op": "gte", "value": least}
+    return {"type": "event", "name": name, "window": {"last": last}, **measured}
+
+
+EXTRA = {
+    "two orders in 90 days": _happened("Order Completed", "P90D", least=2),
+    "nothing in 180 days": {"type": "not", "of": _happened("*", "P180D")},
+    "text in a trait": {"type": "trait", "path": "city", "op": "contains", "value": "city12"},
+    "on three days of 30": _happened("Product Viewed", "P30D", "days", 3),
+}
+
+
+def preview(size: int) -> list[Row]:
+    """Preview the five segments of segment_bench.json, and some single conditions, at `size` profiles."""
+    if not (TOOLS / "generate_events.py").exists():
+        raise BenchmarkFailed(f"{TOOLS} is missing: the generator of the preview's data is not part of the project.")
+    plan = json.loads((TOOLS / "segment_bench.json").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory(prefix="cdp-bench-data-") as folder, own_product() as product:
+        _generate(size, Path(folder))
+        began_at = time.monotonic()
+        events = _load(product, Path(folder))
+        loaded = f"{size:,} profiles, {events:,} events (COPY {time.monotonic() - began_at:,.0f} s)"
+        full_size = events == plan["size"]["events"]
+        definitions = {key: (row["definition"], row["members"]) for key, row in plan["segments"].items()}
+        for name, match in EXTRA.items():
+            definitions[name] = ({"version": 1, "timezone": "UTC", "match": match}, None)
+        return [
+            _time(product, key, definition, members if full_size else None, plan["now"], loaded)
+            for key, (definition, members) in definitions.items()
+        ]
+
+
+def _time(product: Product, key: str, definition: dict[str, Any], members: int | None, now: str, loaded: str) -> Row:
+    body = {"definition": definition, "now": now}
+    took, count = [], -1
+    for _ in range(REPEATS):
+        began_at = time.monotonic()
+        count = product.call("POST", "/api/v1/segments/preview", body)["count"]
+        took.append(time.monotonic() - began_at)
+    if key == "q2":
+        content = {"key": "q2", "name": "q2", "definition": definition, "status": "live"}
+        product.call("POST", "/api/v1/segments", content)
+    verdict = "" if members is None else ", as it must be" if members == count else f", WRONG: must be {members:,}"
+    return Row(
+        f"preview {key}",
+        loaded,
+        f"p50 {ms(quantile(took, 0.5))}, max {ms(max(took))}; {count:,} members{verdict}",
+        "p95 ≤ 3 s" if key == "q5" else "p95 ≤ 1 s",
+    )
+
+
+def _generate(size: int, folder: Path) -> None:
+    subprocess.run(
+        [sys.executable, str(TOOLS / "generate_events.py"), str(size), str(size * EVENTS_PER_PROFILE), str(folder)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _load(product: Product, folder: Path) -> int:
+    """Put profiles, one identifier each, and events into the tables; return how many events there are."""
+    import pyarrow.parquet as pq
+
+    people = pq.read_table(folder / "profiles.parquet")
+    with product.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM profiles_identifiertype WHERE key = 'user_id'")
+        user_id_type = cursor.fetchone()[0]
+        _copy(cursor, "profiles_profile (id, uuid, created_at, restricted, traits, trait_meta)", _profiles(people))
+        columns = "id, type_id, lookup, value, profile_id, first_seen_at, source_id, verified, provisional"
+        _copy(cursor, f"profiles_identifier ({columns})", _identifiers(people, user_id_type))
+        file = pq.ParquetFile(folder / "events.parquet")
+        columns = "id, profile_id, type, name, occurred_at, received_at, source_id, message_id, identifiers, properties"
+        for group in range(file.num_row_groups):
+            _copy(cursor, f"profiles_event ({columns})", _events(file.read_row_group(group)))
+        cursor.execute(
+            "INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)"
+            " SELECT profile_id, min(occurred_at), max(occurred_at), count(*) FROM profiles_event GROUP BY profile_id"
+        )
+        cursor.execute("VACUUM ANALYZE")
+        cursor.execute("SELECT count(*) FROM profiles_event")
+        return int(cursor.fetchone()[0])
+
+
+class _Lines:
+    """A file of COPY lines over an iterator, read piece by piece."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+
+    def read(self, size: int) -> str:
+        """Return about `size` characters."""
+        parts: list[str] = []
+        length = 0
+        for line in self._lines:
+            parts.append(line)
+            length += len(line)
+            if length >= size:
+                break
+        return "".join(parts)
+
+
+def _copy(cursor: Any, target: str, lines: Iterator[str]) -> None:
+    cursor.copy_expert(f"COPY {target} FROM STDIN", _Lines(lines), size=1 << 20)
+
+
+def _profiles(people: Any) -> Iterator[str]:
+    for row in people.to_pylist():
+        created_at = row.pop("created_at").isoformat()
+        number = row.pop("id")
+        traits = orjson.dumps({**row, "created_at": created_at}).decode()
+        yield f"{number}\t{UUID(int=number)}\t{created_at}\tf\t{traits}\t{{}}\n"
+
+
+def _identifiers(people: Any, user_id_type: int) -> Iterator[str]:
+    now = datetime.now(UTC).isoformat()
+    for number in people["id"].to_pylist():
+        yield f"{number}\t{user_id_type}\t\\\\x{number:032x}\tu{number}\t{number}\t{now}\t1\tf\tf\n"
+
+
+def _events(part: Any) -> Iterator[str]:
+    names = ("id", "profile_id", "event", "ts", "category", "product_id", "revenue", "channel")
+    columns = (part[name].to_pylist() for name in names)
+    for number, person, event, at, category, product_id, revenue, channel in zip(*columns, strict=True):
+        spent = "" if revenue is None else f',"revenue":{revenue}'
+        properties = f'{{"category":"{category}","product_id":{product_id},"channel":"{channel}"{spent}}}'
+        yield f"{number}\t{person}\t{TRACK}\t{event}\t{at}\t{at}\t1\tm{number}\t{{{person}}}\t{properties}\n"
