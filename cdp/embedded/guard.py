@@ -19,7 +19,7 @@ from types import FrameType
 from cdp.embedded.accounts import Account
 from cdp.embedded.diagnosis import explain
 from cdp.embedded.errors import EmbeddedError
-from cdp.embedded.layout import Layout, give_to_owner, prepare_layout
+from cdp.embedded.layout import Layout, give_to_owner, prepare_layout, remove_sockets
 from cdp.embedded.locks import open_lock, try_lock, write_holder
 from cdp.embedded.machine import Profile
 from cdp.embedded.postgres import is_ready, prepare_postgres
@@ -90,7 +90,7 @@ def guard(data_dir: Path, *, profile: Profile) -> int:
         _report(layout, {"state": "stopping"})
     for server in reversed(watch.servers):
         _stop(server)
-    _remove_sockets(layout)
+    remove_sockets(layout)
     if failed is not None:
         _report(layout, {"state": "failed", "message": failed})
         return 1
@@ -198,17 +198,6 @@ def _stop(server: Guarded) -> None:
         except subprocess.TimeoutExpired:
             continue
         return
-
-
-def _remove_sockets(layout: Layout) -> None:
-    for path in layout.sockets.glob("*"):
-        path.unlink(missing_ok=True)
-    for path in layout.sockets.glob(".s.PGSQL.*"):
-        path.unlink(missing_ok=True)
-    try:
-        layout.sockets.rmdir()
-    except OSError as error:
-        _say(f"{layout.sockets} stays: {error.strerror}")
 
 
 def _report(layout: Layout, state: dict[str, object], watch: Watch | None = None) -> None:

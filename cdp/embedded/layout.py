@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,11 @@ def prepare_layout(data_dir: Path) -> Layout:
     except OSError as error:
         raise DataDirectoryUnusable(_unusable(data_dir, error)) from error
     return layout
+
+
+def remove_sockets(layout: Layout) -> None:
+    """Remove the directory of the sockets, once no server listens there any more."""
+    shutil.rmtree(layout.sockets, ignore_errors=True)
 
 
 def give_to_owner(path: Path, data_dir: Path) -> None:

@@ -21,7 +21,7 @@ from cdp.embedded.errors import ServerFailed
 from cdp.embedded.keys import ensure_secret
 from cdp.embedded.layout import Layout
 from cdp.embedded.machine import Profile, postgres_settings, read_machine
-from cdp.embedded.processes import command_of, is_alive, signal_process, wait_gone
+from cdp.embedded.processes import command_of, exists, is_alive, processes_in, signal_process, wait_gone
 
 USER = DATABASE = "cdp"
 _ORPHAN_STOP_SECONDS = 60
@@ -186,10 +186,13 @@ def _write_settings(postgres: Postgres, *, layout: Layout, profile: Profile) -> 
 def _clear_leftovers(postgres: Postgres) -> None:
     """Stop a server whose guard was killed; drop the lock of one that is gone but whose number lives on."""
     lines = _pid_file(postgres)
-    if not lines or not lines[0].isdigit() or not is_alive(int(lines[0])):
+    if not lines or not lines[0].isdigit() or not exists(int(lines[0])):
         return  # PostgreSQL clears this case itself, checking its shared memory too.
     pid = int(lines[0])
-    if str(postgres.cluster) not in command_of(pid):
+    if not is_alive(pid) or str(postgres.cluster) not in command_of(pid):
+        # Its own processes must be gone before its lock is: two servers on one cluster destroy it.
+        for process in processes_in(postgres.cluster):
+            wait_gone(process, seconds=_ORPHAN_STOP_SECONDS)
         (postgres.cluster / "postmaster.pid").unlink(missing_ok=True)
         return
     for number in (signal.SIGINT, signal.SIGQUIT):

@@ -31,14 +31,21 @@ def follow_parent(death_signal: signal.Signals) -> Callable[[], None]:
     return follow
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether a process of this id runs; one that is dead but not yet collected does not."""
+def exists(pid: int) -> bool:
+    """Tell whether the system knows a process of this id, dead but not yet collected included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
+    return True
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this id runs; one that is dead but not yet collected does not."""
+    if not exists(pid):
+        return False
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -55,6 +62,18 @@ def command_of(pid: int) -> str:
             return ""
     found = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return found.stdout.strip()
+
+
+def processes_in(directory: Path) -> list[int]:
+    """Find the living processes whose working directory this is (Linux only; elsewhere none are found)."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink() == directory and is_alive(int(link.parent.name)):
+                found.append(int(link.parent.name))
+        except OSError:
+            continue
+    return found
 
 
 def signal_process(pid: int, number: signal.Signals) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cdp.embedded.diagnosis import explain
 from cdp.embedded.errors import ServerFailed
-from cdp.embedded.layout import REPOSITORY, Layout, give_to_owner, prepare_layout
+from cdp.embedded.layout import REPOSITORY, Layout, give_to_owner, prepare_layout, remove_sockets
 from cdp.embedded.locks import is_locked, lock, open_lock, read_holder, try_lock
 from cdp.embedded.machine import Profile
 from cdp.embedded.postgres import database_url
@@ -36,8 +36,8 @@ class Servers:
 # Data directory to (descriptor of the shared lock, process that holds it). A fork inherits the entry, not the
 # duty.
 _uses: dict[Path, tuple[int, int]] = {}
-# Guards that this process started; kept, so that their end is collected.
-_guards: list[subprocess.Popen[bytes]] = []
+# Data directory to the guards that this process started; kept, so that their end is collected.
+_guards: dict[Path, list[subprocess.Popen[bytes]]] = {}
 
 
 def _print(text: str) -> None:
@@ -82,13 +82,11 @@ def ensure_servers(
         return Servers(database_url=env["CDP_DATABASE_URL"], broker_url=env["CDP_BROKER_URL"])
     layout = prepare_layout(data_dir)
     _use(layout)
-    starting = open_lock(layout.start_lock)
     try:
-        lock(starting)
-        started = None if is_locked(layout.guard_lock) else _start_guard(layout, profile=profile)
-        _wait_until_ready(layout, started=started, say=say)
-    finally:
-        os.close(starting)
+        _ensure_guard(layout, profile=profile, say=say)
+    except ServerFailed:
+        release_servers(data_dir)
+        raise
     return Servers(
         database_url=env.get("CDP_DATABASE_URL") or database_url(layout),
         broker_url=env.get("CDP_BROKER_URL") or broker_url(layout),
@@ -123,8 +121,11 @@ def release_servers(data_dir: Path) -> bool:
 
 def stop_servers(data_dir: Path) -> None:
     """Stop the servers whoever uses them, and wait for their end; nothing happens where none run."""
-    _stop_guard(Layout(root=data_dir))
+    layout = Layout(root=data_dir)
+    _stop_guard(layout)
     release_servers(data_dir)
+    if not is_locked(layout.guard_lock):
+        remove_sockets(layout)
 
 
 def servers_running(data_dir: Path) -> bool:
@@ -141,6 +142,18 @@ def _use(layout: Layout) -> None:
         atexit.register(release_servers, layout.root)
 
 
+def _ensure_guard(layout: Layout, *, profile: Profile, say: Callable[[str], None]) -> None:
+    starting = open_lock(layout.start_lock)
+    try:
+        lock(starting)
+        started = None if is_locked(layout.guard_lock) else _start_guard(layout, profile=profile)
+        if not _wait_until_ready(layout, started=started, say=say):
+            # The guard that was there is gone: it was ending, or it failed for somebody else. Ours says why.
+            _wait_until_ready(layout, started=_start_guard(layout, profile=profile), say=say)
+    finally:
+        os.close(starting)
+
+
 def _start_guard(layout: Layout, *, profile: Profile) -> subprocess.Popen[bytes]:
     descriptor = os.open(layout.logs / "servers.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
@@ -155,24 +168,24 @@ def _start_guard(layout: Layout, *, profile: Profile) -> subprocess.Popen[bytes]
         )
     finally:
         os.close(descriptor)
-    _guards.append(started)
+    _guards.setdefault(layout.root, []).append(started)
     return started
 
 
-def _wait_until_ready(layout: Layout, *, started: subprocess.Popen[bytes] | None, say: Callable[[str], None]) -> None:
+def _wait_until_ready(layout: Layout, *, started: subprocess.Popen[bytes] | None, say: Callable[[str], None]) -> bool:
+    """Wait for the guard; False where the one that ran before us is gone, an error where the one we started is."""
     next_word_at = time.monotonic() + _PROGRESS_SECONDS
     while True:
+        alive = is_locked(layout.guard_lock) if started is None else started.poll() is None
         state = _read_state(layout)
-        holder = read_holder(layout.guard_lock)
-        if str(state.get("pid")) == holder and (started is None or holder == str(started.pid)):
-            if state["state"] == "ready":
-                return
-            if state["state"] == "failed":
-                raise ServerFailed(str(state["message"]))
-        if not is_locked(layout.guard_lock) and (started is None or started.poll() is not None):
-            state = _read_state(layout)
-            if state.get("state") == "failed":
-                raise ServerFailed(str(state["message"]))
+        is_its_own = started is None or state.get("pid") == started.pid
+        if is_its_own and state.get("state") == "ready" and str(state["pid"]) == read_holder(layout.guard_lock):
+            return True
+        if not alive and started is None:
+            return False
+        if not alive and is_its_own and state.get("state") == "failed":
+            raise ServerFailed(str(state["message"]))
+        if not alive:
             raise ServerFailed(f"The embedded servers ended at once. {explain(tail(layout.logs / 'servers.log'))}")
         if time.monotonic() > next_word_at:
             say(f"Waiting for {state.get('waiting_for', 'the servers')}: {state.get('detail') or 'starting'}")
@@ -193,10 +206,9 @@ def _wait_until_gone(layout: Layout) -> bool:
         if time.monotonic() > until:
             return False
         time.sleep(_POLL_SECONDS)
-    for started in _guards[:]:
+    for started in _guards.pop(layout.root, []):
         # The lock is given up a moment before the process is gone.
         started.wait()
-        _guards.remove(started)
     return True
 
 

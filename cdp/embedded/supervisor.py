@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -27,8 +29,8 @@ from cdp.embedded.children import (
 from cdp.embedded.console import banner, follow_file, progress, seconds_since, write_line
 from cdp.embedded.environment import export_environment
 from cdp.embedded.layout import REPOSITORY, Layout, data_dir, prepare_layout
-from cdp.embedded.locks import open_lock, read_holder, try_lock, write_holder
-from cdp.embedded.servers import release_servers
+from cdp.embedded.locks import is_locked, open_lock, read_holder, try_lock, write_holder
+from cdp.embedded.servers import ensure_servers, release_servers
 
 _TICK_SECONDS = 0.1
 _HOPELESS_FAILURES = 5
@@ -45,6 +47,7 @@ class Product:
     children: list[Child] = field(default_factory=list)
     patience: Patience = field(default_factory=Patience)
     interrupts: int = 0
+    embedded: bool = False
     waits_for_servers: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -79,13 +82,13 @@ def run_product() -> int:
 def _run(product: Product) -> int:
     layout = product.layout
     progress(f"Data directory {layout.root}")
-    if not os.environ.get("CDP_DATABASE_URL") or not os.environ.get("CDP_BROKER_URL"):
+    product.embedded = not os.environ.get("CDP_DATABASE_URL") or not os.environ.get("CDP_BROKER_URL")
+    if product.embedded:
         progress("Starting PostgreSQL and Valkey")
         for name in ("postgres", "valkey", "servers"):
             follow_file(name, layout.logs / f"{name}.log", stop=product.ended)
-    product.waits_for_servers = True
-    export_environment(data_dir=layout.root)
-    product.waits_for_servers = False
+    with _waiting_for_servers(product):
+        export_environment(data_dir=layout.root)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
     for command in _preparations():
         status = _run_once(product, command)
@@ -103,6 +106,10 @@ def _run(product: Product) -> int:
         for child in product.children:
             keep_child(child, layout=layout)
         write_children(product.children, layout=layout)
+        if product.embedded and not is_locked(layout.guard_lock):
+            progress("The embedded servers' guard is gone; starting it and them again")
+            with _waiting_for_servers(product):
+                ensure_servers(layout.root, env={}, say=progress)
         hopeless = next((child for child in product.children if child.failures >= _HOPELESS_FAILURES), None)
         if not ready and hopeless is not None:
             progress(
@@ -116,6 +123,13 @@ def _run(product: Product) -> int:
         _note_demo(product)
         time.sleep(_TICK_SECONDS)
     return 0
+
+
+@contextmanager
+def _waiting_for_servers(product: Product) -> Iterator[None]:
+    product.waits_for_servers = True
+    yield
+    product.waits_for_servers = False
 
 
 def _preparations() -> list[list[str]]:
@@ -134,8 +148,8 @@ def _long_running(address: Address) -> list[Child]:
         *(sys.executable, "-m", "granian", "cdp.wsgi:application", "--interface", "wsgi", "--no-ws"),
         *("--host", address.host, "--port", str(address.port)),
         *("--workers", os.environ.get("CDP_WEB_PROCESSES", "1"), "--blocking-threads", "4"),
-        # More waiting requests than this only wait longer; the kernel's backlog holds the rest.
-        *("--backlog", "1024", "--backpressure", "256", "--workers-kill-timeout", "10", "--respawn-failed-workers"),
+        # Backpressure counts connections, idle ones kept alive included: a small number would shut people out.
+        *("--backlog", "2048", "--backpressure", "1024", "--workers-kill-timeout", "10", "--respawn-failed-workers"),
     ]
     schedule = str(data_dir() / "run" / "beat-schedule")
     ingest = ["worker", "-Q", "ingest", "-n", "ingest@%h", "-c", os.environ.get("CDP_WORKERS", "2")]

@@ -1,0 +1,65 @@
+# The commands of docs/reference/commands.md. Each one first makes what it needs.
+
+PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+RUN = .venv/bin/python
+KEY = $(RUN) -c 'import secrets; print(secrets.token_urlsafe(48))'
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up stop test bench lint lock python installed installed-dev
+
+help:
+	@echo "make up      the whole product in the foreground (Ctrl-C stops it)"
+	@echo "make test    the whole test suite"
+	@echo "make bench   the benchmarks, as a table"
+	@echo "make lint    style, types, layers, templates, migrations, deployment check"
+	@echo "make lock    write the lock files in requirements/ anew (LOCK_ARGS=--upgrade: newest versions)"
+	@echo "make stop    stop embedded servers that were left running"
+
+up: installed
+	@CDP_ENV=$${CDP_ENV:-development} exec $(RUN) -m cdp.embedded up
+
+stop: installed
+	@$(RUN) -m cdp.embedded stop
+
+test: installed-dev
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+bench: installed-dev
+	$(RUN) -m tests.benchmarks $(BENCH_ARGS)
+
+lint: installed-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy .
+	.venv/bin/lint-imports
+	.venv/bin/djlint --check --lint templates
+	.venv/bin/hadolint Dockerfile
+	data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
+		CDP_DATA_DIR=$$data $(RUN) manage.py makemigrations --check --dry-run
+	CDP_ENV=production CDP_BASE_URL=https://cdp.example.org CDP_ALLOWED_HOSTS=cdp.example.org \
+		CDP_SECRET_KEY=$$($(KEY)) CDP_SUPPRESSION_KEY=$$($(KEY)) \
+		$(RUN) manage.py check --deploy --fail-level WARNING
+
+# One resolution for every system and both Pythons, so that the same files install everywhere.
+lock: installed-dev
+	@test -x .venv/bin/uv || $(RUN) -m pip install --quiet uv
+	for part in base demo matching dev; do \
+		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --no-emit-index-url $(LOCK_ARGS) \
+			--output-file requirements/$$part.txt requirements/$$part.in || exit 1; \
+	done
+
+python:
+	@test -n "$(PYTHON)" || { \
+		echo "Python 3.11 or 3.12 is needed and none was found. Debian: apt-get install python3 python3-venv;" \
+			"macOS: brew install python@3.12. Or name one: make up PYTHON=/path/to/python3.12"; exit 1; }
+
+installed: python
+	@$(PYTHON) cdp/embedded/install.py base demo matching
+
+installed-dev: python
+	@$(PYTHON) cdp/embedded/install.py base demo matching dev
