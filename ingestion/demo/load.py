@@ -19,6 +19,7 @@ from ingestion.demo.reading import Journey, data_folder, read_journey
 from ingestion.demo.send import Connection, Rest
 from ingestion.demo.shifting import Shift, shift_to_yesterday
 from ingestion.demo.stages import accounts_stage, invent_households, people_stage, week_stages
+from ingestion.spec.limits import MAX_EVENT_BYTES
 
 CHUNK_MESSAGES = 500
 CHUNK_BYTES = 1_000_000
@@ -56,7 +57,11 @@ class Chunk:
 
 
 # Name, kind and size limit (the largest basket has 161 lines, about 25 KB; room is left for richer ones).
-SOURCES = (("store", "server", 256 * 1024), ("web", "browser", None), ("crm", "server", None))
+SOURCES = (
+    ("store", "server", 256 * 1024),
+    ("web", "browser", MAX_EVENT_BYTES),
+    ("crm", "server", MAX_EVENT_BYTES),
+)
 
 
 def load_demo(*, door: Door, data_dir: Path, households: int | None, today: date, stream: TextIO) -> Loaded:

@@ -7,16 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cdp.core.services.api_keys import create_api_key, revoke_api_key
 from ingestion.demo.errors import DemoError
 from ingestion.demo.load import SOURCES, Door, load_demo
+from ingestion.models import Source
+from ingestion.queries.write_keys import read_write_key
+from ingestion.services.sources import SourceSettings, create_source
 
 ACTOR = "system"
 KEY_HOURS = 6
@@ -63,11 +64,13 @@ class Command(BaseCommand):
         )
 
 
-def _write_key(name: str, kind: str, max_event_bytes: int | None) -> str:
-    out = StringIO()
-    options = {} if max_event_bytes is None else {"max_event_bytes": max_event_bytes}
-    call_command("create_source", name, kind=kind, stdout=out, **options)
-    return out.getvalue().strip()
+def _write_key(name: str, kind: str, max_event_bytes: int) -> str:
+    """Return the write key of a source of the demo; one that is there keeps the settings that it has."""
+    source = Source.objects.filter(key=name).first()
+    if source is None:
+        wanted = SourceSettings(max_event_bytes=max_event_bytes)
+        source = create_source(key=name, kind=kind, settings=wanted, actor=ACTOR, now=datetime.now(UTC))
+    return read_write_key(source)
 
 
 @contextmanager
