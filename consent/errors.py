@@ -51,14 +51,14 @@ class UnknownNotice(NotFound):
     title = "Unknown notice"
 
 
-class UnknownPerson(NotFound):
-    """No profile has this id or identifier."""
+class UnknownDecision(NotFound):
+    """No such entry in the ledger."""
 
-    code = "consent.unknown_person"
-    title = "Unknown person"
+    code = "consent.unknown_decision"
+    title = "Unknown decision"
 
     def __init__(self) -> None:
-        super().__init__("No profile has this id or identifier.")
+        super().__init__("There is no consent decision with this id.")
 
 
 class PurposeExists(Conflict):

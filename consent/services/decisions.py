@@ -9,16 +9,20 @@ from django.db import connection, transaction
 
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.services.audit import record
+from cdp.core.services.wakeups import wake
 from consent import decision as rules
-from consent.errors import Suppressed, UnknownPerson, UnknownState
+from consent.errors import Suppressed, UnknownDecision, UnknownState
 from consent.models import Decision, Notice
 from consent.queries.ledger import histories
-from consent.queries.people import Named, Person, find_by_identifier, find_by_uuid
 from consent.queries.purposes import check_channel, get_purpose
 from consent.queries.suppressions import find_suppressed
 from consent.services.ledger import Entry, append_decisions, write_current
+from profiles.errors import NoSuchProfile
+from profiles.queries.people import Named, Person, find_by_identifier, find_by_uuid
 
 ATTEMPTS = 5
+NOBODY = "No profile has this id or identifier."
+FOLLOWERS = "segments.follow_changes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def record_decision(*, new: NewDecision, now: datetime) -> Decision | None:
     ------
     UnknownPurpose, UnknownChannel, UnknownState
         If the purpose, its channel or the state does not exist.
-    UnknownPerson
+    NoSuchProfile
         If no profile has the id or identifier.
     Suppressed
         If a grant is recorded for a suppressed identifier.
@@ -113,6 +117,7 @@ def record_decision(*, new: NewDecision, now: datetime) -> Decision | None:
             detail=detail,
             now=now,
         )
+        wake(FOLLOWERS)
     return Decision.objects.select_related("purpose", "notice").get(id=decision.id)
 
 
@@ -121,7 +126,7 @@ def settle_conflict(*, decision_id: int, evidence: Mapping[str, Any], recorded_b
 
     Raises
     ------
-    UnknownPerson
+    UnknownDecision
         If there is no such decision.
     InvalidInput
         If the decision is no grant by another than the subject, or the evidence is empty.
@@ -132,7 +137,7 @@ def settle_conflict(*, decision_id: int, evidence: Mapping[str, Any], recorded_b
     with transaction.atomic():
         row = Decision.objects.select_related("purpose", "notice").filter(id=decision_id).first()
         if row is None:
-            raise UnknownPerson
+            raise UnknownDecision
         if row.state != rules.GRANTED or row.actor == rules.SUBJECT:
             message = "Only a grant by an agent or an import can be settled by evidence."
             raise InvalidInput(message)
@@ -162,7 +167,7 @@ def _find(new: NewDecision) -> Person:
     else:
         person = find_by_uuid(public_id=new.profile_uuid or "")
     if person is None:
-        raise UnknownPerson
+        raise NoSuchProfile(NOBODY)
     return person
 
 
@@ -174,7 +179,7 @@ def _hold_person(new: NewDecision) -> Person:
             again = _find(new)
             if again.profile_id == person.profile_id:
                 return again
-    raise UnknownPerson
+    raise NoSuchProfile(NOBODY)
 
 
 def _lock_profile(profile_id: int) -> bool:

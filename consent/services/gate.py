@@ -8,6 +8,7 @@ from datetime import datetime
 
 from consent import decision as rules
 from consent.decision import Verdict
+from consent.models import Purpose
 from consent.queries.current import standing_at, standings
 from consent.queries.purposes import check_channel, get_purpose
 from profiles.models import Profile
@@ -98,11 +99,10 @@ def check_consent(
 def required_states(purpose: str, profile_ids: Iterable[int], now: datetime) -> Mapping[int, str]:
     """Return, for a source that asks for consent before it stores, the state per profile; allowed reads ``granted``.
 
-    Raises
-    ------
-    UnknownPurpose
-        If the source names a purpose that does not exist: nothing may be stored then.
+    A purpose that does not exist leaves everybody unknown, so that messages are held rather than stored.
     """
+    if not Purpose.objects.filter(key=purpose).exists():
+        return {}
     verdicts = verdicts_for(profile_ids=list(profile_ids), purpose=purpose, channel=None, at=now)
     return {
         profile_id: rules.GRANTED

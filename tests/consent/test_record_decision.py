@@ -5,12 +5,13 @@ from django.db import DatabaseError, connection, transaction
 
 from cdp.core.errors import InvalidInput
 from cdp.core.models import AuditEntry
-from consent.errors import UnknownChannel, UnknownPerson, UnknownPurpose
+from consent.errors import UnknownChannel, UnknownPurpose
 from consent.models import Current, Decision
 from consent.queries.current import current_consents
 from consent.services.decisions import NewDecision, record_decision, settle_conflict
 from consent.services.gate import check_consent, filter_processable, may_process, verdicts_for
 from consent.services.purposes import change_purpose, create_notice
+from profiles.errors import NoSuchProfile
 from profiles.models import Change, ChangeKind, Work
 from tests.consent.conftest import NOW, later
 
@@ -68,7 +69,7 @@ def test_refuses_unknown_names(marketing, make_profile, wrong, error):
 
 
 def test_refuses_an_unknown_person(marketing):
-    with pytest.raises(UnknownPerson):
+    with pytest.raises(NoSuchProfile):
         record_decision(new=NewDecision("marketing", None, "granted", "system", profile_uuid="not a uuid"), now=NOW)
 
 

@@ -1,0 +1,90 @@
+"""Carrying out approved privacy requests, one after the other; the rows own all progress."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from cdp.core.services.audit import record
+from consent.models import PrivacyRequest
+from consent.services.erasure import LEASE, LeaseLost, erase_person
+from consent.services.requests import object_for_people, restrict_people
+
+log = logging.getLogger("cdp.privacy")
+
+Status = PrivacyRequest.Status
+Type = PrivacyRequest.Type
+
+CLAIM = """
+UPDATE consent_privacyrequest SET status = 'running', fence = fence + 1, lease_until = %(until)s
+WHERE id = (
+    SELECT id FROM consent_privacyrequest
+    WHERE status = 'approved' OR (status = 'running' AND (lease_until IS NULL OR lease_until <= %(now)s))
+    ORDER BY (id = ANY(%(tried)s::uuid[])), approved_at, id FOR UPDATE SKIP LOCKED LIMIT 1)
+  AND NOT id = ANY(%(tried)s::uuid[])
+RETURNING id::text, fence
+"""
+
+
+def run_privacy_requests(*, clock: Callable[[], datetime]) -> int:
+    """Carry out what is approved and nobody works on.
+
+    Parameters
+    ----------
+    clock : callable
+        The present.
+
+    Returns
+    -------
+    int
+        How many requests were worked on. One that waits for the inbox is left for the next sweep.
+    """
+    tried: list[str] = []
+    while (claim := _claim(tried, now=clock())) is not None:
+        request_id, fence = claim
+        tried.append(request_id)
+        try:
+            _carry_out(request_id, fence, clock=clock)
+        except LeaseLost:
+            log.info("privacy request taken over by another worker", extra={"request": request_id})
+    return len(tried)
+
+
+def count_waiting() -> int:
+    """Return how many requests are approved and not yet over."""
+    return PrivacyRequest.objects.filter(status__in=[Status.APPROVED, Status.RUNNING]).count()
+
+
+def _claim(tried: list[str], *, now: datetime) -> tuple[str, int] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"now": now, "until": now + LEASE, "tried": tried})
+        row: tuple[str, int] | None = cursor.fetchone()
+    return row
+
+
+def _carry_out(request_id: str, fence: int, *, clock: Callable[[], datetime]) -> None:
+    request = PrivacyRequest.objects.get(id=request_id)
+    if request.type == Type.ERASURE:
+        erase_person(request_id=request_id, fence=fence, clock=clock)
+        return
+    with transaction.atomic():
+        held = PrivacyRequest.objects.select_for_update().get(id=request_id)
+        if held.fence != fence or held.status != Status.RUNNING:
+            raise LeaseLost
+        now = clock()
+        if held.type == Type.RESTRICTION:
+            count = restrict_people(request=held, now=now)
+        else:
+            count = object_for_people(request=held, now=now)
+        held.status = Status.COMPLETED
+        held.completed_at = now
+        held.lease_until = None
+        held.steps = [{"store": held.type, "before": count, "erased": 0, "withheld": 0, "remaining": 0}]
+        held.save()
+        record(
+            actor="system",
+            action="privacy_request.completed",
+            object=f"privacy_request:{request_id}",
+            now=now,
+        )

@@ -1,0 +1,12 @@
+"""Tasks of consent: each calls one service."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from consent.services import running
+
+
+@shared_task(name="consent.run_privacy_requests")
+def run_privacy_requests() -> None:
+    """Carry out approved privacy requests."""
+    running.run_privacy_requests(clock=timezone.now)

@@ -1,0 +1,115 @@
+"""What is searched for."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+# Shorter names occur in everybody's data by chance ("42", "anna"), so a text search for them proves nothing either way;
+# for these the stores' own counts stand.
+SHORTEST = 6
+
+# What may stand before or after a name: nothing that would make it part of a longer one. An e-mail address reaches
+# further to the left. JSON writes a line break as two characters, of which the second is a letter.
+_ESCAPE = r"\\[nrtbf]|\\u[0-9a-f]{4}"
+_BEFORE = rf"(^|[^A-Za-z0-9]|{_ESCAPE})"
+_BEFORE_EMAIL = rf"(^|[^A-Za-z0-9._%+-]|{_ESCAPE})"
+_AFTER = r"(?![A-Za-z0-9])"
+
+
+@dataclass(frozen=True)
+class Needles:
+    """A person's names, ready for each kind of search.
+
+    `exact` are written in one way; `emails` (and public ids) in any case of letters.
+    """
+
+    exact: tuple[str, ...]
+    emails: tuple[str, ...]
+    uuids: tuple[str, ...]
+
+    def without_uuids(self) -> "Needles":
+        """Return the needles without public ids."""
+        return Needles(self.exact, self.emails, ())
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.exact, *self.emails, *self.uuids)
+
+    @cached_property
+    def patterns(self) -> list[str]:
+        """LIKE patterns over text lowered from A to Z: a cheap first look."""
+        return [_like(form) for name in self.every for form in (name, _octal(name), _ascii_json(name))] or ["\x01"]
+
+    @cached_property
+    def expressions(self) -> list[tuple[str, str]]:
+        """Regular expressions as PostgreSQL reads them, each with its flags; group 1 is what stands before."""
+        found = []
+        if self.exact:
+            found.append((f"{_BEFORE}({_any(self.exact)}){_AFTER}", ""))
+        if self.emails:
+            found.append((f"{_BEFORE_EMAIL}({_any(self.emails)}){_AFTER}", "i"))
+        if self.uuids:
+            found.append((f"{_BEFORE}({_any(self.uuids)}){_AFTER}", "i"))
+        return found
+
+    @cached_property
+    def bytes_expressions(self) -> list[re.Pattern[bytes]]:
+        """The same expressions over bytes."""
+        return [re.compile(text.encode(), re.IGNORECASE if flags else 0) for text, flags in self.expressions]
+
+    def found_in(self, raw: bytes) -> bool:
+        """Tell whether bytes hold a trace."""
+        return any(expression.search(raw) for expression in self.bytes_expressions)
+
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest needle with what may stand around it."""
+        return max((len(_ascii_json(name)) + 16 for name in self.every), default=0)
+
+
+def make_needles(*, names: Iterable[str], uuids: Iterable[str]) -> Needles:
+    """Return the needles for a person's identifiers, in each of their spellings, and public ids."""
+    wanted = [name for name in dict.fromkeys(names) if len(name.strip()) >= SHORTEST]
+    return Needles(
+        exact=tuple(name for name in wanted if "@" not in name),
+        emails=tuple(name for name in wanted if "@" in name),
+        uuids=tuple(dict.fromkeys(uuids)),
+    )
+
+
+def _any(names: Iterable[str]) -> str:
+    """Return alternatives that match the names as they are, as octal bytes and as JSON escapes."""
+    forms = dict.fromkeys(form for name in names for form in (name, _octal(name), _ascii_json(name)))
+    return "|".join(_quote(form) for form in forms)
+
+
+def _quote(text: str) -> str:
+    """Escape a text for a regular expression, in a way that PostgreSQL and Python read alike."""
+    return re.sub(r"([^A-Za-z0-9\x80-\U0010ffff])", r"\\\1", text)
+
+
+def _like(text: str) -> str:
+    folded = "".join(char.lower() if "A" <= char <= "Z" else char for char in text)
+    escaped = folded.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def _octal(text: str) -> str:
+    r"""Return a text as `encode(…, 'escape')` writes its bytes: ``\303\251`` for é."""
+    return "".join(char if char.isascii() else "".join(f"\\{byte:03o}" for byte in char.encode()) for char in text)
+
+
+def _ascii_json(text: str) -> str:
+    r"""Return a text as JSON that is all ASCII, without the quotes: ``\u00e9`` for é."""
+    return "".join(
+        char
+        if char.isascii()
+        else "".join(f"\\u{int.from_bytes(pair, 'big'):04x}" for pair in _pairs(char.encode("utf-16-be")))
+        for char in text
+    )
+
+
+def _pairs(raw: bytes) -> Iterable[bytes]:
+    return (raw[place : place + 2] for place in range(0, len(raw), 2))
