@@ -12,6 +12,7 @@ from segments.language.nodes import Node, Reading
 from segments.language.person import Event, Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test, negated
 from segments.language.properties import (
+    CONTEXT,
     EventRows,
     PropertyNode,
     Seen,
@@ -137,7 +138,10 @@ class Did(Node):
         if not window.open_ended:
             whole = Occurrences(self.what.names, None, Window(start="", end=""))
             return next_edge(whole.of(person, at), at.now, longer, shorter)
-        times = [event.occurred_at for event in self.what.of(person, at)]
+        events = self.what.of(person, at)
+        if _crosses(self.measure.of_what):
+            events = [event for event in events if event_values(event, self.measure.of_what)]
+        times = [event.occurred_at for event in events]
         if not self.measure.follows_count:
             return times[0] + longer + TICK if times else None
         leaving = [times[-k] for k in self.measure.thresholds if k <= len(times)]
@@ -205,13 +209,18 @@ class _Measured:
     next_at: str | None
 
 
+def _crosses(path: tuple[str, ...]) -> bool:
+    """Tell whether a property lies below others, so that one event can have several values of it."""
+    return len(path) > (2 if path[:1] == (CONTEXT,) else 1)
+
+
 def _measure_scan(node: Did, frame: Frame) -> _Measured:
     plan, what, measure = frame.plan, node.what, node.measure
     rows = Rows("e.profile_id", "t.traits")
     where = what.where_sql(frame, rows)
     named = measure.of_what
     place = event_place("e", named) if named else None
-    crossing = place is not None and len(place.path) > 1
+    crossing = _crosses(named)
     day_zone = frame.zone_sql(rows) if measure.function == "days" else ""
     if crossing and place is not None:
         scan, part = _crossing_scan(frame, what, where, rows, rows_at(place, frame, "v"))
@@ -266,8 +275,9 @@ def _measure_next(node: Did, frame: Frame, scan: Scan, part: Part) -> str:
 
 def _crossing_scan(frame: Frame, what: Occurrences, where: str, rows: Rows, values: str) -> tuple[Scan, Part]:
     """Return a scan of its own whose rows are the values inside each event, e.g. of `products.price`."""
-    scan = Scan(frame.plan, what.names, rows, reads_data=True)
-    part = Part(range_of(frame, rows, what.window), where)
+    scan = Scan(frame.plan, what.names, rows, reads_data=True, shared=False)
+    known = "v.v <> 'null'::jsonb"
+    part = Part(range_of(frame, rows, what.window), f"{known} and ({where})" if where else known)
     scan.parts.append(part)
     scan.name = frame.plan.source(
         ("scan", len(frame.plan.scans)),

@@ -57,6 +57,7 @@ class Scan:
     names: tuple[str, ...]
     rows: Rows
     reads_data: bool
+    shared: bool = True
     parts: list[Part] = field(default_factory=list)
     name: str = ""
 
@@ -169,7 +170,7 @@ def scan_for(
 
 
 def _fits(scan: Scan, own: Range, reads_data: bool) -> bool:
-    if scan.rows.uses_traits or scan.rows.uses_zone:
+    if not scan.shared or scan.rows.uses_traits or scan.rows.uses_zone:
         return False
     outer = _hull([part.range for part in scan.parts])
     if _within(own, outer):

@@ -5,96 +5,153 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('key', models.SlugField(max_length=64, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('status', models.CharField(choices=[('draft', 'Draft'), ('live', 'Live'), ('archived', 'Archived')], default='draft', max_length=10)),
-                ('purpose', models.SlugField(blank=True, max_length=64)),
-                ('channel', models.SlugField(blank=True, max_length=32)),
-                ('version', models.IntegerField(default=1)),
-                ('live_version', models.IntegerField(null=True)),
-                ('member_count', models.BigIntegerField(default=0)),
-                ('computed_at', models.DateTimeField(null=True)),
-                ('next_run_at', models.DateTimeField(db_index=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('created_by', models.TextField(blank=True)),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("key", models.SlugField(max_length=64, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("draft", "Draft"), ("live", "Live"), ("archived", "Archived")],
+                        default="draft",
+                        max_length=10,
+                    ),
+                ),
+                ("purpose", models.SlugField(blank=True, max_length=64)),
+                ("channel", models.SlugField(blank=True, max_length=32)),
+                ("version", models.IntegerField(default=1)),
+                ("live_version", models.IntegerField(null=True)),
+                ("member_count", models.BigIntegerField(default=0)),
+                ("computed_at", models.DateTimeField(null=True)),
+                ("next_run_at", models.DateTimeField(db_index=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("created_by", models.TextField(blank=True)),
             ],
         ),
         migrations.CreateModel(
-            name='StaticList',
+            name="StaticList",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('key', models.SlugField(max_length=64, unique=True)),
-                ('name', models.CharField(max_length=200)),
-                ('created_at', models.DateTimeField()),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("key", models.SlugField(max_length=64, unique=True)),
+                ("name", models.CharField(max_length=200)),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='NextCheck',
+            name="NextCheck",
             fields=[
-                ('pk', models.CompositePrimaryKey('profile_id', 'segment_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField()),
-                ('at', models.DateTimeField(db_index=True)),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='next_checks', to='segments.segment')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "profile_id", "segment_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("profile_id", models.BigIntegerField()),
+                ("at", models.DateTimeField(db_index=True)),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="next_checks",
+                        to="segments.segment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('pk', models.CompositePrimaryKey('segment_id', 'profile_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField(db_index=True)),
-                ('since', models.DateTimeField()),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='segments.segment')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "segment_id", "profile_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("profile_id", models.BigIntegerField(db_index=True)),
+                ("since", models.DateTimeField()),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="segments.segment",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ListMember',
+            name="ListMember",
             fields=[
-                ('pk', models.CompositePrimaryKey('list_id', 'profile_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField(db_index=True)),
-                ('identifier_id', models.BigIntegerField(null=True)),
-                ('added_at', models.DateTimeField()),
-                ('list', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='members', to='segments.staticlist')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "list_id", "profile_id", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("profile_id", models.BigIntegerField(db_index=True)),
+                ("identifier_id", models.BigIntegerField(null=True)),
+                ("added_at", models.DateTimeField()),
+                (
+                    "list",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="members",
+                        to="segments.staticlist",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='MembershipChange',
+            name="MembershipChange",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('profile_id', models.BigIntegerField(db_index=True)),
-                ('profile_uuid', models.UUIDField()),
-                ('kind', models.SmallIntegerField(choices=[(1, 'entered'), (2, 'left')])),
-                ('at', models.DateTimeField()),
-                ('reason', models.JSONField(default=dict)),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='segments.segment')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("profile_id", models.BigIntegerField(db_index=True)),
+                ("profile_uuid", models.UUIDField()),
+                ("kind", models.SmallIntegerField(choices=[(1, "entered"), (2, "left")])),
+                ("at", models.DateTimeField()),
+                ("reason", models.JSONField(default=dict)),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="changes",
+                        to="segments.segment",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['segment', 'at', 'id'], name='segments_change_recent')],
+                "indexes": [models.Index(fields=["segment", "at", "id"], name="segments_change_recent")],
             },
         ),
         migrations.CreateModel(
-            name='SegmentVersion',
+            name="SegmentVersion",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('version', models.IntegerField()),
-                ('definition', models.JSONField()),
-                ('tokens', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField()),
-                ('created_by', models.TextField(blank=True)),
-                ('segment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='segments.segment')),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("version", models.IntegerField()),
+                ("definition", models.JSONField()),
+                ("tokens", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField()),
+                ("created_by", models.TextField(blank=True)),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="versions", to="segments.segment"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('segment', 'version'), name='segments_version_once')],
+                "constraints": [models.UniqueConstraint(fields=("segment", "version"), name="segments_version_once")],
             },
         ),
     ]
