@@ -1,6 +1,7 @@
 """Pages by position."""
 
 import base64
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -108,10 +109,8 @@ def test_refuses_a_limit_outside_1_to_1000(limit):
 
 @given(st.text())
 def test_answers_any_text_with_a_cursor_or_a_refusal(text):
-    try:
+    with suppress(BadPage):
         decode_cursor(text)
-    except BadPage:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -129,14 +128,9 @@ def test_refuses_the_cursor_of_a_list_with_another_order(entries):
         )
 
 
-@given(
-    st.tuples(
-        st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**63 - 1), st.text().filter(lambda t: "\0" not in t)
-    )
-)
+STORABLE_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=100)
+
+
+@given(st.tuples(st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**63 - 1), STORABLE_TEXT))
 def test_cursor_keeps_the_position_exactly(position):
-    if any("\ud800" <= character <= "\udfff" for character in position[2]):
-        return
-    text = encode_cursor(Cursor(position))
-    if len(text) <= 2048:
-        assert decode_cursor(text) == Cursor(position)
+    assert decode_cursor(encode_cursor(Cursor(position))) == Cursor(position)
