@@ -7,14 +7,15 @@ item that still fails is quarantined with the kind of error (never its text, whi
 import logging
 import uuid
 from datetime import datetime
+from typing import Any
 
-import orjson
 from django.db import transaction
 
 from cdp.core.digests import message_digest
 from ingestion.errors import IngestionError
 from ingestion.models import InboxEntry, Message, Outcome, OutcomeCount, Quarantined
 from ingestion.spec.message import BadItem
+from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def _divide(entry: InboxEntry) -> bool:
         batch = split_items(bytes(entry.body), entry.endpoint)
     except IngestionError:
         return False
-    shared = {"context": batch.context, "integrations": batch.integrations}
+    shared: dict[str, Any] = {"context": batch.context, "integrations": batch.integrations}
     if batch.sent_at is not None:
         shared["sentAt"] = batch.sent_at.isoformat()
     InboxEntry.objects.bulk_create(
@@ -55,7 +56,7 @@ def _divide(entry: InboxEntry) -> bool:
             received_at=entry.received_at,
             endpoint="batch",
             items=1,
-            body=orjson.dumps({"batch": [item.item if isinstance(item, BadItem) else item], **shared}),
+            body=pack({"batch": [item.item if isinstance(item, BadItem) else item], **shared}),
             ip=entry.ip,
             user_agent=entry.user_agent,
             attempts=MAX_ATTEMPTS - 1,

@@ -173,6 +173,20 @@ def storable(value: Any, depth: int = 1) -> Any:
     return value if value is None or kind is bool else storable_text(str(value))
 
 
+def pack(value: Any) -> bytes:
+    """Return compact JSON of a parsed value, of what can be stored of it where orjson refuses (say, 254 levels).
+
+    Parameters
+    ----------
+    value : object
+        As parsed.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(storable(value))
+
+
 def storable_text(text: str) -> str:
     """Return the text with NUL and lone surrogates as U+FFFD."""
     if "\0" in text:
