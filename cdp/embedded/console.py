@@ -84,6 +84,8 @@ def progress(text: str) -> None:
 
 def banner(lines: list[str]) -> None:
     """Write the few lines that a person is waiting for, apart from the rest."""
+    if not lines:
+        return
     with _one_at_a_time:
         sys.stdout.write("\n" + "\n".join(f"    {line}" for line in lines) + "\n\n")
         sys.stdout.flush()

@@ -49,6 +49,7 @@ class Product:
     interrupts: int = 0
     embedded: bool = False
     waits_for_servers: bool = False
+    readers: list[threading.Thread] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -86,7 +87,8 @@ def _run(product: Product) -> int:
     if product.embedded:
         progress("Starting PostgreSQL and Valkey")
         for name in ("postgres", "valkey", "servers"):
-            follow_file(name, layout.logs / f"{name}.log", stop=product.ended)
+            log = layout.logs / f"{name}.log"
+            product.readers.append(follow_file(name, log, stop=product.ended))
     with _waiting_for_servers(product):
         export_environment(data_dir=layout.root)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cdp.settings")
@@ -112,6 +114,7 @@ def _run(product: Product) -> int:
                 ensure_servers(layout.root, env={}, say=progress)
         hopeless = next((child for child in product.children if child.failures >= _HOPELESS_FAILURES), None)
         if not ready and hopeless is not None:
+            banner(administrator)
             progress(
                 f"{hopeless.name} does not stay up: its last lines above say why. Mend that, then `make up` again."
             )
@@ -122,6 +125,9 @@ def _run(product: Product) -> int:
             _start_demo(product)
         _note_demo(product)
         time.sleep(_TICK_SECONDS)
+    if not ready:
+        # Stopped before anybody could see it: the next start will not show it again.
+        banner(administrator)
     return 0
 
 
@@ -196,7 +202,13 @@ def _ensure_administrator(product: Product) -> list[str]:
         progress(
             "No administrator could be made. Make one: manage.py create_user EMAIL --role administrator --password P"
         )
-    return done.stdout.splitlines()
+    if not done.stdout.strip():
+        return []
+    made = json.loads(done.stdout)
+    return [
+        f"Sign in as {made['email']} with the password {made['password']}",
+        "This is shown once. Change it after signing in.",
+    ]
 
 
 def _announce(product: Product, administrator: list[str]) -> None:
@@ -242,6 +254,8 @@ def _stop(product: Product) -> None:
     product.layout.children.unlink(missing_ok=True)
     nothing_left = release_servers(product.layout.root)
     product.ended.set()
+    for reader in product.readers:
+        reader.join(timeout=1)
     still = "" if nothing_left else "; the embedded servers stay up for another command that uses them"
     progress(f"Stopped after {seconds_since(began_at)}{still}")
 

@@ -1,0 +1,142 @@
+"""The running product, as `make up` starts it: web, workers, beat and its own servers."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cdp.embedded.address import Address, is_healthy
+from cdp.embedded.layout import REPOSITORY
+
+_READY_SECONDS = 180
+_STOP_SECONDS = 90
+
+
+@dataclass(slots=True)
+class Product:
+    """One running installation."""
+
+    base_url: str
+    data_dir: Path
+    env: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    @property
+    def output(self) -> str:
+        """Everything that `make up` has written so far."""
+        return (self.data_dir / "output.txt").read_text(errors="replace")
+
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        """Run a command of `manage.py`; answers its standard output without the last newline."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=REPOSITORY,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"manage.py {arguments}: {done.stdout}{done.stderr}"
+        return done.stdout.rstrip("\n")
+
+    def children(self) -> dict[str, int]:
+        """Read the process ids by name: web, beat, ingest, worker; postgres and guard of the servers."""
+        found: dict[str, int] = json.loads((self.data_dir / "run" / "children.json").read_text())
+        servers = self.data_dir / "postgres" / "postmaster.pid"
+        return found | {
+            "postgres": int(servers.read_text().split()[0]),
+            "guard": int((self.data_dir / "run" / "guard.lock").read_text()),
+        }
+
+    def kill(self, name: str) -> int:
+        """Kill one of the processes with -9; answers its id."""
+        pid = self.children()[name]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def is_healthy(self) -> bool:
+        """Tell whether the web process answers."""
+        port = int(self.env["CDP_PORT"])
+        return is_healthy(Address(host="127.0.0.1", port=port, url=self.base_url))
+
+    def wait_until_healthy(self, *, seconds: float = _READY_SECONDS) -> None:
+        """Wait for the web process; what was said is in the failure."""
+        until = time.monotonic() + seconds
+        while not self.is_healthy():
+            assert self.process.poll() is None, f"`make up` ended:\n{self.output}"
+            assert time.monotonic() < until, f"`make up` is not ready after {seconds} s:\n{self.output}"
+            time.sleep(0.1)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop it as Ctrl-C does; answers the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(_STOP_SECONDS)
+
+
+def start_product(data_dir: Path, *, port: int | None = None, **settings: str) -> Product:
+    """Start an installation and wait until it answers; the caller stops it."""
+    port = port or free_port()
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CDP_")}
+    env = inherited | {
+        "CDP_DATA_DIR": str(data_dir),
+        "CDP_PORT": str(port),
+        "CDP_DEMO": "0",
+        "CDP_ENV": "development",
+        "CDP_ADMIN_EMAIL": "ada@example.org",
+        "CDP_ADMIN_PASSWORD": "correct-horse-battery-staple",
+        **settings,
+    }
+    with (data_dir / "output.txt").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cdp.embedded", "up"],
+            cwd=REPOSITORY,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    product = Product(base_url=f"http://127.0.0.1:{port}", data_dir=data_dir, env=env, process=process)
+    try:
+        product.wait_until_healthy()
+    except AssertionError:
+        product.stop(signal.SIGTERM)
+        raise
+    return product
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def product() -> Generator[Product, None, None]:
+    """Run one installation for all journeys; they share it, so each uses names of its own."""
+    data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
+    product = start_product(data_dir)
+    yield product
+    status = product.stop()
+    output = product.output
+    shutil.rmtree(data_dir, ignore_errors=True)
+    assert status == 0, output
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all journeys in one process of pytest-xdist, so that one installation serves them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.journey)
+            item.add_marker(pytest.mark.xdist_group("journeys"))
