@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 
-from cdp.core.copying import copy_rows, escape, int_array, stamp, text_array
+from cdp.core.copying import NULL, copy_rows, escape, int_array, stamp, text_array
 from cdp.core.digests import LOOKUP_BYTES
 from cdp.core.secrets import seal
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item
 from ingestion.services.screen import Row, Screened
 from ingestion.spec.message import BadItem
+from ingestion.spec.soundness import pack
 from profiles.identity.graph import Graph
 
 COLUMNS = "id, source_id, message_hash, outcome, copies, received_at, processed_at, occurred_at, reason, warnings"
@@ -30,12 +31,13 @@ HELD = "held message"
 def write_outcomes(cursor: Any, screened: Screened, graph: Graph | None, *, now: datetime) -> None:
     """Write the outcome of every item of a batch."""
     refused = _refusals(graph)
+    at = stamp(now)
     lines: list[str] = []
     changed: list[Row] = []
     copies: list[Row] = []
     for (source_id, _), row in screened.rows.items():
         if row.is_new and row.item is not None:
-            lines.append(_line(source_id, row, refused, now))
+            lines.append(_line(source_id, row, refused, at))
             continue
         if row.is_changed:
             changed.append(row)
@@ -57,17 +59,18 @@ def _refusals(graph: Graph | None) -> set[tuple[int, str]]:
     return {(refusal.claim.source_id, refusal.claim.message_id) for refusal in graph.refusals} if graph else set()
 
 
-def _line(source_id: int, row: Row, refused: set[tuple[int, str]], now: datetime) -> str:
+def _line(source_id: int, row: Row, refused: set[tuple[int, str]], at: str) -> str:
     item = row.item
     assert item is not None
     accepted = row.outcome == Outcome.ACCEPTED and item.incoming is not None
     warnings = item.warnings if accepted else []
     if accepted and refused and (source_id, item.message_id) in refused:
         warnings = [*warnings, "identifier_refused"]
+    occurred_at = item.incoming.occurred_text if accepted and item.incoming is not None else NULL
     return (
-        f"{row.id}\t{source_id}\t\\\\x{item.hash.hex()}\t{int(row.outcome)}\t{1 + row.more_copies}\t"
-        f"{stamp(item.request.received_at)}\t{stamp(now)}\t{stamp(_occurred_at(row))}\t{escape(row.reason)}\t"
-        f"{escape(text_array(warnings)) if warnings else chr(92) + 'N'}\n"
+        f"{row.id}\t{source_id}\t\\\\x{item.hash.hex()}\t{row.outcome:d}\t{1 + row.more_copies}\t"
+        f"{item.request.received_text}\t{at}\t{occurred_at}\t{escape(row.reason)}\t"
+        f"{escape(text_array(warnings)) if warnings else NULL}\n"
     )
 
 
@@ -113,11 +116,7 @@ def _payload(item: Item) -> bytes:
     payload = item.payload.item if isinstance(item.payload, BadItem) else item.payload
     if isinstance(payload, bytes):
         return payload
-    try:
-        return orjson.dumps(payload)
-    except TypeError:
-        # What strict JSON refuses (a lone surrogate, say) is kept as far as text can show it.
-        return repr(payload).encode("utf-8", "backslashreplace")
+    return pack(payload)
 
 
 def _write_held(cursor: Any, screened: Screened) -> None:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from cdp.core.copying import NULL, escape, stamp
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest, message_digest
 from ingestion.errors import IngestionError
 from ingestion.models import Source
@@ -14,10 +13,11 @@ from ingestion.spec.consent import CONSENT_EVENT, read_consent
 from ingestion.spec.identifiers import IdentifierRules, is_blocked
 from ingestion.spec.item import read_item
 from ingestion.spec.message import BadItem, Fault, Message
+from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
 from profiles.identity.graph import Claim, Given, TypeRule
 from profiles.models import EventType
-from profiles.services.record import Incoming, prepare_event, prepare_json
+from profiles.services.record import Incoming, prepare_json
 
 EVENT_TYPES = {name: int(EventType[name.upper()]) for name in ("track", "identify", "page", "screen", "group", "alias")}
 EVENT_TYPES["merge"] = int(EventType.MERGE)
@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An inbox row."""
+    """An inbox row; `received_text` is `received_at` for COPY."""
 
     id: int
     source: Source
@@ -44,6 +44,7 @@ class Request:
     body: bytes
     ip: str
     user_agent: str
+    received_text: str
 
 
 class Item:
@@ -87,7 +88,7 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
         keeps_payload = bool(request.source.required_purpose)
         for raw in batch.items:
             # The reader uses the item up; a source that may hold messages needs it once more.
-            payload = orjson.dumps(raw) if keeps_payload and not isinstance(raw, BadItem) else raw
+            payload = pack(raw) if keeps_payload and not isinstance(raw, BadItem) else raw
             outcome = read_item(
                 raw,
                 batch=batch,
@@ -132,20 +133,16 @@ def fill(item: Item, message: Message, rules: Rules) -> None:
     )
     item.message = message
     item.warnings = message.warnings
+    kind = EVENT_TYPES[message.type]
+    occurred = stamp(message.occurred_at)
+    original = NULL if message.original_timestamp is None else escape(message.original_timestamp)
     item.incoming = Incoming(
         claim,
-        EVENT_TYPES[message.type],
+        kind,
         message.name,
-        prepare_event(
-            type=EVENT_TYPES[message.type],
-            name=message.name,
-            occurred_at=message.occurred_at,
-            received_at=request.received_at,
-            original_timestamp=message.original_timestamp,
-            sent_at=message.sent_at,
-            source_id=request.source.id,
-            message_id=message.message_id,
-        ),
+        occurred,
+        f"{kind}\t{escape(message.name)}\t{occurred}\t{request.received_text}\t{original}\t{stamp(message.sent_at)}\t"
+        f"{request.source.id}\t{escape(message.message_id)}",
         prepare_json(message.properties, message.traits, message.context),
         message.traits if message.type == "identify" else None,
     )

@@ -5,6 +5,7 @@ worker that dies rolls back, and the rows are free at once. Batches are written 
 overtook an older batch steps back until that is committed.
 """
 
+import gc
 import time
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from cdp.core import locks
-from cdp.core.copying import int_array
+from cdp.core.copying import int_array, stamp
 from cdp.core.registries import ConsentObject, consent_recorders
 from ingestion.models import Source
 from ingestion.services.outcomes import write_outcomes
@@ -60,6 +61,9 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
         How many requests were processed; 0 means that none waited.
     """
     taken: list[int] = []
+    # A batch makes some 100 000 objects that all live until its end: collecting among them finds nothing, again and
+    # again, and took a seventh of the time.
+    gc.disable()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             rows = _take(cursor, max_items)
@@ -70,6 +74,8 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
     except POISON:
         for inbox_id in taken:
             _process_alone(inbox_id, now)
+    finally:
+        gc.enable()
     return len(taken)
 
 
@@ -106,7 +112,7 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
         return
     sources = {source.id: source for source in Source.objects.all()}
     requests = [
-        Request(row_id, sources[source_id], received_at, endpoint, bytes(body), ip, user_agent)
+        Request(row_id, sources[source_id], received_at, endpoint, bytes(body), ip, user_agent, stamp(received_at))
         for row_id, source_id, received_at, endpoint, _, body, ip, user_agent in rows
     ]
     rules = load_rules()

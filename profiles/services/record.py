@@ -39,43 +39,34 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t(i, j, m) WHERE p.id = t.i
 class Incoming:
     """A good message on its way to a timeline.
 
-    `event_text` holds the event's columns from type to message_id and `json_text` those from properties to context,
-    both as COPY text, made before the lock. After recording, `group` tells whose it is.
+    `occurred_text` is the claim's time, `event_text` holds the event's columns from type to message_id, `json_text`
+    those from properties to context: all COPY text, made before the lock. After recording, `group` tells whose it is.
     """
 
-    __slots__ = ("claim", "event_id", "event_text", "group", "json_text", "name", "node_ids", "stated", "type")
+    __slots__ = (
+        "claim", "event_id", "event_text", "group", "json_text", "name", "node_ids", "occurred_text", "stated", "type",
+    )  # fmt: skip
 
-    def __init__(
-        self, claim: Claim, type: int, name: str, event_text: str, json_text: str, stated: Traits | None
+    def __init__(  # noqa: PLR0913 - made once per message on the hot path
+        self,
+        claim: Claim,
+        type: int,
+        name: str,
+        occurred_text: str,
+        event_text: str,
+        json_text: str,
+        stated: Traits | None,
     ) -> None:
         self.claim = claim
         self.type = type
         self.name = name
+        self.occurred_text = occurred_text
         self.event_text = event_text
         self.json_text = json_text
         self.stated = stated
         self.event_id = 0
         self.group: Group
         self.node_ids: list[int] = []
-
-
-def prepare_event(  # noqa: PLR0913 - one row
-    *,
-    type: int,
-    name: str,
-    occurred_at: datetime,
-    received_at: datetime,
-    original_timestamp: str | None,
-    sent_at: datetime | None,
-    source_id: int,
-    message_id: str,
-) -> str:
-    """Return the columns of an event from type to message_id as COPY text."""
-    original = "\\N" if original_timestamp is None else escape(original_timestamp)
-    return (
-        f"{type}\t{escape(name)}\t{stamp(occurred_at)}\t{stamp(received_at)}\t{original}\t{stamp(sent_at)}\t"
-        f"{source_id}\t{escape(message_id)}"
-    )
 
 
 def prepare_json(*values: Any) -> str:
@@ -130,9 +121,10 @@ def record_messages(
 
 
 def _write_identifiers(cursor: Any, graph: Graph) -> None:
+    stamps = _stamps(node.first_seen_at for node in graph.new_nodes)
     lines = [
         f"{node.id}\t{node.type.id}\t\\\\x{node.lookup.hex()}\t{escape(node.value)}\t{find(node.group).id}\t"
-        f"{stamp(node.first_seen_at)}\t{node.source_id}\tf\t{int(node.alias_state)}\n"
+        f"{stamps[id(node.first_seen_at)]}\t{node.source_id}\tf\t{int(node.alias_state)}\n"
         for node in graph.new_nodes
     ]
     copy_rows(
@@ -156,6 +148,15 @@ def _write_identifiers(cursor: Any, graph: Graph) -> None:
                 text_array(node.value for node in changed),
             ],
         )
+
+
+def _stamps(moments: Iterable[datetime | None]) -> dict[int, str]:
+    """Return moments as COPY text by object identity: a batch has few of them, each shared by many rows."""
+    stamps: dict[int, str] = {}
+    for moment in moments:
+        if id(moment) not in stamps:
+            stamps[id(moment)] = stamp(moment)
+    return stamps
 
 
 def _write_refusals(cursor: Any, graph: Graph, now: datetime) -> None:
@@ -194,10 +195,11 @@ def _write_profiles(cursor: Any, graph: Graph, messages: list[Incoming]) -> dict
         if names:
             changed.setdefault(profile_id, []).extend(names)
     lines = []
+    stamps = _stamps(group.created_at for group in new.values())
     for group in new.values():
         traits, meta = known[group.id]
         lines.append(
-            f"{group.id}\t{group.uuid}\t{stamp(group.created_at)}\tf\t"
+            f"{group.id}\t{group.uuid}\t{stamps[id(group.created_at)]}\tf\t"
             f"{escape_json(orjson.dumps(traits).decode()) if traits else '{}'}\t"
             f"{escape_json(orjson.dumps(meta).decode()) if meta else '{}'}\n"
         )
@@ -224,17 +226,19 @@ def _write_events(cursor: Any, messages: list[Incoming]) -> None:
 
 
 def _write_activity(cursor: Any, messages: list[Incoming]) -> None:
+    """Extend each profile's first and last event and their number."""
     spans: dict[int, list[Any]] = {}
     for message in messages:
         occurred_at = message.claim.occurred_at
         span = spans.get(message.group.id)
         if span is None:
-            spans[message.group.id] = [occurred_at, occurred_at, 1]
+            text = message.occurred_text
+            spans[message.group.id] = [occurred_at, occurred_at, 1, text, text]
             continue
         if occurred_at < span[0]:
-            span[0] = occurred_at
+            span[0], span[3] = occurred_at, message.occurred_text
         elif occurred_at > span[1]:
-            span[1] = occurred_at
+            span[1], span[4] = occurred_at, message.occurred_text
         span[2] += 1
     # In id order: whoever else updates several rows does so too, and nobody waits in a circle.
     ordered = sorted(spans)
@@ -243,8 +247,8 @@ def _write_activity(cursor: Any, messages: list[Incoming]) -> None:
         UPSERT_ACTIVITY,
         [
             int_array(ordered),
-            "{" + ",".join([row[0].isoformat() for row in rows]) + "}",
-            "{" + ",".join([row[1].isoformat() for row in rows]) + "}",
+            "{" + ",".join([row[3] for row in rows]) + "}",
+            "{" + ",".join([row[4] for row in rows]) + "}",
             int_array(row[2] for row in rows),
         ],
     )

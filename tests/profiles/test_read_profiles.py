@@ -1,6 +1,7 @@
 """Profiles by REST."""
 
 import pytest
+
 from tests.profiles.sending import identify, send, source, track
 from tests.world import api
 

@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-from tests.profiles.sending import NOW, alias, events_of, identify, outcomes, partition, reasons, send, source, track
 
 from profiles.models import AbsorbedId, Activity, Change, ChangeKind, Edge, Identifier, Merge, Profile
+from tests.profiles.sending import NOW, alias, events_of, identify, outcomes, partition, reasons, send, source, track
 
 pytestmark = pytest.mark.django_db
 

@@ -1,10 +1,10 @@
 """Merging, undoing and splitting by a steward, through REST."""
 
 import pytest
-from tests.profiles.sending import events_of, identify, partition, reasons, send, track
-from tests.world import api
 
 from profiles.models import Edge, Identifier, Profile
+from tests.profiles.sending import events_of, identify, partition, reasons, send, track
+from tests.world import api
 
 pytestmark = pytest.mark.django_db
 
