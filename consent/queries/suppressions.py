@@ -34,6 +34,11 @@ def list_suppressions() -> QuerySet[Suppression]:
     return Suppression.objects.all()
 
 
+def find_by_digest(*, digest: bytes) -> QuerySet[Suppression]:
+    """Return the suppression of one digest, if there is one."""
+    return Suppression.objects.filter(digest=digest)
+
+
 def get_suppression(*, suppression_id: int) -> Suppression:
     """Return a suppression.
 

@@ -14,7 +14,8 @@ PSEUDONYMS_KEPT = frozenset({"core_auditentry"})
 NOT_SEARCHED = frozenset({"consent_privacyrequest"})
 
 COLUMNS = """
-SELECT c.oid::regclass::text, coalesce(i.inhparent, c.oid)::regclass::text, a.attname, t.typname, coalesce(e.typname, '')
+SELECT c.oid::regclass::text, coalesce(i.inhparent, c.oid)::regclass::text, a.attname, t.typname,
+    coalesce(e.typname, '')
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped

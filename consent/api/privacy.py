@@ -1,0 +1,226 @@
+"""Privacy requests and suppressions by REST."""
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from cdp.core.api.pagination import fetch_from, key_from, paginate
+from cdp.core.api.principal import principal_of
+from cdp.core.errors import FieldError, InvalidInput
+from cdp.core.services.audit import note_read
+from consent.api import fields
+from consent.api.present import present_request, present_suppression
+from consent.deadlines import GDPR
+from consent.queries.requests import get_request, list_requests
+from consent.queries.suppressions import find_by_digest, get_suppression, list_suppressions
+from consent.services.erasure import preview_erasure
+from consent.services.requests import (
+    NewRequest,
+    approve_request,
+    create_request,
+    extend_request,
+    reject_request,
+)
+from consent.services.suppressions import lift_suppression, suppress_identifier
+from profiles.queries.people import name_identifier
+
+
+class PrivacyRequests(APIView):
+    """Lists privacy requests, and opens one."""
+
+    scope_resource = "privacy"
+
+    @extend_schema(
+        operation_id="privacy_requests_list",
+        parameters=[
+            OpenApiParameter("status"),
+            OpenApiParameter("type"),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor"),
+        ],
+        responses=fields.page_of(fields.PrivacyRequestSchema, "PrivacyRequestPage"),
+    )
+    def get(self, request: Request) -> Response:
+        """Answer one page, latest received first."""
+        given = request.query_params
+        rows = list_requests(status=given.get("status"), type=given.get("type"))
+        principal = principal_of(request)
+        return paginate(
+            request,
+            fetch=fetch_from(rows, "-received_at", "-id"),
+            key=lambda row: (row.received_at, str(row.id)),
+            present=lambda row: present_request(row, principal=principal),
+        )
+
+    @extend_schema(
+        operation_id="privacy_requests_create",
+        request=fields.NewPrivacyRequest,
+        responses={201: fields.PrivacyRequestSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Open a request; whoever sends it vouches for the person's identity."""
+        given = fields.read_input(fields.NewPrivacyRequest, request.data)
+        principal = principal_of(request)
+        now = timezone.now()
+        made = create_request(
+            new=NewRequest(
+                type=given["type"],
+                identities=[name_identifier(**one) for one in given["identities"]],
+                regulation=given.get("regulation", GDPR),
+                received_at=given.get("received_at", now),
+                verified_by="api" if principal.user_id is None else principal.actor,
+                actor=principal.actor,
+            ),
+            now=now,
+        )
+        return Response(present_request(made, principal=principal), status=status.HTTP_201_CREATED)
+
+
+class OnePrivacyRequest(APIView):
+    """Reads a privacy request."""
+
+    scopes = {"GET": "privacy:read"}
+
+    @extend_schema(operation_id="privacy_requests_read", responses=fields.PrivacyRequestSchema)
+    def get(self, request: Request, request_id: str) -> Response:
+        """Answer the request with its steps."""
+        principal = principal_of(request)
+        found = get_request(request_id=request_id)
+        if principal.sees_personal_data and found.identities:
+            note_read(actor=principal.actor, object=f"privacy_request:{found.id}")
+        return Response(present_request(found, principal=principal))
+
+
+class PreviewErasure(APIView):
+    """Counts what an erasure would delete."""
+
+    scopes = {"GET": "privacy:read"}
+
+    @extend_schema(operation_id="privacy_requests_preview", responses=fields.PreviewSchema)
+    def get(self, request: Request, request_id: str) -> Response:  # noqa: ARG002 - Django's signature
+        """Answer the number of rows per store."""
+        return Response({"stores": preview_erasure(request=get_request(request_id=request_id))})
+
+
+class ApprovePrivacyRequest(APIView):
+    """Approves a privacy request; it is carried out at once."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(operation_id="privacy_requests_approve", request=None, responses=fields.PrivacyRequestSchema)
+    def post(self, request: Request, request_id: str) -> Response:
+        """Approve and answer the request."""
+        principal = principal_of(request)
+        found = approve_request(request_id=request_id, actor=principal.actor, now=timezone.now())
+        return Response(present_request(found, principal=principal))
+
+
+class RejectPrivacyRequest(APIView):
+    """Refuses a privacy request, with a reason."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(
+        operation_id="privacy_requests_reject",
+        request=fields.Reason,
+        responses=fields.PrivacyRequestSchema,
+    )
+    def post(self, request: Request, request_id: str) -> Response:
+        """Refuse and answer the request."""
+        given = fields.read_input(fields.Reason, request.data)
+        principal = principal_of(request)
+        found = reject_request(request_id=request_id, reason=given["reason"], actor=principal.actor, now=timezone.now())
+        return Response(present_request(found, principal=principal))
+
+
+class ExtendPrivacyRequest(APIView):
+    """Extends the period of a privacy request once, with a reason."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(
+        operation_id="privacy_requests_extend",
+        request=fields.Reason,
+        responses=fields.PrivacyRequestSchema,
+    )
+    def post(self, request: Request, request_id: str) -> Response:
+        """Extend and answer the request."""
+        given = fields.read_input(fields.Reason, request.data)
+        principal = principal_of(request)
+        found = extend_request(request_id=request_id, reason=given["reason"], actor=principal.actor, now=timezone.now())
+        return Response(present_request(found, principal=principal))
+
+
+class Suppressions(APIView):
+    """Lists suppressions, finds one by its identifier, and makes one."""
+
+    scope_resource = "suppressions"
+
+    @extend_schema(
+        operation_id="suppressions_list",
+        parameters=[
+            OpenApiParameter("identifier", description="TYPE:VALUE; the answer is a page of 0 or 1"),
+            OpenApiParameter("limit", int),
+            OpenApiParameter("cursor"),
+        ],
+        responses=fields.page_of(fields.SuppressionSchema, "SuppressionPage"),
+    )
+    def get(self, request: Request) -> Response:
+        """Answer one page, newest first."""
+        rows = list_suppressions()
+        text = request.query_params.get("identifier")
+        if text:
+            kind, _, value = text.partition(":")
+            rows = find_by_digest(digest=name_identifier(type=kind, value=value).digest)
+        return paginate(request, fetch=fetch_from(rows, "-id"), key=key_from("id"), present=present_suppression)
+
+    @extend_schema(
+        operation_id="suppressions_create",
+        request=fields.NewSuppression,
+        responses={201: fields.SuppressionSchema},
+    )
+    def post(self, request: Request) -> Response:
+        """Suppress an identifier."""
+        given = fields.read_input(fields.NewSuppression, request.data)
+        row = suppress_identifier(
+            named=name_identifier(**given["identifier"]),
+            reason=given["reason"],
+            actor=principal_of(request).actor,
+            now=timezone.now(),
+        )
+        return Response(present_suppression(row), status=status.HTTP_201_CREATED)
+
+
+class OneSuppression(APIView):
+    """Reads a suppression, and lifts it."""
+
+    scope_resource = "suppressions"
+
+    @extend_schema(operation_id="suppressions_read", responses=fields.SuppressionSchema)
+    def get(self, request: Request, suppression_id: int) -> Response:  # noqa: ARG002 - Django's signature
+        """Answer the suppression."""
+        return Response(present_suppression(get_suppression(suppression_id=suppression_id)))
+
+    @extend_schema(
+        operation_id="suppressions_lift",
+        request=fields.Reason,
+        parameters=[OpenApiParameter("reason", description="where a client sends no body with DELETE")],
+        responses={204: None},
+    )
+    def delete(self, request: Request, suppression_id: int) -> Response:
+        """Let the identifier in again."""
+        body = request.data if isinstance(request.data, dict) else {}
+        reason = body.get("reason") or request.query_params.get("reason") or ""
+        if not isinstance(reason, str):
+            message = "The reason is a text."
+            raise InvalidInput(message, errors=[FieldError("reason", "invalid", message)])
+        lift_suppression(
+            suppression_id=suppression_id,
+            reason=reason,
+            actor=principal_of(request).actor,
+            now=timezone.now(),
+        )
+        return Response(status=status.HTTP_204_NO_CONTENT)
