@@ -75,7 +75,7 @@ def test_starts_a_killed_process_again(product: Product, name: str) -> None:
 def test_goes_on_after_its_database_and_its_guard_were_killed(product: Product) -> None:
     for name in ("postgres", "guard"):
         killed = product.kill(name)
-        assert wait_for(lambda: not is_alive(killed))
+        assert wait_for(lambda gone=killed: not is_alive(gone))
         assert wait_for(lambda: product.manage("showmigrations", "core", check=False).count("[X]") > 0)
 
 
