@@ -1,0 +1,138 @@
+"""Every address, walked by somebody who is not signed in and by somebody who may do nothing."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from rest_framework.views import APIView
+
+from cdp.core.access import ALL_SCOPES
+from cdp.core.api.permissions import HasScope, needed_scope
+from tests.world import api, signed_in
+
+# What anybody may see, with the reason.
+PUBLIC = {
+    "healthz": "supervisors and load balancers have no key",
+    "readyz": "the same",
+    "metrics": "lengths of queues only",
+    "api/schema/": "the contract",
+    "api/docs/": "the contract, to try with a key",
+    "password/reset": "who forgot the password cannot sign in",
+    "password/reset/sent": "the same",
+    "password/reset/<uidb64>/<token>": "the token is the key",
+    "password/reset/done": "the same",
+    "invitations/<str:token>": "the token is the key",
+    "admin/login/": "signing in",
+    "admin/jsi18n/": "texts of the shell",
+}
+SAMPLES = {"int": "1", "uuid": str(uuid.UUID(int=1)), "slug": "x", "str": "x", "path": "x"}
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+
+
+def walk(patterns: list, prefix: str = "") -> Iterator[tuple[str, str, URLPattern]]:
+    """Yield route, a sample path and the pattern of each address."""
+    for pattern in patterns:
+        route = prefix + str(pattern.pattern).removeprefix("^").removesuffix("$").removesuffix("\\Z")
+        if isinstance(pattern, URLResolver):
+            yield from walk(pattern.url_patterns, route)
+        elif isinstance(pattern, URLPattern):
+            yield route, sample(route), pattern
+
+
+def sample(route: str) -> str:
+    """Return a path that the route matches."""
+    path = route
+    while "<" in path:
+        before, _, rest = path.partition("<")
+        inner, _, after = rest.partition(">")
+        converter = inner.split(":")[0] if ":" in inner else "str"
+        path = before.removesuffix("(?P") + SAMPLES.get(converter, "x") + after
+    return "/" + path
+
+
+ADDRESSES = list(walk(get_resolver().url_patterns))
+IDS = [route or "/" for route, _, _ in ADDRESSES]
+# The admin site's last resort is a regular expression; it answers as its pages do.
+WALKED = [address for address in ADDRESSES if "(" not in address[0]]
+
+
+def is_public(route: str) -> bool:
+    return route in PUBLIC
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("route", "path"), [pair[:2] for pair in WALKED], ids=[pair[0] or "/" for pair in WALKED])
+def test_stops_who_is_not_signed_in(route: str, path: str):
+    browser = Client()
+    for method in METHODS:
+        answer = getattr(browser, method)(path)
+        if is_public(route):
+            assert answer.status_code < 500, (method, answer.status_code)
+        elif method == "options" and answer.status_code == 405:
+            continue
+        else:
+            assert answer.status_code in {302, 401, 403, 405}, (method, answer.status_code)
+            if answer.status_code == 302:
+                assert "/login/" in answer["Location"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("route", "path"), [pair[:2] for pair in WALKED if not is_public(pair[0])], ids=lambda value: value or "/"
+)
+def test_shows_nothing_to_who_may_do_nothing(route: str, path: str):
+    browser = signed_in("cy")
+    answer = browser.get(path)
+    if route in OPEN_TO_ALL_STAFF:
+        assert answer.status_code in {200, 302}
+    else:
+        assert answer.status_code in {302, 403, 404, 405}, answer.status_code
+
+
+# Pages that show nothing of customers: the way out, the own password, the empty start.
+OPEN_TO_ALL_STAFF = {
+    "",
+    "admin/",
+    "admin/logout/",
+    "admin/password_change/",
+    "admin/password_change/done/",
+    "admin/search/",
+    "admin/autocomplete/",
+}
+
+
+def rest_views() -> list[tuple[str, type[APIView]]]:
+    found = []
+    for route, _, pattern in ADDRESSES:
+        view = getattr(pattern.callback, "cls", None) or getattr(pattern.callback, "view_class", None)
+        if view is not None and issubclass(view, APIView) and route not in PUBLIC:
+            found.append((route, view))
+    return found
+
+
+@pytest.mark.parametrize(("route", "view"), rest_views(), ids=[route for route, _ in rest_views()])
+def test_every_rest_view_declares_a_known_scope_for_each_method(route: str, view: type[APIView]):
+    methods = [method.upper() for method in METHODS if hasattr(view, method) and method != "options"]
+    assert methods
+    for method in methods:
+        scope = needed_scope(view, method)
+        assert scope in ALL_SCOPES, f"{view.__name__}.{method.lower()} declares no scope"
+        if method not in {"GET", "HEAD"} and not scope.endswith(":write"):
+            # Looking up by POST keeps identifiers out of addresses.
+            assert getattr(view, "reads_by_post", False), f"{view.__name__}.{method.lower()} writes with {scope}"
+    assert HasScope in view.permission_classes
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("route", "view"), rest_views(), ids=[route for route, _ in rest_views()])
+def test_every_rest_view_refuses_a_key_without_the_scope(route: str, view: type[APIView]):
+    # A key of every scope but those that the view names.
+    named = {needed_scope(view, method) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")}
+    resources = {scope.split(":")[0] for scope in named if scope}
+    client = api(*sorted(scope for scope in ALL_SCOPES if scope.split(":")[0] not in resources))
+    for method in METHODS[:5]:
+        if hasattr(view, method):
+            answer = getattr(client, method)(sample(route))
+            assert answer.status_code == 403, (method, answer.status_code)
