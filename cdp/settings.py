@@ -258,6 +258,7 @@ CELERY_TIMEZONE = "UTC"
 # Sweeps make wake-ups optional: a flushed broker loses nothing. `expires` keeps a backlog of sweeps from piling up.
 CELERY_BEAT_SCHEDULE = {
     "process-inbox": {"task": "ingestion.process_inbox", "schedule": 1.0, "options": {"expires": 2}},
+    "release-held": {"task": "ingestion.release_held", "schedule": 5.0, "options": {"expires": 5}},
     "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
     "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
     "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},

@@ -2,8 +2,16 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.utils import timezone
 
-from cdp.core.registries import WorkStep, identifier_normalisers, source_keys, work_steps
+from cdp.core.registries import (
+    WorkStep,
+    erased_event_listeners,
+    identifier_normalisers,
+    personal_data,
+    source_keys,
+    work_steps,
+)
 from ingestion.spec.identifiers import normalise
 
 
@@ -20,6 +28,12 @@ class IngestionConfig(AppConfig):
         from ingestion.queries.sources import read_source_keys  # noqa: PLC0415 - models load after this module
 
         source_keys.append(read_source_keys)
+        from ingestion.personal_data import HeldMessages, QuarantinedMessages, forget_messages  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
+        from ingestion.services.held import release_held  # noqa: PLC0415
 
+        personal_data.extend([QuarantinedMessages(), HeldMessages()])
+        erased_event_listeners.append(forget_messages)
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))
+        # What still waits for a decision is not waiting work: each pass decides all that can be decided.
+        work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))

@@ -120,7 +120,7 @@ class OutcomeCount(models.Model):
         indexes = [models.Index(fields=["hour"], name="ingestion_outcomecount_hour")]
 
     def __str__(self) -> str:
-        return f"{self.count} × outcome {self.outcome}"
+        return f"{self.count} of outcome {self.outcome}"
 
 
 class Quarantined(models.Model):

@@ -1,11 +1,19 @@
 """Tasks of collection: each calls one service."""
 
 from celery import shared_task
+from django.utils import timezone
 
 from ingestion.services.drain import process_inbox as process
+from ingestion.services.held import release_held as release
 
 
 @shared_task(name="ingestion.process_inbox")
 def process_inbox() -> None:
     """Process what waits in the inbox."""
     process()
+
+
+@shared_task(name="ingestion.release_held")
+def release_held() -> None:
+    """Decide messages that were held for consent."""
+    release(now=timezone.now())
