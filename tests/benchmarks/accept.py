@@ -100,4 +100,5 @@ def _copy_rows(product: Product, items: list[bytes]) -> float:
 
 
 def _refused(outcome: Outcome) -> str:
-    return f"; {outcome.refused:,} NOT TAKEN" if outcome.refused else ""
+    named = ", ".join(f"{count:,} with {status}" for status, count in outcome.refused.items())
+    return f"; NOT TAKEN: {named}" if named else ""

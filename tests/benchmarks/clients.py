@@ -8,6 +8,7 @@ import multiprocessing
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,11 +19,11 @@ Requests = Sequence[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of requests came to: seconds from first to last, seconds of each, answers that were not 200."""
+    """What a run of requests came to: seconds from first to last, seconds of each, answers other than 200 by status."""
 
     seconds: float
     latencies: list[float]
-    refused: int
+    refused: Counter[str]
 
     @property
     def per_second(self) -> float:
@@ -72,7 +73,8 @@ def run_load(
     for _, pipe in started:
         pipe.send(begin)
     latencies: list[float] = []
-    refused, end = 0, begin
+    refused: Counter[str] = Counter()
+    end = begin
     for worker, pipe in started:
         seconds, bad, ended = pipe.recv()
         latencies += seconds
@@ -91,7 +93,7 @@ def _work(
     pace: float | None,
 ) -> None:
     work = [make(place, thread) for thread in range(threads)]
-    results: list[tuple[list[float], int]] = [([], 0)] * threads
+    results: list[tuple[list[float], Counter[str]]] = [([], Counter())] * threads
     pipe.send("ready")
     begin = pipe.recv()
 
@@ -105,14 +107,15 @@ def _work(
     for runner in runners:
         runner.join()
     ended = time.monotonic()
-    pipe.send(([one for seconds, _ in results for one in seconds], sum(bad for _, bad in results), ended))
+    refused = sum((bad for _, bad in results), Counter())
+    pipe.send(([one for seconds, _ in results for one in seconds], refused, ended))
 
 
 def _send_all(
     address: tuple[str, int], requests: Requests, begin: float, pace: float | None
-) -> tuple[list[float], int]:
+) -> tuple[list[float], Counter[str]]:
     seconds: list[float] = []
-    refused = 0
+    refused: Counter[str] = Counter()
     wire = _connect(address)
     time.sleep(max(0.0, begin - time.monotonic()))
     for place, request in enumerate(requests):
@@ -122,11 +125,12 @@ def _send_all(
             time.sleep(max(0.0, due - time.monotonic()))
         try:
             wire.sendall(request)
-            good, stays = _read_answer(wire)
-        except OSError:
-            good, stays = False, False
+            status, stays = _read_answer(wire)
+        except OSError as error:
+            status, stays = type(error).__name__, False
         seconds.append(time.monotonic() - due)
-        refused += not good
+        if status != "200":
+            refused[status] += 1
         if not stays:
             wire.close()
             wire = _connect(address)
@@ -140,8 +144,8 @@ def _connect(address: tuple[str, int]) -> socket.socket:
     return wire
 
 
-def _read_answer(wire: socket.socket) -> tuple[bool, bool]:
-    """Read one answer; tell whether it was 200 and whether the connection stays."""
+def _read_answer(wire: socket.socket) -> tuple[str, bool]:
+    """Read one answer; return its status, and whether the connection stays."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = wire.recv(65536)
@@ -159,4 +163,4 @@ def _read_answer(wire: socket.socket) -> tuple[bool, bool]:
         if not part:
             raise ConnectionError
         body += part
-    return head[9:12] == b"200", b"connection: close" not in lower
+    return head[9:12].decode(), b"connection: close" not in lower
