@@ -154,11 +154,9 @@ def _read_answer(wire: socket.socket) -> tuple[str, bool]:
         data += part
     head, _, body = data.partition(b"\r\n\r\n")
     lower = head.lower()
-    length = 0
-    for line in lower.split(b"\r\n"):
-        if line.startswith(b"content-length:"):
-            length = int(line[15:])
-    while len(body) < length:
+    length = next((int(line[15:]) for line in lower.split(b"\r\n") if line.startswith(b"content-length:")), None)
+    # Without a length the body comes in chunks, the last of which is empty.
+    while not body.endswith(b"0\r\n\r\n") if length is None else len(body) < length:
         part = wire.recv(65536)
         if not part:
             raise ConnectionError
