@@ -241,6 +241,7 @@ def test_lets_browsers_read_good_answers():
     assert response["Access-Control-Allow-Origin"] == "*"
     assert response["Access-Control-Expose-Headers"] == "Retry-After"
     assert response["Content-Type"] == "application/json"
+    assert int(response["Content-Length"]) == len(response.content)
 
 
 def test_answers_503_while_storage_is_down():
