@@ -26,7 +26,7 @@ class Compiled:
         Columns: `profile_id`, and of a timed statement also `member` and `next_at` (null: never). A statement for some
         profiles also takes the parameter `profile_ids`, an array of bigint.
     runs_at : datetime or None
-        When everyone has to be looked at again, whatever `next_at` says; None means never.
+        Of a timed statement: when everyone has to be looked at again, whatever `next_at` says; None means never.
     """
 
     sql: str
@@ -66,7 +66,7 @@ def compile_segment(
     test = segment.match.compile(frame)
     where = _where(test, plan, indent="  ")
     body = f"select p.id as profile_id\n{_from(plan)}\nwhere not p.restricted{plan.only('p.id')}\n{where}"
-    return Compiled(_with(plan, body), plan.parameters, segment.match.runs_at(frame))
+    return Compiled(_with(plan, body), plan.parameters)
 
 
 def compile_membership(

@@ -83,7 +83,7 @@ def depends(segment: Segment) -> set[str]:
         `identifier:<type>`.
     """
     from_zone = {"trait:timezone"} if segment.timezone == "profile" else set()
-    return segment.match.tokens() | from_zone - {"created"}
+    return segment.match.tokens() | from_zone
 
 
 def leaf_nodes(segment: Segment) -> Iterator[Node]:

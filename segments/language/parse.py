@@ -75,7 +75,7 @@ def read_node(value: Any, reading: Reading) -> Node:
     if kind == "everyone":
         read_object(value, reading.path, required=("type",))
         return Everyone(reading.path)
-    if kind in {"all", "any", "not"} and isinstance(kind, str):
+    if isinstance(kind, str) and kind in {"all", "any", "not"}:
         return _read_group(kind, value, reading)
     at = join(reading.path, "type")
     if "type" not in value:

@@ -38,7 +38,7 @@ class Sample(Node):
         return f"is in the random {self.percent:f} % of “{self.salt}”{start}"
 
     def tokens(self) -> set[str]:
-        return {"created"}
+        return set()
 
     def _digest(self, person: Person) -> bytes:
         return hashlib.sha256(f"{self.salt}{person.uuid.lower()}".encode()).digest()[:8]

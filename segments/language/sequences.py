@@ -153,7 +153,7 @@ class InOrder(Node):
                 f"    where {fitting}{plan.only('e0.profile_id')}{rest}\n    group by e0.profile_id"
             )
 
-        name = "_then_".join(each for step in self.steps for each in step.names[:1])
+        name = "chain_" + "_then_".join(each for step in self.steps for each in step.names[:1])
         source = plan.source(("sequence", self.path, frame.timezone), name, render)
         return Leaf(f"{source}.last_start is not null", self._next_sql(frame, source) if plan.timed else None)
 

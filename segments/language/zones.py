@@ -99,13 +99,16 @@ def shift(instant: datetime, duration: Duration, tz: ZoneInfo, sign: int) -> dat
 
 @lru_cache(maxsize=8192)
 def _transition(tz: ZoneInfo, day: date) -> datetime | None:
-    """Return the first change of offset after the start of a UTC day, within `HORIZON_DAYS`."""
+    """Return the first change of offset after the start of a UTC day, within `HORIZON_DAYS`.
+
+    No zone has changed its clock twice within a week, so weekly steps find every change.
+    """
     start = datetime.combine(day, time(), UTC)
     before = offset(start, tz)
-    for ahead in range(1, HORIZON_DAYS):
+    for ahead in range(7, HORIZON_DAYS, 7):
         end = start + ahead * DAY
         if offset(end, tz) != before:
-            low, high = end - DAY, end
+            low, high = end - 7 * DAY, end
             while high - low > timedelta(seconds=1):
                 middle = low + (high - low) // 2
                 middle = middle.replace(microsecond=0)
@@ -120,7 +123,7 @@ def transition_after(instant: datetime, tz: ZoneInfo) -> datetime | None:
     """Return the first change of the zone's offset after the instant, or None if a year brings none."""
     if tz.key in {"UTC", "GMT"}:
         return None
-    found = _transition(tz, instant.date())
+    found = _transition(tz, instant.date().replace(day=1))
     while found is not None and found <= instant:
         found = _transition(tz, found.date() + DAY)
     return found
