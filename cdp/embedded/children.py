@@ -113,7 +113,9 @@ def write_children(children: list[Child], *, layout: Layout) -> None:
     """Leave the process ids for the next start, and for who wants to look."""
     running = {child.name: child.process.pid for child in children if child.process is not None}
     if running != _read_children(layout):
-        layout.children.write_text(json.dumps(running), encoding="utf-8")
+        draft = layout.children.with_suffix(".draft")
+        draft.write_text(json.dumps(running), encoding="utf-8")
+        draft.replace(layout.children)
 
 
 def clear_leftovers(layout: Layout) -> list[int]:

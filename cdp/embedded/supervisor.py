@@ -102,6 +102,7 @@ def _run(product: Product) -> int:
     product.children = _long_running(product.address)
     for child in product.children:
         start_child(child, layout=layout)
+    write_children(product.children, layout=layout)
     administrator = _ensure_administrator(product)
     ready = False
     while not product.interrupts:

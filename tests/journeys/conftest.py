@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 from cdp.embedded.address import Address, is_healthy
 from cdp.embedded.layout import REPOSITORY
 
+_READY = "Ready after"
 _READY_SECONDS = 180
 _STOP_SECONDS = 90
 
@@ -69,12 +70,12 @@ class Product:
         port = int(self.env["CDP_PORT"])
         return is_healthy(Address(host="127.0.0.1", port=port, url=self.base_url))
 
-    def wait_until_healthy(self, *, seconds: float = _READY_SECONDS) -> None:
-        """Wait for the web process; what was said is in the failure."""
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float = _READY_SECONDS) -> None:
+        """Wait for something while the product runs; what it said is in the failure."""
         until = time.monotonic() + seconds
-        while not self.is_healthy():
+        while not condition():
             assert self.process.poll() is None, f"`make up` ended:\n{self.output}"
-            assert time.monotonic() < until, f"`make up` is not ready after {seconds} s:\n{self.output}"
+            assert time.monotonic() < until, f"still not so after {seconds} s:\n{self.output}"
             time.sleep(0.1)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -97,6 +98,7 @@ def start_product(data_dir: Path, *, port: int | None = None, **settings: str) -
         "CDP_ADMIN_PASSWORD": "correct-horse-battery-staple",
         **settings,
     }
+    starts = (data_dir / "output.txt").read_text().count(_READY) if (data_dir / "output.txt").exists() else 0
     with (data_dir / "output.txt").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "cdp.embedded", "up"],
@@ -108,7 +110,7 @@ def start_product(data_dir: Path, *, port: int | None = None, **settings: str) -
         )
     product = Product(base_url=f"http://127.0.0.1:{port}", data_dir=data_dir, env=env, process=process)
     try:
-        product.wait_until_healthy()
+        product.wait_until(lambda: product.output.count(_READY) > starts)
     except AssertionError:
         product.stop(signal.SIGTERM)
         raise
