@@ -25,23 +25,6 @@ def journey() -> Journey:
 
 
 @needs_data
-def test_reads_every_line_of_the_complete_journey(journey: Journey) -> None:
-    lines = baskets = largest = 0
-    revenue = 0.0
-    stores = set()
-    for start in slice_starts(journey):
-        for basket in baskets_from(journey, start):
-            baskets += 1
-            lines += len(basket.lines)
-            largest = max(largest, len(basket.lines))
-            revenue += sum(line.sales_value for line in basket.lines)
-            stores.add(basket.store_id)
-    assert (lines, baskets, largest, len(stores)) == (1_469_307, 155_848, 161, 457)
-    assert round(revenue, 2) == 4_596_039.58
-    assert (journey.line_count, journey.basket_count) == (lines, baskets)
-
-
-@needs_data
 def test_reads_households_campaigns_and_coupons(journey: Journey) -> None:
     assert len(journey.household_ids) == 2_469
     assert len(journey.demographics) == 801
