@@ -126,7 +126,7 @@ def _write_held(cursor: Any, screened: Screened) -> None:
         message = item.message
         assert message is not None
         # As a request of its own: what the batch gave (its sentAt) goes with the item.
-        body = {"batch": [{"type": message.type, **orjson.loads(item.payload)}]}
+        body: dict[str, Any] = {"batch": [{"type": message.type, **orjson.loads(item.payload)}]}
         if message.sent_at is not None:
             body["sentAt"] = message.sent_at
         sealed = seal(orjson.dumps(body), context=HELD)

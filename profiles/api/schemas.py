@@ -14,7 +14,7 @@ class HeldIdentifier(IdentifierField):
     """An identifier with where it came from."""
 
     first_seen_at = serializers.DateTimeField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a member of that name, not DRF's attribute
 
 
 class ProfileSchema(serializers.Serializer):
@@ -41,9 +41,9 @@ class EventSchema(serializers.Serializer):
     original_timestamp = serializers.CharField(allow_null=True)
     sent_at = serializers.DateTimeField(allow_null=True)
     received_at = serializers.DateTimeField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a member of that name, not DRF's attribute
     properties = serializers.DictField()
-    context = serializers.DictField()
+    context = serializers.DictField()  # type: ignore[assignment]  # as above
 
 
 class MergeSchema(serializers.Serializer):

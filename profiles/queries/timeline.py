@@ -58,7 +58,8 @@ def find_events(
     limit: int,
 ) -> list[EventRow]:
     """Return events newest first, from a position on (`backward`: the ones before it, nearest first)."""
-    conditions, params = "", {"ids": list(profile_ids), "limit": limit}
+    conditions = ""
+    params: dict[str, Any] = {"ids": list(profile_ids), "limit": limit}
     if wanted.name:
         conditions += " AND name = %(name)s"
         params["name"] = wanted.name
