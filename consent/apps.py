@@ -21,6 +21,7 @@ class ConsentConfig(AppConfig):
         from consent.services.gate import required_states  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
+        from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
         registries.merge_participants.append(ConsentMerging())
         registries.consent_recorders.append(record_consent_objects)
@@ -29,3 +30,4 @@ class ConsentConfig(AppConfig):
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
         )
         registries.personal_data.extend([ConsentRecords(), PrivacyRequests()])
+        registries.profile_sections.append(ConsentSection())

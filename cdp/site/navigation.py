@@ -1,10 +1,84 @@
-"""The menu of the shell."""
+"""The menu of the shell: what the person may see, in the order of the work."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import reverse
+
+from cdp.core.access import ADMINISTRATOR, ROLE_SCOPES
+from cdp.core.api.principal import principal_of
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the menu; `scope` None: for administrators."""
+
+    title: str
+    icon: str
+    view: str
+    scope: str | None
+
+
+MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Customers",
+        (
+            Entry("Profiles", "person", "profiles", "profiles:read"),
+            Entry("Merges", "merge", "merges", "identity:read"),
+            Entry("Refusals", "block", "refusals", "identity:read"),
+        ),
+    ),
+    ("Audiences", (Entry("Segments", "groups", "segments", "segments:read"),)),
+    (
+        "Consent and privacy",
+        (
+            Entry("Consent", "how_to_reg", "purposes", "consents:read"),
+            Entry("Notices", "description", "notices", "consents:read"),
+            Entry("Privacy requests", "shield_person", "privacy_requests", "privacy:read"),
+            Entry("Suppressions", "person_off", "suppressions", "suppressions:read"),
+        ),
+    ),
+    (
+        "Collection",
+        (
+            Entry("Sources", "input", "sources", "sources:read"),
+            Entry("Messages", "mail", "messages", "sources:read"),
+            Entry("Quarantine", "report", "quarantine", "sources:read"),
+        ),
+    ),
+    (
+        "Installation",
+        (
+            Entry("People", "badge", "admin:core_user_changelist", None),
+            Entry("Invitations", "outgoing_mail", "admin:core_invitation_changelist", None),
+            Entry("API keys", "key", "admin:core_apikey_changelist", None),
+            Entry("Jobs", "work_history", "admin:core_job_changelist", None),
+            Entry("Audit trail", "history_edu", "admin:core_auditentry_changelist", "audit:read"),
+        ),
+    ),
+)
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu for the person who is signed in."""
-    return [{"title": "Overview", "items": []}] if request.user.is_authenticated else []
+    if not request.user.is_authenticated:
+        return []
+    scopes = principal_of(request).scopes
+    is_administrator = scopes >= ROLE_SCOPES[ADMINISTRATOR]
+    groups = [{"title": "", "items": [_item(request, "Overview", "home", reverse("overview"), exact=True)]}]
+    for title, entries in MENU:
+        items = [
+            _item(request, entry.title, entry.icon, reverse(entry.view))
+            for entry in entries
+            if (is_administrator if entry.scope is None else entry.scope in scopes)
+        ]
+        if items:
+            groups.append({"title": title, "items": items})
+    groups.append({"title": "", "items": [_item(request, "API reference", "api", reverse("docs"))]})
+    return groups
+
+
+def _item(request: HttpRequest, title: str, icon: str, link: str, *, exact: bool = False) -> dict[str, Any]:
+    here = request.path == link or (not exact and request.path.startswith(link.rstrip("/") + "/"))
+    return {"title": title, "icon": icon, "link": link, "active": here}

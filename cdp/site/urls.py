@@ -1,5 +1,13 @@
 """Addresses of the pages."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from cdp.site import pages
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.overview, name="overview"),
+    path("", include("profiles.ui.urls")),
+    path("", include("consent.ui.urls")),
+    path("", include("segments.ui.urls")),
+    path("", include("ingestion.ui.urls")),
+]

@@ -1,0 +1,27 @@
+"""Addresses of the pages of consent and privacy."""
+
+from django.urls import path
+
+from consent.ui import consents, privacy
+
+urlpatterns = [
+    path("consent", consents.purposes, name="purposes"),
+    path("consent/standings", consents.standings, name="consent_standings"),
+    path("consent/conflicts", consents.conflicts, name="consent_conflicts"),
+    path("consent/conflicts/<int:decision_id>/settle", consents.settle, name="settle_conflict"),
+    path("consent/purposes/new", consents.create, name="create_purpose"),
+    path("consent/purposes/<slug:key>", consents.purpose, name="purpose"),
+    path("consent/purposes/<slug:key>/change", consents.change, name="change_purpose"),
+    path("notices", consents.notices, name="notices"),
+    path("notices/<slug:key>/<str:language>/<int:version>", consents.notice, name="notice"),
+    path("profiles/<uuid:public_id>/decide", consents.record, name="record_decision"),
+    path("privacy-requests", privacy.privacy_requests, name="privacy_requests"),
+    path("privacy-requests/new", privacy.create, name="create_privacy_request"),
+    path("privacy-requests/<uuid:request_id>", privacy.privacy_request, name="privacy_request"),
+    path("privacy-requests/<uuid:request_id>/progress", privacy.progress, name="privacy_progress"),
+    path("privacy-requests/<uuid:request_id>/approve", privacy.approve, name="approve_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/extend", privacy.extend, name="extend_privacy_request"),
+    path("suppressions", privacy.suppressions, name="suppressions"),
+    path("suppressions/<int:suppression_id>/lift", privacy.lift, name="lift_suppression"),
+]

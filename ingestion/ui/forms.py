@@ -1,0 +1,69 @@
+"""Forms of the pages of collection."""
+
+from typing import Any
+
+from django import forms
+
+from consent.queries.purposes import list_purposes
+from ingestion.services.sources import KINDS, MAX_HOLD_DAYS
+from ingestion.spec.limits import MAX_EVENT_BYTES, MAX_REQUEST_BYTES
+
+KIND_NAMES = {"server": "Server (secret key)", "browser": "Browser (public key)", "mobile": "Mobile app (public key)"}
+INPUT = {"class": "input"}
+KILO = 1024
+
+
+class SettingsForm(forms.Form):
+    """What can be changed of a source."""
+
+    name = forms.CharField(max_length=120, required=False, help_text="For people; without one, the key.")
+    required_purpose = forms.ChoiceField(
+        required=False,
+        label="Store only with consent to",
+        help_text="Messages of people who refused are suppressed, and those of people who were not asked are held.",
+    )
+    hold_days = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_HOLD_DAYS,
+        initial=30,
+        label="Hold for (days)",
+        help_text="How long a message waits for a decision.",
+    )
+    max_event_kilobytes = forms.IntegerField(
+        min_value=1,
+        max_value=MAX_REQUEST_BYTES // KILO,
+        initial=MAX_EVENT_BYTES // KILO,
+        label="Largest message (KB)",
+        help_text="Larger ones are put into quarantine.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        purposes = [(one.key, one.name) for one in list_purposes().order_by("name", "id")]
+        self.fields["required_purpose"].choices = [("", "No condition"), *purposes]  # type: ignore[attr-defined]
+        for one in self.fields.values():
+            one.widget.attrs.update(INPUT)
+
+
+class SourceForm(SettingsForm):
+    """A new source."""
+
+    key = forms.SlugField(
+        max_length=64, help_text="Letters, digits, hyphens: names the source everywhere and for good."
+    )
+    kind = forms.ChoiceField(choices=[(kind.value, KIND_NAMES[kind.value]) for kind in KINDS])
+    field_order = ["key", "name", "kind"]
+
+
+class ChangeForm(SettingsForm):
+    """The settings of a source that exists."""
+
+    enabled = forms.BooleanField(
+        required=False, help_text="Switched off, its key is answered like an unknown one within five seconds."
+    )
+
+
+class LookupForm(forms.Form):
+    """A message id to look for."""
+
+    message_id = forms.CharField(max_length=512)

@@ -1,0 +1,116 @@
+"""Sources: what sends, with which key, and what became of it."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from cdp.core.ui.shell import show_page, signed_in
+from ingestion.errors import UnknownSource
+from ingestion.models import Outcome, Source
+from ingestion.queries.traffic import count_outcomes_by_source, list_sources, read_traffic
+from ingestion.queries.write_keys import read_write_key
+from ingestion.services.sources import SourceSettings, change_source, create_source
+from ingestion.ui.forms import KILO, ChangeForm, SourceForm
+
+OUTCOMES = [outcome.label for outcome in Outcome]
+
+
+@require_safe
+def sources(request: HttpRequest) -> HttpResponse:
+    """List the sources with what became of their messages."""
+    signed_in(request, "sources:read")
+    counts = count_outcomes_by_source()
+    rows = list(list_sources().order_by("key", "id"))
+    return show_page(
+        request,
+        "ingestion/sources.html",
+        title="Sources",
+        outcomes=OUTCOMES,
+        sources=[(one, _row(counts.get(one.pk))) for one in rows],
+        unattributed=sum(counts.get(None, {}).values()),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def create(request: HttpRequest) -> HttpResponse:
+    """Make a source."""
+    principal = signed_in(request, "sources:write")
+    form = SourceForm(request.POST or None)
+    if form.is_valid():
+        given = form.cleaned_data
+        made = create_source(
+            key=given["key"],
+            kind=given["kind"],
+            settings=_settings(given, enabled=True),
+            actor=principal.actor,
+            now=timezone.now(),
+        )
+        messages.success(request, f"The source {made.key} is ready to receive.")
+        return redirect("source", made.key)
+    return show_page(
+        request, "ingestion/create_source.html", title="New source", form=form, status=422 if form.is_bound else 200
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def source(request: HttpRequest, key: str) -> HttpResponse:
+    """Show a source: its key, how to send, what came; and change its settings."""
+    writes = request.method == "POST"
+    principal = signed_in(request, "sources:write" if writes else "sources:read")
+    row = _get(key)
+    now = timezone.now()
+    form = ChangeForm(request.POST if writes else None, initial=_initial(row))
+    if writes and form.is_valid():
+        given = form.cleaned_data
+        change_source(key=key, settings=_settings(given, enabled=given["enabled"]), actor=principal.actor, now=now)
+        messages.success(request, "Saved.")
+        return redirect("source", key)
+    return show_page(
+        request,
+        "ingestion/source.html",
+        title=row.name,
+        source=row,
+        write_key=read_write_key(row) if principal.may("sources:write") else "",
+        base_url=settings.CDP_BASE_URL,
+        form=form,
+        counts=_row(count_outcomes_by_source().get(row.pk)),
+        traffic=read_traffic(hours=48, now=now, source_id=row.pk),
+        status=422 if writes else 200,
+    )
+
+
+def _row(counts: dict[str, int] | None) -> list[tuple[str, int]]:
+    return [(label, (counts or {}).get(label, 0)) for label in OUTCOMES]
+
+
+def _get(key: str) -> Source:
+    row = list_sources().filter(key=key).first()
+    if row is None:
+        message = "There is no such source."
+        raise UnknownSource(message)
+    return row
+
+
+def _initial(row: Source) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "required_purpose": row.required_purpose,
+        "hold_days": row.hold_days,
+        "max_event_kilobytes": row.max_event_bytes // KILO,
+        "enabled": row.enabled,
+    }
+
+
+def _settings(given: dict[str, Any], *, enabled: bool) -> SourceSettings:
+    return SourceSettings(
+        name=given["name"],
+        required_purpose=given["required_purpose"],
+        hold_days=given["hold_days"],
+        max_event_bytes=given["max_event_kilobytes"] * KILO,
+        enabled=enabled,
+    )

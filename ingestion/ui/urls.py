@@ -1,0 +1,17 @@
+"""Addresses of the pages of collection."""
+
+from django.urls import path
+
+from ingestion.ui import messages, sources
+
+urlpatterns = [
+    path("sources", sources.sources, name="sources"),
+    path("sources/new", sources.create, name="create_source"),
+    path("sources/<slug:key>", sources.source, name="source"),
+    path("inbox", messages.inbox, name="inbox"),
+    path("messages", messages.messages, name="messages"),
+    path("messages/find", messages.look_up, name="find_message"),
+    path("messages/<int:row_id>", messages.message, name="message"),
+    path("quarantine", messages.quarantine, name="quarantine"),
+    path("quarantine/<int:row_id>", messages.quarantined, name="quarantined"),
+]

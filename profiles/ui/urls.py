@@ -1,0 +1,16 @@
+"""Addresses of the pages of profiles."""
+
+from django.urls import path
+
+from profiles.ui import ledgers, people, profile
+
+urlpatterns = [
+    path("profiles", people.profiles, name="profiles"),
+    path("profiles/search", people.search, name="search"),
+    path("profiles/<uuid:public_id>", profile.profile, name="profile"),
+    path("profiles/<uuid:public_id>/timeline", profile.timeline, name="profile_timeline"),
+    path("merges", ledgers.merges, name="merges"),
+    path("merges/<int:merge_id>/undo", ledgers.confirm_undo, name="confirm_undo_merge"),
+    path("merges/<int:merge_id>/undone", ledgers.undo, name="undo_merge"),
+    path("refusals", ledgers.refusals, name="refusals"),
+]
