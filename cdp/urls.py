@@ -2,12 +2,14 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from cdp.core.ui.policy import strict_policy
 
 urlpatterns = [
     path("", include("cdp.core.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/docs/", strict_policy(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
     path("api/v1/", include("ingestion.api.urls")),
     path("api/v1/", include("profiles.api.urls")),
     path("api/v1/", include("consent.api.urls")),

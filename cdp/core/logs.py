@@ -92,6 +92,8 @@ class SafeRecords(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place; all records pass."""
+        # Django hands the whole request on, whose text is its address with the query string.
+        vars(record).pop("request", None)
         for name, sentence in FRAMEWORK_SENTENCES.items():
             if record.name == name or record.name.startswith(f"{name}."):
                 record.msg, record.args = sentence, ()

@@ -5,6 +5,7 @@ from django.urls import path
 
 from cdp.core.api.audit import ListAudit
 from cdp.core.ui import accounts, health
+from cdp.core.ui.policy import strict_policy as alone
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -12,9 +13,9 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/audit", ListAudit.as_view(), name="audit"),
     # The first name is the one by which the login page offers it.
-    path("password/reset", accounts.RequestNewPassword.as_view(), name="admin_password_reset"),
-    path("password/reset/sent", accounts.NewPasswordRequested.as_view(), name="password_reset_done"),
-    path("password/reset/<uidb64>/<token>", accounts.ChooseNewPassword.as_view(), name="password_reset_confirm"),
-    path("password/reset/done", auth.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("password/reset", alone(accounts.RequestNewPassword.as_view()), name="admin_password_reset"),
+    path("password/reset/sent", alone(accounts.NewPasswordRequested.as_view()), name="password_reset_done"),
+    path("password/reset/<uidb64>/<token>", alone(accounts.ChooseNewPassword.as_view()), name="password_reset_confirm"),
+    path("password/reset/done", alone(auth.PasswordResetCompleteView.as_view()), name="password_reset_complete"),
     path("invitations/<str:token>", accounts.accept, name="accept_invitation"),
 ]

@@ -12,7 +12,7 @@ from django.test import Client
 from cdp.core import logs
 from cdp.core.errors import Conflict
 from cdp.core.models import User
-from tests.world import staff
+from tests.world import api, staff
 
 CANARY = "canary@customer.example"
 
@@ -101,6 +101,20 @@ def test_request_lines_hold_neither_path_nor_query(written, address):
     Client(raise_request_exception=False).get(address)
     assert CANARY not in written()
     assert any(line["event"] == "request" and line["method"] == "GET" for line in lines(written()))
+
+
+@pytest.mark.django_db
+def test_a_fault_of_ours_is_logged_without_the_address(written, monkeypatch):
+    monkeypatch.setattr("cdp.core.api.audit.find_entries", _fail)
+    client = api("audit:read")
+    client.raise_request_exception = False
+    assert client.get(f"/api/v1/audit?actor={CANARY}").status_code == 500
+    assert CANARY not in written()
+    assert any("KeyError" in line.get("exception", "") for line in lines(written()))
+
+
+def _fail(**_given):
+    raise KeyError(CANARY)
 
 
 @pytest.mark.django_db

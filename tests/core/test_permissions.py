@@ -96,6 +96,12 @@ def test_a_right_on_one_object_opens_that_object_only():
     assert browser.delete("/api/one").status_code == 403
 
 
+def test_without_a_right_an_object_that_is_missing_looks_like_one_that_is_there():
+    assert signed_in("cy").get("/api/one").status_code == 403
+    assert api("profiles:read").get("/api/one").status_code == 403
+    assert signed_in("ana", raise_request_exception=False).get("/api/one").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "shown"),
     [

@@ -1,14 +1,18 @@
 """The one permission of REST: the scope that a view declares, or the right on a single object."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model
+from django.http import Http404
 from guardian.shortcuts import get_perms
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from cdp.core.access import MissingScope, Principal
 from cdp.core.api.principal import principal_of
+from cdp.core.errors import NotFound
 from cdp.core.models import User
 
 if TYPE_CHECKING:
@@ -48,6 +52,17 @@ def has_object_right(principal: Principal, *, obj: Model, method: str) -> bool:
     return f"{action}_{obj._meta.model_name}" in get_perms(user, obj)
 
 
+def _has_right(principal: Principal, find_object: Callable[[], Model], *, method: str) -> bool:
+    """Tell whether the view's object may be used; one that does not exist gives no right, and so stays unknown."""
+    if principal.user_id is None:
+        return False
+    try:
+        obj = find_object()
+    except (Http404, NotFound, ObjectDoesNotExist):
+        return False
+    return has_object_right(principal, obj=obj, method=method)
+
+
 class HasScope(BasePermission):
     """Lets pass who holds the declared scope. A view that declares none lets nobody pass.
 
@@ -70,7 +85,7 @@ class HasScope(BasePermission):
         if principal.may(scope):
             return True
         find_object = getattr(view, "permission_object", None)
-        if find_object is not None and has_object_right(principal, obj=find_object(), method=method):
+        if find_object is not None and _has_right(principal, find_object, method=method):
             return True
         message = f"This needs the scope {scope}."
         raise MissingScope(message)

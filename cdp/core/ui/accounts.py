@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from cdp.core.services.invitations import accept_invitation, find_invitation
 from cdp.core.ui.forms import AcceptInvitationForm, QueuedPasswordResetForm
+from cdp.core.ui.policy import strict_policy
 
 
 class RequestNewPassword(views.PasswordResetView):
@@ -40,6 +41,7 @@ class ChooseNewPassword(views.PasswordResetConfirmView):
     success_url = reverse_lazy("password_reset_complete")
 
 
+@strict_policy
 @never_cache
 @require_http_methods(["GET", "POST"])
 def accept(request: HttpRequest, token: str) -> HttpResponse:
