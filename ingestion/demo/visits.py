@@ -7,6 +7,7 @@ purchase by one to three days and is never bought by itself.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from random import Random
 from typing import Any
 
@@ -56,11 +57,11 @@ def invent_visit(basket: Basket, household: Household, *, end: datetime) -> Visi
     """
     if not household.accounts:
         return None
-    random = Random(f"{SEED}:visit:{basket.id}")  # noqa: S311 - invented visits need no secrecy
-    drawn = random.random()
+    drawn = _draw("visit", basket.id)
     left = PLANNED_SHARE <= drawn < PLANNED_SHARE + LEFT_SHARE
     if drawn >= PLANNED_SHARE + LEFT_SHARE:
         return None
+    random = Random(f"{SEED}:visit:{basket.id}")  # noqa: S311 - invented visits need no secrecy
     hours = random.uniform(20, 72) if left else -random.uniform(0.5, 30)
     at = basket.at + timedelta(seconds=round(hours * 3600))
     account = random.choice(household.accounts)
@@ -87,9 +88,9 @@ def invent_visit(basket: Basket, household: Household, *, end: datetime) -> Visi
 
 def invent_refund(basket: Basket, *, end: datetime) -> Refund | None:
     """Return the refund of the order, if there is one: about one in 125, one to nine days later."""
-    random = Random(f"{SEED}:refund:{basket.id}")  # noqa: S311 - invented refunds need no secrecy
-    if random.random() >= REFUND_SHARE:
+    if _draw("refund", basket.id) >= REFUND_SHARE:
         return None
+    random = Random(f"{SEED}:refund:{basket.id}")  # noqa: S311 - invented refunds need no secrecy
     at = basket.at + timedelta(days=random.randint(1, 9), minutes=random.randint(-240, 240))
     if at > end:
         return None
@@ -110,3 +111,9 @@ def steps_of(visit: Visit) -> Iterator[tuple[str, datetime, int | None]]:
     if visit.order_id:
         at += timedelta(seconds=next(gaps))
         yield "checkout", at, None
+
+
+def _draw(about: str, basket_id: int) -> float:
+    """Return a number in [0, 1) that belongs to the basket; a generator of its own would cost ten times as much."""
+    digest = sha256(f"{SEED}:{about}:{basket_id}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64

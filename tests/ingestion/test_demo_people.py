@@ -3,10 +3,12 @@
 
 from collections import Counter
 from datetime import date, datetime
+from uuid import uuid5
 
 import phonenumbers
 import pytest
 
+from ingestion.demo.messages import NAMESPACE, message_id
 from ingestion.demo.people import Household, card_number, invent_household
 from ingestion.demo.shifting import Shift, shift_to_yesterday
 
@@ -82,3 +84,8 @@ def test_moves_the_last_day_to_yesterday_by_whole_days() -> None:
     assert shift.iso(datetime(2018, 1, 1, 4, 1, 20)) == "2026-02-28T04:01:20.000Z"
     assert shift.iso_date(datetime(2017, 12, 31)) == "2026-02-27"
     assert shift_to_yesterday(last_day=date(2018, 1, 1), today=date(2018, 1, 2)) == Shift(0)
+
+
+def test_names_messages_by_uuids_of_version_five() -> None:
+    for number in range(200):
+        assert message_id(f"order:{number}") == str(uuid5(NAMESPACE, f"order:{number}"))
