@@ -23,7 +23,7 @@ from ingestion.spec.limits import MAX_EVENT_BYTES
 
 CHUNK_MESSAGES = 500
 CHUNK_BYTES = 1_000_000
-# Whoever tries the product meanwhile waits behind at most this many messages: about a second.
+# Whoever tries the product meanwhile waits behind at most so many messages and changed profiles: about a second.
 PENDING_LIMIT = 3_000
 LOOK_AGAIN_SECONDS = 0.1
 
@@ -145,7 +145,10 @@ def _send(connection: Connection, write_key: str, messages: list[bytes]) -> None
 
 
 def _let_it_catch_up(rest: Rest) -> None:
-    while rest.get("/api/v1/ingestion/status")["inbox_pending"] > PENDING_LIMIT:
+    while True:
+        status = rest.get("/api/v1/ingestion/status")
+        if max(status["inbox_pending"], status["changes_pending"]) <= PENDING_LIMIT:
+            return
         time.sleep(LOOK_AGAIN_SECONDS)
 
 

@@ -20,7 +20,7 @@ class MiniatureProduct(ThreadingHTTPServer):
         self.batches: list[tuple[str, dict[str, Any], int]] = []
         self.made: dict[str, list[dict[str, Any]]] = {"purposes": [], "notices": [], "segments": []}
         self.answers_before_good: list[tuple[int, dict[str, str]]] = []
-        self.pending: list[int] = []
+        self.pending: list[tuple[int, int]] = []
         self.looks = 0
         self.stop_after: int | None = None
 
@@ -39,8 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path == "/api/v1/ingestion/status":
             self.server.looks += 1
-            pending = self.server.pending.pop(0) if self.server.pending else 0
-            self._answer(200, {"inbox_pending": pending})
+            inbox, changes = self.server.pending.pop(0) if self.server.pending else (0, 0)
+            self._answer(200, {"inbox_pending": inbox, "changes_pending": changes})
         else:
             self._answer(200, {"results": self.server.made[path.rpartition("/")[2]], "next": None})
 

@@ -185,7 +185,8 @@ def test_waits_as_long_as_the_product_asks(
 def test_lets_the_product_catch_up(product: MiniatureProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr(load.time, "sleep", waits.append)
-    product.pending = [load.PENDING_LIMIT + 1, load.PENDING_LIMIT + 1, load.PENDING_LIMIT]
+    most = load.PENDING_LIMIT
+    product.pending = [(most + 1, 0), (0, most + 1), (most, most)]
     run(product, tmp_path)
     assert len(waits) == 2
     assert product.looks == len(product.batches) + 2
