@@ -186,7 +186,7 @@ def _finish(
                 "withheld": 0,
                 "remaining": left.get(name, 0),
             }
-            for name, before in request.before.items()
+            for name, before in _in_order(request.before)
         ]
         steps += [
             {"store": place, "before": count, "erased": 0, "withheld": 0, "remaining": count}
@@ -222,6 +222,12 @@ def _mentioned(request: PrivacyRequest, erased: Mapping[str, int]) -> dict[str, 
     """Return how many mentions in other people's rows were taken out so far, this run included."""
     count = request.before.get(MENTIONS, 0) + erased.get(MENTIONS, 0)
     return {MENTIONS: count} if count else {}
+
+
+def _in_order(before: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return the stores as they are emptied; the database keeps the members of an object in an order of its own."""
+    names = [store.name for store in reversed(registries.personal_data)]
+    return sorted(before.items(), key=lambda one: names.index(one[0]) if one[0] in names else len(names))
 
 
 def _hold(request_id: str, fence: int) -> PrivacyRequest:
