@@ -39,7 +39,7 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 2000);
 });
 
-// --- Charts: <div class="chart"><canvas data-series="id of a json_script"></canvas></div> ---------------------------
+// --- Charts: <div class="plot"><canvas data-series="id of a json_script"></canvas></div> ---------------------------
 
 const drawn = [];
 
