@@ -72,7 +72,17 @@ def _install(part: str) -> bool:
         _say(_WITHOUT_IT[part])
         return False
     _say(f"Installing requirements/{part}.txt")
-    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--require-hashes"]
+    # Python compiles what is imported when it is imported: a third of the time less for the first start.
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--quiet",
+        "--no-compile",
+        "--require-hashes",
+    ]
     done = subprocess.run([*command, "-r", str(lock)], check=False, cwd=str(REPOSITORY))
     if done.returncode == 0:
         stamp.write_text(digest)
