@@ -1,18 +1,18 @@
 """Taking requests in: one statement each, committed before the answer."""
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from cdp.core.digests import message_digest
 from ingestion.models import Outcome
 
 ACCEPT = """
-INSERT INTO ingestion_inbox (source_id, received_at, endpoint, items, body, ip, user_agent, attempts) VALUES """
-ACCEPT_ROW = "(%s, %s, %s, %s, %s, %s, %s, 0)"
+INSERT INTO ingestion_inbox (source_id, received_at, endpoint, items, body, ip, user_agent, attempts)
+VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
+"""
 # A row that is there already keeps what it tells; this one is a further copy of the same message id.
 REJECT = f"""
 WITH refused AS (
@@ -49,72 +49,7 @@ def accept_request(
     sender : tuple of str
         IP address and user agent to be filled into contexts that lack them, or ``""``.
     """
-    _join((source_id, received_at, endpoint, items, body, *sender))
-
-
-class _Waiting:
-    """A row that waits to be written, by its own thread or by that of another request."""
-
-    __slots__ = ("error", "leads", "row", "turn")
-
-    def __init__(self, row: tuple[Any, ...]) -> None:
-        self.row = row
-        self.error: Exception | None = None
-        self.leads = False
-        self.turn = threading.Lock()
-        self.turn.acquire()
-
-
-class _Group:
-    """The rows that wait in this process; one thread at a time writes."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.waiting: list[_Waiting] = []
-        self.busy = False
-
-
-_group = _Group()
-
-
-def _join(row: tuple[Any, ...]) -> None:
-    """Write the row together with those of the requests that arrive while the rows before are being written.
-
-    A commit costs the server as much as the row itself many times over; so whoever comes while one is under way waits
-    for its end, and then one of them writes for all. Each answers only after its row has been committed.
-    """
-    mine = _Waiting(row)
-    with _group.lock:
-        _group.waiting.append(mine)
-        if not _group.busy:
-            _group.busy = mine.leads = True
-    if not mine.leads:
-        mine.turn.acquire()
-        if not mine.leads:
-            if mine.error is not None:
-                raise mine.error
-            return
-    with _group.lock:
-        together, _group.waiting = _group.waiting, []
-    error: Exception | None = None
-    try:
-        values = ", ".join([ACCEPT_ROW] * len(together))
-        _execute(ACCEPT + values, [value for one in together for value in one.row])
-    except (DatabaseError, InterfaceError) as caught:
-        error = caught
-    finally:
-        for one in together:
-            if one is not mine:
-                one.error = error
-                one.turn.release()
-        with _group.lock:
-            if _group.waiting:
-                _group.waiting[0].leads = True
-                _group.waiting[0].turn.release()
-            else:
-                _group.busy = False
-    if error is not None:
-        raise error
+    _execute(ACCEPT, [source_id, received_at, endpoint, items, body, *sender])
 
 
 def reject_message(*, source_id: int, message_id: str, code: str, received_at: datetime) -> None:
