@@ -155,8 +155,9 @@ def _long_running(address: Address) -> list[Child]:
         *(sys.executable, "-m", "granian", "cdp.wsgi:application", "--interface", "wsgi", "--no-ws"),
         *("--host", address.host, "--port", str(address.port)),
         *("--workers", os.environ.get("CDP_WEB_PROCESSES", "1"), "--blocking-threads", "4"),
+        # Not respawned by granian itself: a web process that cannot start would only be tried for ever.
         # Backpressure counts connections, idle ones kept alive included: a small number would shut people out.
-        *("--backlog", "2048", "--backpressure", "1024", "--workers-kill-timeout", "10", "--respawn-failed-workers"),
+        *("--backlog", "2048", "--backpressure", "1024", "--workers-kill-timeout", "10"),
     ]
     schedule = str(data_dir() / "run" / "beat-schedule")
     ingest = ["worker", "-Q", "ingest", "-n", "ingest@%h", "-c", os.environ.get("CDP_WORKERS", "2")]
