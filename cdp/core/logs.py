@@ -97,6 +97,9 @@ class SafeRecords(logging.Filter):
         for name, sentence in FRAMEWORK_SENTENCES.items():
             if record.name == name or record.name.startswith(f"{name}."):
                 record.msg, record.args = sentence, ()
+                if name == "django.security":
+                    # The request was refused on purpose; where in the framework says nothing.
+                    record.exc_info = None
         if record.exc_info and record.exc_info[1] is not None:
             # Frameworks put the error's own words into the message beside the traceback.
             error = record.exc_info[1]

@@ -3,21 +3,22 @@
 import time
 import uuid
 from collections.abc import Callable
+from typing import ClassVar
 
 import structlog
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.http import urlencode
 
 from cdp.core.api.problems import problem_of, problem_response
 from cdp.core.errors import NotAuthenticated
 from cdp.core.queries.metrics import observe_request
+from cdp.core.ui import health
+from cdp.core.ui.errors import error_page, is_rest
 
 log = structlog.get_logger("cdp.requests")
 
 Answer = Callable[[HttpRequest], HttpResponse]
-REST_PREFIXES = ("/api/", "/opendsr/")
 QUIET_ROUTES = frozenset({"healthz", "readyz", "metrics"})
 NO_ROUTE = "(no such address)"
 
@@ -56,9 +57,28 @@ class RequestLogMiddleware:
 def route_of(request: HttpRequest) -> str:
     """Return the pattern of the address, e.g. ``api/v1/profiles/<uuid:profile_id>``."""
     match = request.resolver_match
+    if request.path_info in HealthMiddleware.answers:
+        return request.path_info.lstrip("/")
     if match is None:
         return "static/…" if request.path.startswith(f"/{settings.STATIC_URL.strip('/')}/") else NO_ROUTE
     return match.route
+
+
+class HealthMiddleware:
+    """Answers health checks before the host is looked at: a supervisor asks by address, not by the public name."""
+
+    answers: ClassVar[dict[str, Answer]] = {
+        "/healthz": health.healthz,
+        "/readyz": health.readyz,
+        "/metrics": health.metrics,
+    }
+
+    def __init__(self, get_response: Answer) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer a health check, or pass on."""
+        return self.answers.get(request.path_info, self.get_response)(request)
 
 
 class ErrorMiddleware:
@@ -68,9 +88,9 @@ class ErrorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and keep what REST shows out of shared caches."""
+        """Answer, and keep what is shown out of every cache: it may be about people."""
         response = self.get_response(request)
-        if request.path.startswith(REST_PREFIXES) and not response.has_header("Cache-Control"):
+        if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response
 
@@ -83,12 +103,7 @@ class ErrorMiddleware:
             return problem_response(error, body=body)
         if isinstance(error, NotAuthenticated):
             return redirect_to_login(request)
-        return render(request, "error.html", {"problem": body}, status=body["status"])
-
-
-def is_rest(request: HttpRequest) -> bool:
-    """Tell whether the answer is for a program."""
-    return request.path.startswith(REST_PREFIXES)
+        return error_page(request, body)
 
 
 def redirect_to_login(request: HttpRequest) -> HttpResponse:

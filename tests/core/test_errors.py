@@ -158,6 +158,12 @@ def test_a_key_needs_no_token():
     assert answer.status_code == 400
 
 
-def test_rest_answers_are_kept_out_of_caches(fail):
+def test_answers_are_kept_out_of_caches(fail):
+    assert Client().get("/page")["Cache-Control"] == "no-store"
     fail(Conflict("x"))
     assert api("profiles:read").get("/api/thing")["Cache-Control"] == "no-store"
+
+
+def test_error_pages_run_no_scripts_of_others(fail):
+    fail(Conflict("x"))
+    assert "unsafe" not in Client().get("/page")["Content-Security-Policy"]

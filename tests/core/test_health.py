@@ -79,3 +79,18 @@ def test_counts_requests_by_pattern_not_by_path():
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_refuses_writing(path):
     assert Client().post(path).status_code == 405
+
+
+@pytest.mark.django_db
+def test_health_checks_do_not_fill_the_log(caplog):
+    caplog.set_level("INFO")
+    Client().get("/healthz")
+    assert [record for record in caplog.records if record.name == "cdp.requests"] == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_answers_a_supervisor_that_asks_by_address(settings, path):
+    settings.ALLOWED_HOSTS = ["cdp.house.example"]
+    assert Client().get(path, headers={"host": "172.17.0.2:8000"}).status_code == 200
+    assert Client().get("/password/reset", headers={"host": "172.17.0.2:8000"}).status_code == 400

@@ -5,6 +5,7 @@ References
 RFC 9457, Problem Details for HTTP APIs.
 """
 
+import logging
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +25,8 @@ from rest_framework.views import set_rollback
 
 from cdp.core.api.json import JsonRenderer, dump
 from cdp.core.errors import CdpError, FieldError
+
+log = logging.getLogger("cdp.problems")
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
@@ -52,6 +55,9 @@ def problem_of(error: BaseException) -> dict[str, Any] | None:
         )
     for kinds, code, status, detail in KNOWN:
         if isinstance(error, kinds):
+            if isinstance(error, (DataError, IntegrityError)):
+                # Answered, but a service should have said it better: the log tells where.
+                log.warning("the database refused a value", exc_info=error)
             return problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
     if isinstance(error, exceptions.APIException):
         return _problem_of_framework(error)

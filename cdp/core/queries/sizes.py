@@ -29,7 +29,8 @@ def count_rows(lists: Mapping[str, QuerySet[Any]]) -> dict[str, Size]:
     """
     if not lists:
         return {}
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for rows in lists.values():
         text, values = rows.order_by().values("pk")[: EXACT_UP_TO + 1].query.sql_with_params()
         parts.append(f"(SELECT count(*) FROM ({text}) AS part)")

@@ -2,12 +2,15 @@
 
 import sys
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from cdp.core.api.problems import problem_body, problem_of, problem_response
-from cdp.core.middleware import is_rest
+from cdp.core.api.problems import RETRY_AFTER_SECONDS, problem_body, problem_of, problem_response
+from cdp.core.ui.policy import STRICT
+
+REST_PREFIXES = ("/api/", "/opendsr/")
 
 FAULT_OF_OURS = problem_body(
     code="internal",
@@ -17,11 +20,33 @@ FAULT_OF_OURS = problem_body(
 )
 
 
+def is_rest(request: HttpRequest) -> bool:
+    """Tell whether the answer is for a program."""
+    return request.path.startswith(REST_PREFIXES)
+
+
+def error_page(request: HttpRequest | None, body: dict[str, Any]) -> HttpResponse:
+    """Return a problem as a page that stands alone.
+
+    Parameters
+    ----------
+    request : HttpRequest or None
+        None where the page's context processors could fail as the request did.
+    body : dict
+        A problem document.
+    """
+    response = render(request, "error.html", {"problem": body}, status=body["status"])
+    response._csp_replace = STRICT  # type: ignore[attr-defined] - how django-csp is told
+    if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
+
+
 def _answer(request: HttpRequest, error: BaseException | None, *, code: str, status: int, detail: str) -> HttpResponse:
     body = problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
     if is_rest(request):
         return problem_response(error or Exception(), body=body)
-    return render(request, "error.html", {"problem": body}, status=status)
+    return error_page(request, body)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -54,7 +79,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_rest(request):
         return problem_response(error or Exception(), body=body)
     # Without the request: its context processors would ask the database again.
-    response = render(None, "error.html", {"problem": body}, status=body["status"])
-    if body is not FAULT_OF_OURS:
-        response["Retry-After"] = "2"
-    return response
+    return error_page(None, body)

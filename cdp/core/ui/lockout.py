@@ -5,9 +5,9 @@ from typing import Any
 
 from axes.helpers import get_cool_off
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from cdp.core.api.problems import problem_body
+from cdp.core.ui.errors import error_page
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse | None, _credentials: Any = None) -> HttpResponse:
@@ -20,6 +20,6 @@ def locked_out(request: HttpRequest, _response: HttpResponse | None, _credential
         title="Too many attempts",
         detail=f"Signing in failed too often. Wait {minutes} minutes, or ask for a new password.",
     )
-    response = render(request, "error.html", {"problem": body}, status=429)
+    response = error_page(request, body)
     response["Retry-After"] = str(int(wait.total_seconds()))
     return response
