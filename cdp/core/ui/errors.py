@@ -36,7 +36,7 @@ def error_page(request: HttpRequest | None, body: dict[str, Any]) -> HttpRespons
         A problem document.
     """
     response = render(request, "error.html", {"problem": body}, status=body["status"])
-    response._csp_replace = STRICT  # type: ignore[attr-defined] - how django-csp is told
+    response._csp_replace = STRICT  # type: ignore[attr-defined]
     if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
