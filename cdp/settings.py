@@ -228,6 +228,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "DESCRIPTION": "Collect, identify, consent, segment. Authenticate with `Authorization: Bearer <API key>`.",
     "SERVE_INCLUDE_SCHEMA": False,
+    # What follows it groups the operations in the docs.
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
