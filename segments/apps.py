@@ -1,6 +1,9 @@
 """Django's entry to the app."""
 
 from django.apps import AppConfig
+from django.utils import timezone
+
+from cdp.core import registries
 
 
 class SegmentsConfig(AppConfig):
@@ -9,3 +12,27 @@ class SegmentsConfig(AppConfig):
     name = "segments"
     verbose_name = "Segments"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Fill the registries."""
+        # Models can be imported only once the apps are loaded.
+        from segments.personal_data import Memberships  # noqa: PLC0415
+        from segments.sections import SegmentsOfProfile  # noqa: PLC0415
+        from segments.services import following  # noqa: PLC0415
+        from segments.services.merging import SegmentMerging  # noqa: PLC0415
+
+        registries.merge_participants.append(SegmentMerging())
+        registries.personal_data.append(Memberships())
+        registries.profile_sections.append(SegmentsOfProfile())
+        registries.work_steps.append(
+            registries.WorkStep(
+                "changes", following.count_changes, lambda: following.follow_changes(clock=timezone.now)
+            )
+        )
+        registries.work_steps.append(
+            registries.WorkStep(
+                "checks",
+                lambda: following.count_due_checks(clock=timezone.now),
+                lambda: following.run_due_checks(clock=timezone.now),
+            )
+        )

@@ -1,6 +1,6 @@
 """What can go wrong with segments, each with a stable code."""
 
-from cdp.core.errors import CdpError, FieldError
+from cdp.core.errors import CdpError, Conflict, FieldError, NotFound
 
 
 class SegmentError(CdpError):
@@ -33,3 +33,82 @@ class CircularReference(InvalidDefinition):
     """The segment would depend on itself through its references, or the chain of references is too long."""
 
     code = "segment.circular_reference"
+
+
+class NoSuchSegment(SegmentError, NotFound):
+    """No segment has this key."""
+
+    code = "segment.unknown"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no segment “{key}”.")
+        self.key = key
+
+
+class NoSuchList(SegmentError, NotFound):
+    """No list has this key."""
+
+    code = "segment.unknown_list"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no list “{key}”.")
+        self.key = key
+
+
+class KeyTaken(SegmentError, Conflict):
+    """The key names another segment or list already."""
+
+    code = "segment.key_taken"
+    status = 409
+    title = "Conflict with the present state"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The key “{key}” is taken by another definition. Choose another, or change that one.")
+        self.key = key
+
+
+class SegmentInUse(SegmentError, Conflict):
+    """Other segments refer to this one, so it cannot be archived or deleted."""
+
+    code = "segment.in_use"
+    status = 409
+    title = "Conflict with the present state"
+
+    def __init__(self, key: str, users: list[str]) -> None:
+        super().__init__(f"“{key}” is used by {', '.join(users)}. Change these first.")
+        self.key = key
+        self.users = users
+
+
+class DefinitionMissing(SegmentError):
+    """A segment without a condition cannot be live."""
+
+    code = "segment.definition_missing"
+    title = "The definition is not valid"
+
+    def __init__(self) -> None:
+        message = "A live segment needs a condition: give definition.match, or keep the segment a draft."
+        super().__init__(message, errors=[FieldError("definition.match", "missing_key", message)])
+
+
+class NowNotAllowed(SegmentError):
+    """A preview at another time is for development only."""
+
+    code = "segment.now_not_allowed"
+    title = "The request cannot be carried out"
+
+    def __init__(self) -> None:
+        message = "now may be given in development only (CDP_ENV=development)."
+        super().__init__(message, errors=[FieldError("now", self.code, message)])
+
+
+class PreviewTooSlow(SegmentError):
+    """The preview was stopped so that it does not slow everybody else."""
+
+    code = "segment.preview_too_slow"
+    status = 422
+    title = "The definition takes too long to preview"

@@ -1,1 +1,1 @@
-"""REST of segments."""
+"""Segments and static lists by REST."""

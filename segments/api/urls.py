@@ -1,5 +1,20 @@
 """Addresses of the REST API of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from segments.api import lists, segments
+
+urlpatterns = [
+    path("segments", segments.Segments.as_view()),
+    path("segments/preview", segments.PreviewSegment.as_view()),
+    path("segments/<str:key>", segments.OneSegment.as_view()),
+    path("segments/<str:key>/members", segments.SegmentMembers.as_view()),
+    path("segments/<str:key>/changes", segments.SegmentChanges.as_view()),
+    path("segments/<str:key>/versions", segments.SegmentVersions.as_view()),
+    path("segments/<str:key>/overlap", segments.SegmentOverlap.as_view()),
+    path("segments/<str:key>/explain/<str:profile_id>", segments.ExplainMembership.as_view()),
+    path("profiles/<str:profile_id>/segments", segments.ProfileSegments.as_view()),
+    path("lists", lists.StaticLists.as_view()),
+    path("lists/<str:key>", lists.OneStaticList.as_view()),
+    path("lists/<str:key>/members", lists.StaticListMembers.as_view()),
+]

@@ -171,6 +171,7 @@ class InSegment(Node):
                 f"select m.profile_id, {columns}\n    from segments_membershipchange m{rows.joins()}\n"
                 f"    where m.segment_id = {self._id_sql(plan)}"
                 f" and m.kind = {1 if self.operator == 'entered' else 2}"
+                " and m.reason ->> 'kind' is distinct from 'merge'"
                 f" and {seen.test('m').replace('m.occurred_at', at)}{plan.only('m.profile_id')}\n"
                 "    group by m.profile_id"
             )

@@ -1,0 +1,269 @@
+"""Reading input strictly, and the shapes for OpenAPI."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from cdp.core.api.times import read_time
+from cdp.core.errors import FieldError, InvalidInput
+from segments.models import MembershipChange, Segment
+
+KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
+MAX_LINES = 100_000
+
+
+class StrictSerializer(serializers.Serializer):
+    """Refuses members that it does not know: a misspelt member must not be ignored."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Check the names, then read the values."""
+        if isinstance(data, Mapping):
+            unknown = sorted(str(name) for name in data if name not in self.fields)
+            if unknown:
+                allowed = ", ".join(self.fields)
+                raise serializers.ValidationError(
+                    {name: [f"There is no such member. Members: {allowed}."] for name in unknown}, code="unknown"
+                )
+        return super().to_internal_value(data)
+
+
+class KeyField(serializers.RegexField):
+    """A slug: lower-case letters, digits, `-` and `_`."""
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("max_length", 64)
+        super().__init__(KEY, **options)
+
+
+@extend_schema_field({"type": "object", "description": "A definition in the language segment/v1"})
+class DefinitionField(serializers.Field):
+    """A definition: passed on as it is, for the language reads it and names each fault."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the JSON."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("A definition is an object: {version, timezone, match}.", code="invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the JSON."""
+        return value
+
+
+class SegmentFields(StrictSerializer):
+    """The properties of a segment that can be changed."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    definition = DefinitionField(required=False)
+    status = serializers.ChoiceField(choices=Segment.Status.values, required=False)
+    purpose = serializers.CharField(max_length=64, allow_null=True, allow_blank=True, required=False)
+    channel = serializers.CharField(max_length=32, allow_null=True, allow_blank=True, required=False)
+
+
+class NewSegmentFields(SegmentFields):
+    """A segment to create."""
+
+    key = KeyField()
+    definition = DefinitionField()
+
+    def validate_key(self, value: str) -> str:
+        """Refuse the one key whose address means something else."""
+        if value == "preview":
+            raise serializers.ValidationError("The key preview is reserved.", code="reserved")
+        return value
+
+
+class PreviewRequest(StrictSerializer):
+    """A definition to try; `now` in development only."""
+
+    definition = DefinitionField()
+    now = serializers.CharField(max_length=64, required=False, allow_null=True)
+    key = serializers.CharField(max_length=64, required=False, allow_null=True)
+
+
+class NewList(StrictSerializer):
+    """A static list to create."""
+
+    key = KeyField()
+    name = serializers.CharField(max_length=200, required=False)
+
+
+class IdentifierLine(StrictSerializer):
+    """An identifier: type and value."""
+
+    type = serializers.CharField(max_length=64, allow_blank=True)
+    value = serializers.CharField(max_length=512, allow_blank=True)
+
+
+class ListLine(StrictSerializer):
+    """One person: by public id, or by an identifier. Blank ones are counted, not refused."""
+
+    profile_id = serializers.CharField(max_length=64, required=False, allow_blank=True)
+    identifier = IdentifierLine(required=False)
+
+
+class ListLines(StrictSerializer):
+    """People to put on a list, or to take off it."""
+
+    members = ListLine(many=True, max_length=MAX_LINES)  # type: ignore[call-arg]
+
+
+class SegmentSchema(serializers.Serializer):
+    """A segment."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    definition = DefinitionField()
+    version = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=Segment.Status.values)
+    count = serializers.IntegerField()
+    computed_at = serializers.DateTimeField(allow_null=True)
+    purpose = serializers.CharField(allow_null=True)
+    channel = serializers.CharField(allow_null=True)
+
+
+class PreviewSchema(serializers.Serializer):
+    """What a definition finds."""
+
+    count = serializers.IntegerField()
+    sample = serializers.ListField(child=serializers.DictField())
+    sentence = serializers.CharField()
+    sql = serializers.CharField()
+    took_ms = serializers.IntegerField()
+    now = serializers.DateTimeField()
+
+
+class MemberSchema(serializers.Serializer):
+    """A member."""
+
+    profile_id = serializers.UUIDField()
+    since = serializers.DateTimeField()
+
+
+class MembershipChangeSchema(serializers.Serializer):
+    """An entry or exit."""
+
+    profile_id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=MembershipChange.Kind.labels)
+    at = serializers.DateTimeField()
+    reason = serializers.DictField()
+
+
+class SegmentVersionSchema(serializers.Serializer):
+    """A version of a definition."""
+
+    version = serializers.IntegerField()
+    definition = DefinitionField()
+    sentence = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField()
+
+
+class OverlapSchema(serializers.Serializer):
+    """What a segment shares with another."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+    shared = serializers.IntegerField()
+
+
+class OverlapAnswer(serializers.Serializer):
+    """What a segment shares with others, the largest share first."""
+
+    results = OverlapSchema(many=True)
+
+
+class ExplanationSchema(serializers.Serializer):
+    """One condition's part in the answer."""
+
+    path = serializers.CharField()
+    sentence = serializers.CharField()
+    result = serializers.BooleanField()
+    observed = serializers.JSONField(allow_null=True)
+
+
+class ExplainAnswer(serializers.Serializer):
+    """Why a profile is in a segment, or not."""
+
+    profile_id = serializers.UUIDField()
+    member = serializers.BooleanField()
+    tree = ExplanationSchema(many=True)
+
+
+class ProfileSegmentSchema(serializers.Serializer):
+    """A segment that a profile is in."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    since = serializers.DateTimeField()
+
+
+class ListSchema(serializers.Serializer):
+    """A static list."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    count = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class UploadSchema(serializers.Serializer):
+    """What became of the lines of an upload."""
+
+    added = serializers.IntegerField()
+    known = serializers.IntegerField()
+    unmatched = serializers.IntegerField()
+    duplicate = serializers.IntegerField()
+    blank = serializers.IntegerField()
+    count = serializers.IntegerField()
+
+
+class RemovalSchema(serializers.Serializer):
+    """How many were taken off a list."""
+
+    removed = serializers.IntegerField()
+    count = serializers.IntegerField()
+
+
+class ListMemberSchema(serializers.Serializer):
+    """A person on a list."""
+
+    profile_id = serializers.UUIDField()
+    added_at = serializers.DateTimeField()
+
+
+def page_of(item: type[serializers.Serializer], name: str) -> type[serializers.Serializer]:
+    """Return the shape of a page of items."""
+    fields = {
+        "results": item(many=True),
+        "next": serializers.URLField(allow_null=True),
+        "previous": serializers.URLField(allow_null=True),
+        "__doc__": "A page.",
+    }
+    return type(name, (serializers.Serializer,), fields)
+
+
+def read_input(shape: type[serializers.Serializer], data: Any, *, partial: bool = False) -> dict[str, Any]:
+    """Return the checked input, or raise what is wrong with it."""
+    given = shape(data=data, partial=partial)
+    given.is_valid(raise_exception=True)
+    checked: dict[str, Any] = given.validated_data
+    return checked
+
+
+def read_moment(text: str) -> Any:
+    """Read the `now` of a preview.
+
+    Raises
+    ------
+    InvalidInput
+        If it is no time from 1970 to 2200: a window back from it must be one that can be computed.
+    """
+    moment = read_time(text, path="now")
+    if moment is None or not 1970 <= moment.year <= 2200:
+        message = "now is a time from 1970 to 2200."
+        raise InvalidInput(message, errors=[FieldError("now", "out_of_range", message)])
+    return moment

@@ -1,0 +1,85 @@
+"""Reading one person as the reference evaluation sees them, to explain a membership."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from consent.models import Current
+from profiles.models import Identifier, Profile
+from segments.language.evaluate import Explanation, explain
+from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person
+from segments.language.scans import ANY_EVENT
+from segments.models import ListMember, Membership, MembershipChange
+from segments.queries.segments import LiveSegment, installation_zone
+
+MERGED = "merge"
+EVENTS = """
+SELECT id, name, occurred_at, properties::text, context::text FROM profiles_event
+WHERE profile_id = %(profile)s AND occurred_at < %(now)s {named} ORDER BY occurred_at, id
+"""
+
+
+def explain_membership(*, segment: LiveSegment, profile_id: int, now: datetime) -> tuple[bool, list[Explanation]]:
+    """Explain why a profile is in a segment, or not.
+
+    Parameters
+    ----------
+    profile_id : int
+        Internal id.
+
+    Returns
+    -------
+    (bool, list of Explanation)
+        Whether the definition holds at `now` (never for a restricted profile), and each condition's part in it.
+    """
+    profile = Profile.objects.get(pk=profile_id)
+    person = read_person(profile=profile, tokens=segment.tokens, now=now)
+    at = Moment(now, installation_zone=installation_zone())
+    tree = explain(segment.definition, person, at)
+    return tree[0].result and not profile.restricted, tree
+
+
+def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Person:
+    """Read a profile with what a definition with these tokens can ask about."""
+    names = [token.removeprefix("event:") for token in tokens if token.startswith("event:")]
+    return Person(
+        uuid=str(profile.uuid),
+        traits=profile.traits,
+        events=tuple(_events(profile.pk, names, now)) if names else (),
+        consents=tuple(_consents(profile.pk)),
+        identifiers=tuple(
+            HeldIdentifier(row.type.key, row.value, row.verified)
+            for row in Identifier.objects.filter(profile_id=profile.pk).select_related("type")
+        ),
+        segments=dict(Membership.objects.filter(profile_id=profile.pk).values_list("segment__key", "since")),
+        entries=tuple(
+            Entry(key, kind == MembershipChange.Kind.ENTERED, at)
+            for key, kind, at, reason in MembershipChange.objects.filter(profile_id=profile.pk).values_list(
+                "segment__key", "kind", "at", "reason"
+            )
+            if reason.get("kind") != MERGED
+        ),
+        lists=frozenset(ListMember.objects.filter(profile_id=profile.pk).values_list("list__key", flat=True)),
+    )
+
+
+def _events(profile_id: int, names: list[str], now: datetime) -> Iterable[Event]:
+    everything = ANY_EVENT in names
+    parameters: dict[str, Any] = {"profile": profile_id, "now": now, "names": names}
+    with connection.cursor() as cursor:
+        cursor.execute(EVENTS.format(named="" if everything else "AND name = ANY(%(names)s)"), parameters)
+        rows = cursor.fetchall()
+    return (
+        Event(id, name, occurred_at, orjson.loads(properties or "null"), orjson.loads(context or "null"))
+        for id, name, occurred_at, properties, context in rows
+    )
+
+
+def _consents(profile_id: int) -> Iterable[Consent]:
+    rows = Current.objects.filter(profile_id=profile_id).values_list(
+        "purpose__key", "channel", "state", "effective_at", "recorded_at", "decision_id", "expires_at"
+    )
+    return (Consent(*row) for row in rows)

@@ -1,0 +1,99 @@
+"""What the builder of segments offers: names that the data really has. Names only, never values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from django.core.cache import cache
+from django.db import connection
+from django.db.models import QuerySet
+
+from consent.models import Purpose
+from profiles.models import IdentifierType
+from segments.models import Segment, StaticList
+
+Names = TypeVar("Names", list[str], dict[str, str])
+
+REMEMBERED_SECONDS = 60
+MOST = 100
+# Hops through the index from one name to the next, so that no partition is read as a whole.
+EVENT_NAMES = """
+WITH RECURSIVE names AS (
+    (SELECT name FROM profiles_event WHERE name > '' ORDER BY name LIMIT 1)
+    UNION ALL
+    SELECT (SELECT e.name FROM profiles_event e WHERE e.name > n.name ORDER BY e.name LIMIT 1) FROM names n
+    WHERE n.name IS NOT NULL
+)
+SELECT name FROM names WHERE name IS NOT NULL LIMIT %s
+"""
+TRAITS = """
+SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
+    SELECT t.key AS name, jsonb_typeof(t.value) AS kind
+    FROM (SELECT traits FROM profiles_profile ORDER BY id DESC LIMIT 1000) AS part, jsonb_each(part.traits) AS t
+) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
+"""
+PROPERTIES = """
+SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
+    SELECT p.key AS name, jsonb_typeof(p.value) AS kind
+    FROM (SELECT properties FROM profiles_event WHERE name = %s ORDER BY occurred_at DESC LIMIT 200) AS part,
+        jsonb_each(part.properties) AS p
+) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """Names to choose from; traits with the type of JSON that they mostly have."""
+
+    events: list[str] = field(default_factory=list)
+    traits: dict[str, str] = field(default_factory=dict)
+    segments: list[dict[str, str]] = field(default_factory=list)
+    lists: list[dict[str, str]] = field(default_factory=list)
+    purposes: list[dict[str, object]] = field(default_factory=list)
+    identifiers: list[dict[str, str]] = field(default_factory=list)
+
+
+def read_suggestions() -> Suggestions:
+    """Return what can be chosen in the builder; names out of the data are at most a minute old."""
+    return Suggestions(
+        events=_remembered("segments.events", _read_event_names),
+        traits=_remembered("segments.traits", _read_trait_names),
+        segments=_named(Segment.objects.exclude(status=Segment.Status.ARCHIVED)),
+        lists=_named(StaticList.objects.all()),
+        purposes=[
+            {"key": key, "name": name, "channels": channels}
+            for key, name, channels in Purpose.objects.order_by("name", "id").values_list("key", "name", "channels")
+        ],
+        identifiers=_named(IdentifierType.objects.all()),
+    )
+
+
+def read_property_names(*, event: str) -> dict[str, str]:
+    """Return the properties of the latest 200 events of a name, most frequent first, with their type of JSON."""
+    with connection.cursor() as cursor:
+        cursor.execute(PROPERTIES, [event, MOST])
+        return dict(cursor.fetchall())
+
+
+def _read_event_names() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(EVENT_NAMES, [MOST])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _read_trait_names() -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(TRAITS, [MOST])
+        return dict(cursor.fetchall())
+
+
+def _remembered(name: str, read: Callable[[], Names]) -> Names:
+    found: Names | None = cache.get(name)
+    if found is None:
+        found = read()
+        cache.set(name, found, REMEMBERED_SECONDS)
+    return found
+
+
+def _named(rows: QuerySet[Any]) -> list[dict[str, str]]:
+    return [{"key": key, "name": name} for key, name in rows.order_by("name", "id").values_list("key", "name")]

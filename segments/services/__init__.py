@@ -1,0 +1,1 @@
+"""What changes segments: definitions, membership, lists."""

@@ -1,0 +1,190 @@
+"""Creating and changing segments: each change of a definition is a new, immutable version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from cdp.core import locks
+from cdp.core.errors import FieldError
+from cdp.core.services.audit import record
+from consent.queries.purposes import check_channel, get_purpose
+from segments.errors import DefinitionMissing, InvalidDefinition, KeyTaken, SegmentInUse
+from segments.language.check import check
+from segments.language.evaluate import depends
+from segments.language.parse import parse
+from segments.models import Segment, SegmentVersion
+from segments.queries.segments import find_segment, find_users, get_segment, has_match, read_catalogue
+from segments.services.evaluation import forget_members
+from segments.services.following import compute_membership
+from segments.services.interests import declare_interests
+
+LIVE, DRAFT, ARCHIVED = Segment.Status.LIVE, Segment.Status.DRAFT, Segment.Status.ARCHIVED
+
+
+@dataclass(frozen=True, slots=True)
+class NewSegment:
+    """What a segment is made of. `definition` may lack a condition (`match` null) in a draft."""
+
+    key: str
+    name: str
+    definition: Any
+    status: str = DRAFT
+    purpose: str = ""
+    channel: str = ""
+
+
+def create_segment(*, new: NewSegment, actor: str, now: datetime) -> tuple[Segment, bool]:
+    """Create a segment; a live one has its members before this returns. The same again changes nothing.
+
+    Returns
+    -------
+    (Segment, bool)
+        Whether it is new.
+
+    Raises
+    ------
+    InvalidDefinition
+        If the definition breaks a rule of the language, or refers to what does not exist.
+    KeyTaken
+        If the key belongs to a segment with other properties.
+    """
+    tokens = _checked(new.definition, status=new.status)
+    _check_purpose(new.purpose, new.channel)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Two definitions saved at once must not refer to each other.
+        locks.take(cursor, locks.SEGMENTS)
+        known = find_segment(key=new.key)
+        if known is not None:
+            return _same_or_refuse(known, new), False
+        _check_references(new.definition, key=new.key)
+        segment = Segment.objects.create(
+            key=new.key,
+            name=new.name,
+            status=new.status,
+            purpose=new.purpose,
+            channel=new.channel,
+            created_at=now,
+            created_by=actor,
+        )
+        _write_version(segment, new.definition, tokens, actor=actor, now=now)
+        declare_interests()
+        detail = {"version": 1, "status": new.status}
+        record(actor=actor, action="segment.created", object=f"segment:{new.key}", detail=detail, now=now)
+    if new.status == LIVE:
+        compute_membership(segment_id=segment.pk, reason="definition", now=now)
+        segment.refresh_from_db()
+    return segment, True
+
+
+def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, now: datetime) -> Segment:
+    """Change name, definition, status, purpose or channel; only what differs is written.
+
+    Raises
+    ------
+    NoSuchSegment, InvalidDefinition
+        As for `create_segment`.
+    SegmentInUse
+        If it would be archived while others refer to it.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        locks.take(cursor, locks.SEGMENTS)
+        segment = get_segment(key=key)
+        before = segment.status
+        latest = SegmentVersion.objects.get(segment=segment, version=segment.version)
+        definition = fields.get("definition", latest.definition)
+        status = fields.get("status", before)
+        tokens = _checked(definition, status=status)
+        _check_references(definition, key=key)
+        _check_purpose(fields.get("purpose", segment.purpose), fields.get("channel", segment.channel))
+        changed = [name for name in ("name", "status", "purpose", "channel") if _differs(segment, fields, name)]
+        if status != LIVE and before == LIVE:
+            _refuse_if_used(key)
+        for name in changed:
+            setattr(segment, name, fields[name])
+        if definition != latest.definition:
+            changed.append("definition")
+            segment.version += 1
+            _write_version(segment, definition, tokens, actor=actor, now=now)
+        if changed:
+            segment.save(update_fields=["name", "status", "purpose", "channel", "version"])
+            declare_interests()
+            detail = {"changed": sorted(changed), "version": segment.version, "status": segment.status}
+            record(actor=actor, action="segment.changed", object=f"segment:{key}", detail=detail, now=now)
+        if status != LIVE and before == LIVE:
+            forget_members(segment, reason="definition", now=now)
+    if status == LIVE and segment.live_version != segment.version:
+        compute_membership(segment_id=segment.pk, reason="definition", now=now)
+    segment.refresh_from_db()
+    return segment
+
+
+def delete_segment(*, key: str, actor: str, now: datetime) -> None:
+    """Delete a segment with its versions, membership and history.
+
+    Raises
+    ------
+    SegmentInUse
+        If other segments refer to it.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        locks.take(cursor, locks.SEGMENTS)
+        segment = get_segment(key=key)
+        _refuse_if_used(key)
+        segment.delete()
+        declare_interests()
+        record(actor=actor, action="segment.deleted", object=f"segment:{key}", now=now)
+
+
+def _checked(definition: Any, *, status: str) -> list[str]:
+    """Parse a definition and return its tokens; a draft may lack a condition."""
+    if not has_match(definition) and isinstance(definition, Mapping) and "match" in definition:
+        if status == LIVE:
+            raise DefinitionMissing
+        parse({**definition, "match": {"type": "everyone"}})
+        return []
+    return sorted(depends(parse(definition)))
+
+
+def _check_references(definition: Any, *, key: str) -> None:
+    if has_match(definition):
+        check(parse(definition), read_catalogue(), key=key)
+
+
+def _check_purpose(purpose: str, channel: str) -> None:
+    if purpose:
+        check_channel(purpose=get_purpose(key=purpose), channel=channel or None)
+    elif channel:
+        message = "A channel needs a purpose: activation asks for consent to the purpose on the channel."
+        raise InvalidDefinition([FieldError("purpose", "missing_key", message)])
+
+
+def _same_or_refuse(segment: Segment, new: NewSegment) -> Segment:
+    latest = SegmentVersion.objects.get(segment=segment, version=segment.version)
+    given = (new.name, new.status, new.purpose, new.channel, new.definition)
+    if given != (segment.name, segment.status, segment.purpose, segment.channel, latest.definition):
+        raise KeyTaken(new.key)
+    return segment
+
+
+def _write_version(segment: Segment, definition: Any, tokens: list[str], *, actor: str, now: datetime) -> None:
+    SegmentVersion.objects.create(
+        segment=segment,
+        version=segment.version,
+        definition=definition,
+        tokens=tokens,
+        created_at=now,
+        created_by=actor,
+    )
+
+
+def _differs(segment: Segment, fields: Mapping[str, Any], name: str) -> bool:
+    return name in fields and fields[name] != getattr(segment, name)
+
+
+def _refuse_if_used(key: str) -> None:
+    users = [user for user in find_users(key=key) if user != key]
+    if users:
+        raise SegmentInUse(key, users)

@@ -1,0 +1,18 @@
+"""Tasks of segments: each calls one service."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from segments.services import following
+
+
+@shared_task(name="segments.follow_changes")
+def follow_changes() -> None:
+    """Bring segments up to date with what changed on profiles."""
+    following.follow_changes(clock=timezone.now)
+
+
+@shared_task(name="segments.run_due_checks")
+def run_due_checks() -> None:
+    """Look at whom time alone may have moved."""
+    following.run_due_checks(clock=timezone.now)
