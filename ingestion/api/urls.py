@@ -1,5 +1,14 @@
 """Addresses of the REST API of this app."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from ingestion.api import messages, sources
+
+urlpatterns = [
+    path("sources", sources.Sources.as_view()),
+    path("sources/<str:key>", sources.OneSource.as_view()),
+    path("ingestion/status", messages.ReadStatus.as_view()),
+    path("messages", messages.FindMessages.as_view()),
+    path("messages/<path:message_id>", messages.ReadMessage.as_view()),
+    path("quarantine", messages.ListQuarantined.as_view()),
+]

@@ -1,8 +1,24 @@
 """Reading sources."""
 
+from ingestion.errors import UnknownSource
 from ingestion.models import Source
 
 
 def read_source_keys() -> dict[int, str]:
     """Return the key of each source by its id."""
     return dict(Source.objects.values_list("id", "key"))
+
+
+def get_source(*, key: str) -> Source:
+    """Return a source.
+
+    Raises
+    ------
+    UnknownSource
+        No source has this key.
+    """
+    source = Source.objects.filter(key=key.replace("\0", "")).first()
+    if source is None:
+        message = "No source has this key."
+        raise UnknownSource(message)
+    return source

@@ -2,8 +2,10 @@
 
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -113,8 +115,13 @@ def create_source(
     return source
 
 
-def change_source(*, key: str, settings: SourceSettings, actor: str, now: datetime) -> Source:
+def change_source(*, key: str, changes: Mapping[str, Any], actor: str, now: datetime) -> Source:
     """Change a source's settings. Disabling it stops its key in all processes within 5 seconds.
+
+    Parameters
+    ----------
+    changes : mapping
+        Names of `SourceSettings` → new values; what is not named stays.
 
     Raises
     ------
@@ -128,15 +135,14 @@ def change_source(*, key: str, settings: SourceSettings, actor: str, now: dateti
         if source is None:
             message = f"There is no source named {key}."
             raise UnknownSource(message)
-        _check(key, source.kind, settings, None)
         before = _settings_of(source)
-        source.name = settings.name or key
-        source.required_purpose = settings.required_purpose
-        source.hold_days = settings.hold_days
-        source.max_event_bytes = settings.max_event_bytes
-        source.enabled = settings.enabled
+        settings = replace(before, **changes)
+        _check(key, source.kind, settings, None)
+        changed = [name for name, value in asdict(settings).items() if value != getattr(before, name)]
+        for name in changed:
+            setattr(source, name, getattr(settings, name))
+        source.name = source.name or key
         source.save()
-        changed = [name for name in before if before[name] != _settings_of(source)[name]]
         if changed:
             audit.record(
                 actor=actor, action="source.changed", object=f"source:{key}", detail={"changed": changed}, now=now
@@ -164,9 +170,8 @@ def _same(source: Source, kind: str, settings: SourceSettings, write_key: str | 
     return source
 
 
-def _settings_of(source: Source) -> dict[str, object]:
-    names = ("name", "required_purpose", "hold_days", "max_event_bytes", "enabled")
-    return {name: getattr(source, name) for name in names}
+def _settings_of(source: Source) -> SourceSettings:
+    return SourceSettings(**{field.name: getattr(source, field.name) for field in fields(SourceSettings)})
 
 
 def _make_write_key(kind: str) -> str:

@@ -1,5 +1,6 @@
 """Sources: what sends, with which key, and what became of it."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
@@ -67,7 +68,8 @@ def source(request: HttpRequest, key: str) -> HttpResponse:
     form = ChangeForm(request.POST if writes else None, initial=_initial(row))
     if writes and form.is_valid():
         given = form.cleaned_data
-        change_source(key=key, settings=_settings(given, enabled=given["enabled"]), actor=principal.actor, now=now)
+        changes = asdict(_settings(given, enabled=given["enabled"]))
+        change_source(key=key, changes=changes, actor=principal.actor, now=now)
         messages.success(request, "Saved.")
         return redirect("source", key)
     return show_page(

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from ingestion.models import Source
 from ingestion.queries.write_keys import forget_write_keys
-from ingestion.services.sources import SourceSettings, change_source
+from ingestion.services.sources import change_source
 from tests.ingestion.door import TRACK, basic, inbox, make_source, outcomes, post, process, rows
 from tests.world import NOW
 
@@ -136,7 +136,7 @@ def test_refuses_an_unknown_key_whatever_the_body(path):
 def test_refuses_the_key_of_a_disabled_source():
     key = make_source()
     assert post("/v1/track", TRACK, key).status_code == 200
-    change_source(key="shop", settings=SourceSettings(enabled=False), actor="system", now=NOW)
+    change_source(key="shop", changes={"enabled": False}, actor="system", now=NOW)
     assert_problem(post("/v1/track", TRACK, key), 401, "ingestion.unknown_write_key")
 
 
