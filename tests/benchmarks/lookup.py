@@ -7,7 +7,6 @@ from typing import Any
 from tests.benchmarks.product import Product
 from tests.benchmarks.report import Row, ms, quantile, spread
 
-LOOKUPS = 1_000
 SAMPLE = """
 SELECT t.key, i.value, i.lookup FROM profiles_identifier i TABLESAMPLE SYSTEM (%s) JOIN profiles_identifiertype t
 ON t.id = i.type_id LIMIT %s

@@ -1,9 +1,10 @@
-"""Segment previews over a generated history, with the member counts that three other engines agreed on.
+"""Segment previews and look-ups over a generated history, with the member counts that three other engines agreed on.
 
 The data comes from `generate_events.py` of the shared folder beside the repository. It is put into the tables directly,
 by COPY: loading is not what is measured here.
 """
 
+import hmac
 import json
 import subprocess
 import sys
@@ -17,12 +18,15 @@ from uuid import UUID
 
 import orjson
 
-from tests.benchmarks.product import REPOSITORY, BenchmarkFailed, Product, own_product
+from cdp.core.digests import LOOKUP_BYTES
+from tests.benchmarks.lookup import profile_lookup
+from tests.benchmarks.product import REPOSITORY, SUPPRESSION_KEY, BenchmarkFailed, Product, own_product
 from tests.benchmarks.report import Row, ms, quantile
 
 TOOLS = REPOSITORY.parent / "shared" / "tools"
 EVENTS_PER_PROFILE = 20
 REPEATS = 5
+LOOKUPS = 1_000
 TRACK = 1
 
 
@@ -50,22 +54,26 @@ def preview(size: int) -> list[Row]:
         events = _load(product, Path(folder))
         loaded = f"{size:,} profiles, {events:,} events (COPY {time.monotonic() - began_at:,.0f} s)"
         full_size = events == plan["size"]["events"]
+        product.call("GET", "/api/v1/segments")  # the key is made before the clock starts
         definitions = {key: (row["definition"], row["members"]) for key, row in plan["segments"].items()}
         for name, match in EXTRA.items():
             definitions[name] = ({"version": 1, "timezone": "UTC", "match": match}, None)
-        return [
+        rows = [
             _time(product, key, definition, members if full_size else None, plan["now"], loaded)
             for key, (definition, members) in definitions.items()
         ]
+        return rows + profile_lookup(product, LOOKUPS)
 
 
 def _time(product: Product, key: str, definition: dict[str, Any], members: int | None, now: str, loaded: str) -> Row:
     body = {"definition": definition, "now": now}
     took, count = [], -1
+    http = product.http()
     for _ in range(REPEATS):
         began_at = time.monotonic()
-        count = product.call("POST", "/api/v1/segments/preview", body)["count"]
+        count = product.call("POST", "/api/v1/segments/preview", body, over=http)["count"]
         took.append(time.monotonic() - began_at)
+    http.close()
     if key == "q2":
         content = {"key": "q2", "name": "q2", "definition": definition, "status": "live"}
         product.call("POST", "/api/v1/segments", content)
@@ -91,11 +99,12 @@ def _load(product: Product, folder: Path) -> int:
     import pyarrow.parquet as pq
 
     people = pq.read_table(folder / "profiles.parquet")
+    product.source()
     with product.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM profiles_identifiertype WHERE key = 'user_id'")
         user_id_type = cursor.fetchone()[0]
         _copy(cursor, "profiles_profile (id, uuid, created_at, restricted, traits, trait_meta)", _profiles(people))
-        columns = "id, type_id, lookup, value, profile_id, first_seen_at, source_id, verified, provisional"
+        columns = "id, type_id, lookup, value, profile_id, first_seen_at, source_id, verified, alias_state"
         _copy(cursor, f"profiles_identifier ({columns})", _identifiers(people, user_id_type))
         file = pq.ParquetFile(folder / "events.parquet")
         columns = "id, profile_id, type, name, occurred_at, received_at, source_id, message_id, identifiers, properties"
@@ -134,16 +143,21 @@ def _copy(cursor: Any, target: str, lines: Iterator[str]) -> None:
 
 def _profiles(people: Any) -> Iterator[str]:
     for row in people.to_pylist():
-        created_at = row.pop("created_at").isoformat()
+        created_at = row.pop("created_at")
         number = row.pop("id")
-        traits = orjson.dumps({**row, "created_at": created_at}).decode()
-        yield f"{number}\t{UUID(int=number)}\t{created_at}\tf\t{traits}\t{{}}\n"
+        traits = {**row, "created_at": created_at.isoformat()}
+        moment = int(created_at.timestamp() * 1_000_000)
+        meta = dict.fromkeys(traits, (1, moment, moment))
+        texts = f"{orjson.dumps(traits).decode()}\t{orjson.dumps(meta).decode()}"
+        yield f"{number}\t{UUID(int=number)}\t{created_at.isoformat()}\tf\t{texts}\n"
 
 
 def _identifiers(people: Any, user_id_type: int) -> Iterator[str]:
     now = datetime.now(UTC).isoformat()
+    key = hmac.digest(SUPPRESSION_KEY.encode(), b"cdp:identifier", "sha256")
     for number in people["id"].to_pylist():
-        yield f"{number}\t{user_id_type}\t\\\\x{number:032x}\tu{number}\t{number}\t{now}\t1\tf\tf\n"
+        lookup = hmac.digest(key, f"user_id\0u{number}".encode(), "sha256")[:LOOKUP_BYTES].hex()
+        yield f"{number}\t{user_id_type}\t\\\\x{lookup}\tu{number}\t{number}\t{now}\t1\tf\t0\n"
 
 
 def _events(part: Any) -> Iterator[str]:
