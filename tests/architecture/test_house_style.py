@@ -111,6 +111,8 @@ COMPOSES_SQL = {
 
 def is_constant(node: ast.expr) -> bool:
     """Tell whether an expression can only be text of the program: a constant by its name, or a choice's value."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "int" and all(map(is_constant, node.args))
     if isinstance(node, ast.Attribute):
         return node.attr.isupper() or (node.attr == "value" and is_constant(node.value))
     return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
