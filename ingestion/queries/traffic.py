@@ -146,7 +146,7 @@ def read_traffic(*, hours: int, now: datetime, source_id: int | None = None) -> 
     last = now.replace(minute=0, second=0, microsecond=0)
     marks = [last - timedelta(hours=back) for back in range(hours - 1, -1, -1)]
     counts = count_outcomes_by_hour(since=marks[0], source_id=source_id)
-    series = [
+    series: list[dict[str, Any]] = [
         {
             "label": outcome.label,
             "values": [counts.get((mark, outcome.value), 0) for mark in marks],
