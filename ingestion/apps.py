@@ -7,6 +7,7 @@ from django.utils import timezone
 from cdp.core.registries import (
     WorkStep,
     erased_event_listeners,
+    housekeeping,
     identifier_normalisers,
     personal_data,
     source_keys,
@@ -29,11 +30,13 @@ class IngestionConfig(AppConfig):
 
         source_keys.append(read_source_keys)
         from ingestion.personal_data import HeldMessages, QuarantinedMessages, forget_messages  # noqa: PLC0415
+        from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
 
         personal_data.extend([QuarantinedMessages(), HeldMessages()])
         erased_event_listeners.append(forget_messages)
+        housekeeping.append(compact_counts)
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))
         # What still waits for a decision is not waiting work: each pass decides all that can be decided.
         work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))
