@@ -86,13 +86,20 @@ def redact_mentions(needles: Needles) -> int:
 
 def tables_in_statistics(needles: Needles) -> list[str]:
     """Return the tables of whose values the planner still remembers a trace."""
+    found: list[str] = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name "
-            f"FROM ({STATISTICS}) r WHERE {_text_condition('remembered', needles)} ORDER BY name",
-            _parameters(needles),
-        )
-        return [row[0] for row in cursor.fetchall()]
+        # What a table may keep, its statistics may remember.
+        for own, which in (
+            (needles, "NOT (tablename = ANY(%(kept)s))"),
+            (needles.without_uuids(), "tablename = ANY(%(kept)s)"),
+        ):
+            cursor.execute(
+                "SELECT DISTINCT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name "
+                f"FROM ({STATISTICS}) r WHERE {which} AND {_text_condition('remembered', own)} ORDER BY name",
+                {**_parameters(own), "kept": list(PSEUDONYMS_KEPT)},
+            )
+            found += [row[0] for row in cursor.fetchall()]
+    return found
 
 
 def refresh_statistics(tables: Iterable[str]) -> None:
