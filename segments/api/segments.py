@@ -73,7 +73,7 @@ class Segments(APIView):
             purpose=given.get("purpose") or "",
             channel=given.get("channel") or "",
         )
-        segment, created = create_segment(new=new, actor=principal_of(request).actor, now=timezone.now())
+        segment, created = create_segment(new=new, actor=principal_of(request).actor, clock=timezone.now)
         answer = present_segments([segment])[0]
         return Response(answer, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK)
 
@@ -99,7 +99,7 @@ class OneSegment(APIView):
         for name in ("purpose", "channel"):
             if name in given:
                 given[name] = given[name] or ""
-        segment = change_segment(key=key, fields=given, actor=principal_of(request).actor, now=timezone.now())
+        segment = change_segment(key=key, fields=given, actor=principal_of(request).actor, clock=timezone.now)
         return Response(present_segments([segment])[0])
 
     @extend_schema(operation_id="segments_delete", responses={204: None})

@@ -86,20 +86,18 @@ class InSegment(Node):
         if self.window is None:
             nested = at.inline.get(self.key)
             return nested.match.next_change(person, at.of(nested)) if nested else None
-        if not self.window.moves:
-            return None
-        longer, shorter = self.window.distances(at.now, tz)
-        if self.window.open_ended:
-            changes = self._changes(person, at)
-            return changes[-1] + longer + TICK if changes else None
-        times = [
-            entry.at
-            for entry in person.entries
-            if entry.segment == self.key
-            and entry.entered is (self.operator == "entered")
-            and at.now - longer <= entry.at < at.now
-        ]
-        return earliest(time + (shorter if time >= at.now - shorter else longer) + TICK for time in times)
+        wanted = self.operator == "entered"
+        times = [e.at for e in person.entries if e.segment == self.key and e.entered is wanted]
+        # A change of this very moment is written by the run that is going on; it lies in the window right after it.
+        edges = [time + TICK for time in times if time >= at.now]
+        if self.window.moves:
+            longer, shorter = self.window.distances(at.now, tz)
+            seen = [time for time in times if at.now - longer <= time < at.now]
+            if self.window.open_ended:
+                edges += [max(seen) + longer + TICK] if seen else []
+            else:
+                edges += [time + (shorter if time >= at.now - shorter else longer) + TICK for time in seen]
+        return earliest(edges)
 
     def runs_at(self, frame: Frame) -> datetime | None:
         now, zones = frame.plan.now, frame.zones()
@@ -149,36 +147,38 @@ class InSegment(Node):
 
         def render() -> str:
             rows = Rows("m.profile_id", "t.traits")
-            inside = range_of(frame, rows, window)
-            seen = range_of(frame, rows, window, up_to_now=True) if not window.open_ended and plan.timed else inside
-            at = "m.at"
-            test = inside.test("m").replace("m.occurred_at", at)
-            columns = f"max({at}) filter (where {test}) as last_at"
-            if plan.timed and window.moves:
-                longer = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
-                shorter = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[1], "interval", "window")
-                if window.open_ended:
-                    columns += f",\n        max({at}) + {longer} + {TICK_SQL} as next_at"
-                else:
-                    columns += (
-                        f",\n        min({at} + case when {at} >= {inside.until} then {shorter} else {longer} end)"
-                        f" + {TICK_SQL} as next_at"
-                    )
-            if window.moves and window.open_ended and rows.uses_zone:
-                # The latest change of a profile is the one that leaves last: its zone is the same for all its rows.
-                columns = columns.replace(f"max({at}) + ", f"max({at} + ").replace(f" + {TICK_SQL}", f") + {TICK_SQL}")
+            inside = range_of(frame, rows, window).test("m", "at")
+            columns = f"max(m.at) filter (where {inside}) as last_at"
+            if plan.timed:
+                columns += f",\n        {self._next_sql(frame, rows, inside)} as next_at"
             return (
                 f"select m.profile_id, {columns}\n    from segments_membershipchange m{rows.joins()}\n"
                 f"    where m.segment_id = {self._id_sql(plan)}"
                 f" and m.kind = {1 if self.operator == 'entered' else 2}"
-                " and m.reason ->> 'kind' is distinct from 'merge'"
-                f" and {seen.test('m').replace('m.occurred_at', at)}{plan.only('m.profile_id')}\n"
+                f" and m.reason ->> 'kind' is distinct from 'merge'{plan.only('m.profile_id')}\n"
                 "    group by m.profile_id"
             )
 
         identity = (self.operator, self.key, window, frame.timezone)
         source = plan.source(identity, f"{self.operator}_{self.key}", render)
-        return Leaf(f"{source}.last_at is not null", f"{source}.next_at" if plan.timed and window.moves else None)
+        return Leaf(f"{source}.last_at is not null", f"{source}.next_at" if plan.timed else None)
+
+    def _next_sql(self, frame: Frame, rows: Rows, inside: str) -> str:
+        plan, window = frame.plan, self.window
+        assert window is not None
+        upcoming = f"min(m.at) filter (where m.at >= {plan.now_sql()}) + {TICK_SQL}"
+        if not window.moves:
+            return upcoming
+        longer = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
+        if window.open_ended:
+            leaving = f"max(m.at + {longer}) filter (where {inside}) + {TICK_SQL}"
+        else:
+            shorter = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[1], "interval", "window")
+            until = range_of(frame, rows, window).until
+            seen = range_of(frame, rows, window, up_to_now=True).test("m", "at")
+            edge = f"m.at + case when m.at >= {until} then {shorter} else {longer} end"
+            leaving = f"min({edge}) filter (where {seen}) + {TICK_SQL}"
+        return f"least({upcoming}, {leaving})"
 
 
 @dataclass(frozen=True, slots=True)

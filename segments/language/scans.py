@@ -34,9 +34,9 @@ class Range:
     after: datetime
     exact: bool = True
 
-    def test(self, alias: str) -> str:
-        """Return the condition that an event lies inside."""
-        at = f"{alias}.occurred_at"
+    def test(self, alias: str, column: str = "occurred_at") -> str:
+        """Return the condition that a row lies inside."""
+        at = f"{alias}.{column}"
         return f"{at} >= {self.since} and {at} < {self.until}" if self.since else f"{at} < {self.until}"
 
 

@@ -17,7 +17,7 @@ from segments.language.evaluate import depends
 from segments.language.parse import parse
 from segments.models import Segment, SegmentVersion
 from segments.queries.segments import find_segment, find_users, get_segment, has_match, read_catalogue
-from segments.services.evaluation import forget_members
+from segments.services.evaluation import Clock, forget_members
 from segments.services.following import compute_membership
 from segments.services.interests import declare_interests
 
@@ -36,8 +36,13 @@ class NewSegment:
     channel: str = ""
 
 
-def create_segment(*, new: NewSegment, actor: str, now: datetime) -> tuple[Segment, bool]:
+def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segment, bool]:
     """Create a segment; a live one has its members before this returns. The same again changes nothing.
+
+    Parameters
+    ----------
+    clock : callable
+        Gives the present: read again when the membership is computed.
 
     Returns
     -------
@@ -51,6 +56,7 @@ def create_segment(*, new: NewSegment, actor: str, now: datetime) -> tuple[Segme
     KeyTaken
         If the key belongs to a segment with other properties.
     """
+    now = clock()
     tokens = _checked(new.definition, status=new.status)
     _check_purpose(new.purpose, new.channel)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -74,12 +80,12 @@ def create_segment(*, new: NewSegment, actor: str, now: datetime) -> tuple[Segme
         detail = {"version": 1, "status": new.status}
         record(actor=actor, action="segment.created", object=f"segment:{new.key}", detail=detail, now=now)
     if new.status == LIVE:
-        compute_membership(segment_id=segment.pk, reason="definition", now=now)
+        compute_membership(segment_id=segment.pk, reason="definition", clock=clock)
         segment.refresh_from_db()
     return segment, True
 
 
-def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, now: datetime) -> Segment:
+def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Clock) -> Segment:
     """Change name, definition, status, purpose or channel; only what differs is written.
 
     Raises
@@ -89,6 +95,7 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, now: date
     SegmentInUse
         If it would be archived while others refer to it.
     """
+    now = clock()
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.SEGMENTS)
         segment = get_segment(key=key)
@@ -116,7 +123,7 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, now: date
         if status != LIVE and before == LIVE:
             forget_members(segment, reason="definition", now=now)
     if status == LIVE and segment.live_version != segment.version:
-        compute_membership(segment_id=segment.pk, reason="definition", now=now)
+        compute_membership(segment_id=segment.pk, reason="definition", clock=clock)
     segment.refresh_from_db()
     return segment
 

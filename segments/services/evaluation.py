@@ -3,7 +3,7 @@
 Callers hold the advisory lock `segments`, so that evaluation is single-file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,7 @@ class Reason:
 
 
 Changes = list[tuple[int, int]]
+Clock = Callable[[], datetime]
 # Work of the form `members:SEGMENT_ID:DELTA`: merges and erasures hold the lock `identity`, and must not wait for the
 # row of a segment that is being computed.
 COUNT_PREFIX = "members"

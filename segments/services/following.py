@@ -5,7 +5,7 @@ one segment is looked at in those that refer to it within the same run, so membe
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,14 +20,13 @@ from segments.queries.segments import LiveSegment, in_order, live_segment, read_
 from segments.services.evaluation import (
     COUNT_PREFIX,
     Changes,
+    Clock,
     Reason,
     evaluate_all,
     evaluate_some,
     note_evaluated,
     prepare_session,
 )
-
-Clock = Callable[[], datetime]
 
 WORK_ROWS = 5_000
 DUE_CHECKS = 5_000
@@ -247,13 +246,14 @@ def _run(live: list[LiveSegment], round: Round, *, now: datetime) -> None:
     note_evaluated(noted, others=round.counts, now=now)
 
 
-def compute_membership(*, segment_id: int, reason: str, now: datetime) -> None:
+def compute_membership(*, segment_id: int, reason: str, clock: Clock) -> None:
     """Compute everyone's membership of a segment by its latest definition, and of those that refer to it.
 
     Notes
     -----
     First waits until every batch of messages that began before is over: it may not know yet which changes this segment
-    depends on, and would leave no work behind. The lock `identity` is released again before `segments` is taken.
+    depends on, and would leave no work behind. The lock `identity` is released again before `segments` is taken. The
+    clock is read last: what was followed while this waited must not lie in the future.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
@@ -261,4 +261,4 @@ def compute_membership(*, segment_id: int, reason: str, now: datetime) -> None:
         locks.take(cursor, locks.SEGMENTS)
         prepare_session(cursor)
         live = with_latest(read_live_segments(), [segment_id])
-        _run(live, Round(everyone={segment_id: reason}), now=now)
+        _run(live, Round(everyone={segment_id: reason}), now=clock())

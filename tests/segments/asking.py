@@ -22,12 +22,12 @@ def definition(match: Any, timezone: str = "UTC") -> dict[str, Any]:
 def segment(key: str, match: Any, *, status: str = "live", now: datetime = NOW, timezone: str = "UTC") -> Segment:
     """Create a segment."""
     new = NewSegment(key=key, name=key, definition=definition(match, timezone), status=status)
-    return create_segment(new=new, actor=ACTOR, now=now)[0]
+    return create_segment(new=new, actor=ACTOR, clock=lambda: now)[0]
 
 
 def redefine(key: str, match: Any, *, now: datetime = NOW) -> Segment:
     """Change a segment's condition."""
-    return change_segment(key=key, fields={"definition": definition(match)}, actor=ACTOR, now=now)
+    return change_segment(key=key, fields={"definition": definition(match)}, actor=ACTOR, clock=lambda: now)
 
 
 def trait(path: str, op: str, value: Any = None) -> dict[str, Any]:

@@ -338,7 +338,10 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         consents=consents,
         identifiers=(HeldIdentifier("email", f"{number}@example.org", draw.random() < 0.5),) * (draw.random() < 0.5),
         segments={key: moment(draw, now) for key in ("vip", "lost") if draw.random() < 0.4},
-        entries=tuple(Entry("vip", draw.random() < 0.5, moment(draw, now)) for _ in range(draw.choice([0, 0, 1, 3]))),
+        entries=tuple(
+            Entry("vip", draw.random() < 0.5, now if draw.random() < 0.1 else moment(draw, now))
+            for _ in range(draw.choice([0, 0, 1, 3]))
+        ),
         lists=frozenset({"staff"} if draw.random() < 0.3 else ()),
     )
 

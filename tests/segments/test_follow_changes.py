@@ -65,14 +65,14 @@ def test_keeps_nobody_while_it_is_a_draft() -> None:
     segment("pro", trait("plan", "eq", "pro"), status="draft")
     catch_up(NOW + SECOND)
     assert members("pro") == set()
-    change_segment(key="pro", fields={"status": "live"}, actor=ACTOR, now=NOW)
+    change_segment(key="pro", fields={"status": "live"}, actor=ACTOR, clock=lambda: NOW)
     assert members("pro") == {"ana"}
 
 
 def test_lets_everyone_leave_when_it_is_archived() -> None:
     identify("ana", plan="pro")
     segment("pro", trait("plan", "eq", "pro"))
-    change_segment(key="pro", fields={"status": "archived"}, actor=ACTOR, now=NOW + DAY)
+    change_segment(key="pro", fields={"status": "archived"}, actor=ACTOR, clock=lambda: NOW + DAY)
     assert members("pro") == set()
     assert history("pro")[-1] == ("left", {"kind": "definition"})
     assert NextCheck.objects.count() == 0
@@ -262,7 +262,7 @@ def test_keeps_membership_on_whichever_internal_id_survives() -> None:
 def test_says_which_changes_matter() -> None:
     segment("a", {"type": "all", "of": [did("X"), trait("address.city", "eq", "Bonn")]})
     assert set(WorkInterest.objects.values_list("token", flat=True)) == {"created", "event:X", "trait:address"}
-    change_segment(key="a", fields={"status": "archived"}, actor=ACTOR, now=NOW)
+    change_segment(key="a", fields={"status": "archived"}, actor=ACTOR, clock=lambda: NOW)
     assert WorkInterest.objects.count() == 0
 
 

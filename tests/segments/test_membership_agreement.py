@@ -1,0 +1,131 @@
+"""Incremental membership, a full computation and the reference agree after any sequence of things that happen."""
+
+import os
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from consent.services.decisions import NewDecision, record_decision
+from consent.services.purposes import create_purpose
+from profiles.models import Identifier, Profile
+from segments.language.compile import compile_segment
+from segments.models import Membership, Segment
+from segments.queries.people import explain_membership
+from segments.queries.segments import installation_zone, read_live_segments
+from segments.services.following import follow_changes
+from tests.profiles.sending import NOW, send
+from tests.segments.asking import ACTOR, catch_up, did, redefine, segment, trait
+
+EXAMPLES = int(os.environ.get("CDP_TEST_AGREEMENTS", "12"))
+STEPS = 25
+USERS = ("u1", "u2", "u3", "u4")
+DEVICES = ("d1", "d2", "d3")
+SEGMENTS: dict[str, Any] = {
+    "bought": did("Order", "PT2H"),
+    "twice": did("Order", "P1D", op="gte", value=2),
+    "spent": did("Order", "PT6H", measure={"fn": "sum", "property": "total"}, op="gt", value=10),
+    "never": {"type": "not", "of": did("Order")},
+    "rare": did("*", "PT3H", op="lte", value=1),
+    "pro": trait("plan", "eq", "pro"),
+    "soon": {"type": "trait", "path": "renews", "op": "in_next", "value": "PT4H"},
+    "waiting": {
+        "type": "sequence",
+        "window": {"last": "P1D"},
+        "steps": [{"name": "Cart"}, {"name": "Order", "occurs": False, "within": "PT1H"}],
+    },
+    "last-red": {
+        "type": "event_pick",
+        "pick": "last",
+        "name": "Order",
+        "window": {"last": "PT5H"},
+        "has": {"property": "colour", "op": "eq", "value": "red"},
+    },
+    "back": {"type": "lifecycle", "name": "Order", "state": "returning", "period": "PT3H"},
+    "known": {"type": "identity", "namespace": "user_id", "op": "exists"},
+    "agreed": {"type": "consent", "purpose": "marketing", "status": ["granted"]},
+    "today": did("Cart") | {"window": {"calendar": "today"}},
+    "between": did("Cart") | {"window": {"between": ["PT5H", "PT1H"]}},
+    "outer": {
+        "type": "all",
+        "of": [
+            {"type": "any", "of": [{"type": "segment", "key": "bought"}, {"type": "segment", "key": "pro"}]},
+            {"type": "segment", "key": "waiting", "op": "not_in"},
+        ],
+    },
+    "entered": {"type": "segment", "key": "bought", "op": "entered", "window": {"last": "PT2H"}},
+    "held": {"type": "segment", "key": "known", "op": "held", "for": "PT3H"},
+}
+
+
+def step(draw: random.Random, now: datetime) -> None:
+    """Let one thing happen."""
+    kind = draw.random()
+    who = {"userId": draw.choice(USERS)} if draw.random() < 0.6 else {"anonymousId": draw.choice(DEVICES)}
+    at = now - timedelta(minutes=draw.choice([0, 0, 0, 30, 90, 600]))
+    if kind < 0.5:
+        properties = {"total": draw.choice([4, 8, "7.5", None]), "colour": draw.choice(["red", "blue"])}
+        event = {"event": draw.choice(["Order", "Cart", "View"]), "properties": properties}
+        send({"type": "track", **who, **event, "timestamp": at.isoformat()}, at=now)
+    elif kind < 0.75:
+        renews = (now + timedelta(minutes=draw.randint(-300, 600))).isoformat()
+        traits = draw.choice([{"plan": "pro"}, {"plan": "free"}, {"plan": None}, {"renews": renews}])
+        send({"type": "identify", **who, "traits": traits, "timestamp": at.isoformat()}, at=now)
+    elif kind < 0.87:
+        both = {"userId": draw.choice(USERS), "anonymousId": draw.choice(DEVICES)}
+        send({"type": "identify", **both, "timestamp": at.isoformat()}, at=now)
+    elif kind < 0.95:
+        profiles = list(Profile.objects.order_by("pk"))
+        if profiles:
+            ends = now + timedelta(minutes=draw.choice([10, 200])) if draw.random() < 0.5 else None
+            granted = draw.random() < 0.6
+            new = NewDecision(
+                purpose="marketing",
+                channel=None,
+                state="granted" if granted else "withdrawn",
+                recorded_by=ACTOR,
+                profile_uuid=str(draw.choice(profiles).uuid),
+                expires_at=ends if granted else None,
+            )
+            record_decision(new=new, now=now)
+    else:
+        redefine("pro", trait("plan", "eq", draw.choice(["pro", "free"])), now=now)
+
+
+def check(now: datetime, told: str) -> None:
+    """Compare what is stored with what everyone's evaluation gives."""
+    for each in read_live_segments():
+        stored = set(Membership.objects.filter(segment_id=each.id).values_list("profile_id", flat=True))
+        compiled = compile_segment(each.definition, now=now, installation_zone=installation_zone())
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, compiled.parameters)
+            computed = {row[0] for row in cursor.fetchall()}
+        assert stored == computed, f"{told}: {each.key} differs from a full computation"
+        ids = Profile.objects.values_list("pk", flat=True)
+        reference = {pk for pk in ids if explain_membership(segment=each, profile_id=pk, now=now)[0]}
+        assert stored == reference, f"{told}: {each.key} differs from the reference"
+        assert Segment.objects.get(pk=each.id).member_count == len(stored), f"{told}: {each.key} is counted wrongly"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", range(EXAMPLES))
+def test_incremental_full_and_reference_agree(seed: int) -> None:
+    draw = random.Random(seed)
+    now = NOW
+    with transaction.atomic():
+        create_purpose(key="marketing", fields={"name": "Marketing"}, actor=ACTOR, now=now)
+        for key, match in SEGMENTS.items():
+            segment(key, match, now=now)
+        for number in range(STEPS):
+            for _ in range(draw.randint(1, 3)):
+                step(draw, now)
+                now += timedelta(seconds=draw.choice([1, 60]))
+            if draw.random() < 0.5:
+                follow_changes(clock=lambda moment=now: moment)
+            now += timedelta(minutes=draw.choice([0, 1, 29, 60, 61, 180, 1440]))
+            catch_up(now)
+            check(now, f"seed {seed}, step {number} at {now}")
+        assert Identifier.objects.exists()
+        transaction.set_rollback(True)
