@@ -129,7 +129,12 @@ def progress(request: HttpRequest, request_id: str) -> HttpResponse:
     """Answer how far a request is; the page asks again while it moves."""
     signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
-    return show_part(request, "consent/progress.html", asked=row, moves=row.status in MOVING)
+    moves = row.status in MOVING
+    answer = show_part(request, "consent/progress.html", asked=row, moves=moves)
+    if not moves:
+        # The rest of the page shows what the request was before: its identities are gone with it.
+        answer["HX-Refresh"] = "true"
+    return answer
 
 
 @require_POST
