@@ -22,7 +22,7 @@ from cdp.embedded.errors import EmbeddedError
 from cdp.embedded.layout import Layout, give_to_owner, prepare_layout, remove_sockets
 from cdp.embedded.locks import open_lock, try_lock, write_holder
 from cdp.embedded.machine import Profile
-from cdp.embedded.postgres import is_ready, prepare_postgres
+from cdp.embedded.postgres import is_ready, prepare_postgres, prepare_sockets
 from cdp.embedded.processes import follow_parent, tail
 from cdp.embedded.valkey import answers, prepare_valkey
 
@@ -40,6 +40,7 @@ class Guarded:
     name: str
     command: list[str]
     log: Path
+    socket: Path
     stop_signals: list[tuple[signal.Signals, float]]
     is_ready: Callable[[int], bool]
     process: subprocess.Popen[bytes] | None = None
@@ -85,7 +86,10 @@ def guard(data_dir: Path, *, profile: Profile) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    failed = _watch(watch)
+    try:
+        failed = _watch(watch)
+    except EmbeddedError as error:
+        failed = error.message
     if failed is None:
         _report(layout, {"state": "stopping"})
     for server in reversed(watch.servers):
@@ -104,6 +108,7 @@ def _prepare(layout: Layout, *, profile: Profile) -> Watch:
             name="postgres",
             command=postgres.command,
             log=layout.logs / "postgres.log",
+            socket=layout.postgres_socket,
             # Fast shutdown writes a checkpoint first, which takes its time on a slow disk; then immediate,
             # then kill.
             stop_signals=[(signal.SIGINT, 120), (signal.SIGQUIT, 10), (signal.SIGKILL, 10)],
@@ -113,6 +118,7 @@ def _prepare(layout: Layout, *, profile: Profile) -> Watch:
             name="valkey",
             command=prepare_valkey(layout, account=postgres.account),
             log=layout.logs / "valkey.log",
+            socket=layout.valkey_socket,
             stop_signals=[(signal.SIGTERM, 5), (signal.SIGKILL, 5)],
             is_ready=lambda _pid: answers(layout.valkey_socket),
         ),
@@ -148,12 +154,17 @@ def _keep(server: Guarded, watch: Watch) -> str | None:
     now = time.monotonic()
     if server.process is None:
         if now >= server.next_start_at:
+            prepare_sockets(watch.layout, account=watch.account)
             _start(server, watch.account)
         return None
     status = server.process.poll()
     if status is None:
         if not server.ready:
             server.ready = server.is_ready(server.process.pid)
+        elif not server.socket.exists():
+            # A cleaner of /tmp, say: nobody could reach the server any more.
+            _say(f"The socket {server.socket} is gone; starting {server.name} again")
+            _stop(server)
         if server.failures and now - server.started_at > _STEADY_SECONDS:
             server.failures = 0
         return None

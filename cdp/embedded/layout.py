@@ -66,6 +66,11 @@ class Layout:
         return SOCKETS / f"cdp-{digest}"
 
     @property
+    def postgres_socket(self) -> Path:
+        """PostgreSQL's Unix socket, named after the port that it would have."""
+        return self.sockets / ".s.PGSQL.5432"
+
+    @property
     def valkey_socket(self) -> Path:
         """Valkey's Unix socket."""
         return self.sockets / "valkey.sock"

@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -131,7 +132,7 @@ def stop_servers(data_dir: Path) -> None:
 def servers_running(data_dir: Path) -> bool:
     """Tell whether the embedded servers of this data directory are up and answer."""
     layout = Layout(root=data_dir)
-    return is_locked(layout.guard_lock) and _read_state(layout).get("state") == "ready"
+    return is_locked(layout.guard_lock) and _is_ready(layout, _read_state(layout))
 
 
 def _use(layout: Layout) -> None:
@@ -179,7 +180,7 @@ def _wait_until_ready(layout: Layout, *, started: subprocess.Popen[bytes] | None
         alive = is_locked(layout.guard_lock) if started is None else started.poll() is None
         state = _read_state(layout)
         is_its_own = started is None or state.get("pid") == started.pid
-        if is_its_own and state.get("state") == "ready" and str(state["pid"]) == read_holder(layout.guard_lock):
+        if is_its_own and _is_ready(layout, state):
             return True
         if not alive and started is None:
             return False
@@ -210,6 +211,21 @@ def _wait_until_gone(layout: Layout) -> bool:
         # The lock is given up a moment before the process is gone.
         started.wait()
     return True
+
+
+def _is_ready(layout: Layout, state: dict[str, object]) -> bool:
+    # A guard that was just killed still holds its lock for a moment, and its last word was "ready".
+    return (
+        state.get("state") == "ready"
+        and str(state["pid"]) == read_holder(layout.guard_lock)
+        and _listens(layout.postgres_socket)
+        and _listens(layout.valkey_socket)
+    )
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _read_state(layout: Layout) -> dict[str, object]:

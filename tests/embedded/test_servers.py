@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -139,12 +140,21 @@ def test_starts_a_killed_server_again(data_dir: Path) -> None:
     assert ask(servers, "SELECT number FROM kept") == 7
 
 
+def test_starts_a_server_again_whose_socket_was_removed(data_dir: Path) -> None:
+    servers = start(data_dir)
+    first = postmaster(data_dir)
+    shutil.rmtree(Layout(root=data_dir).sockets)
+    assert wait_for(lambda: servers_running(data_dir) and postmaster(data_dir) != first)
+    assert ask(servers, "SELECT 1") == 1
+
+
 def test_starts_after_everything_was_killed_at_once(data_dir: Path) -> None:
     with another_user(data_dir) as user:
         guard = int(Layout(root=data_dir).guard_lock.read_text())
         killed = postmaster(data_dir)
         for pid in (user.pid, guard, killed):
             os.kill(pid, signal.SIGKILL)
+        assert wait_for(lambda: not is_alive(guard) and not is_alive(killed))
     assert ask(start(data_dir), "SELECT 1") == 1
     assert postmaster(data_dir) != killed
 
