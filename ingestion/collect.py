@@ -9,6 +9,7 @@ Segment HTTP API; CORS: Fetch standard, section 3.2.
 """
 
 import ipaddress
+import logging
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -20,11 +21,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from cdp.core.api.problems import problem_of, problem_response
-from cdp.core.errors import CdpError
+from cdp.core.errors import CdpError, Unavailable
 from cdp.core.services.wakeups import wake_now
 from ingestion.errors import NoItems, NotJson, RefusedMessage, SecretKeyNeeded, TooLarge, UnusableKey
 from ingestion.queries.write_keys import KnownSource, find_source_of, read_identifier_rules
@@ -35,6 +36,8 @@ from ingestion.spec.message import ENDPOINTS, Fault
 from ingestion.spec.request import find_write_key, read_body
 from ingestion.spec.split import Batch, split_items
 
+log = logging.getLogger("cdp.collection")
+
 PREFIX = "/v1/"
 METHODS = "POST, OPTIONS"
 SUCCESS = b'{"success": true}'
@@ -44,6 +47,7 @@ MAX_USER_AGENT_CHARACTERS = 512
 # A body over the limit is read to its end up to this size: a client that is still sending would not see the answer.
 DRAINED_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+MAX_DIGITS = 18
 # What counts as a request without a usable source or item list.
 UNATTRIBUTED = (UnusableKey, NotJson, NoItems, TooLarge)
 
@@ -148,8 +152,12 @@ def collect(environ: Environ, endpoint: str) -> Answer:
         except UNATTRIBUTED:
             count_unattributed(received_at=received_at)
             raise
-    except (CdpError, OperationalError, InterfaceError) as error:
+    except CdpError as error:
         return _problem(error, method)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("a request could not be stored", extra={"fault": type(error).__name__})
+        message = "Messages cannot be stored at the moment. Send the same request again."
+        return _problem(Unavailable(message), method)
     return GOOD
 
 
@@ -227,7 +235,7 @@ def _read_raw(environ: Environ) -> bytes:
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         raw: bytes = stream.read(MAX_REQUEST_BYTES + 1) if chunked else b""
         return raw
-    size = int(declared) if declared.isascii() and declared.isdigit() else 0
+    size = int(declared) if declared.isascii() and declared.isdigit() and len(declared) <= MAX_DIGITS else 0
     if size <= MAX_REQUEST_BYTES:
         raw = stream.read(size)
         return raw
@@ -270,7 +278,7 @@ def _preflight(environ: Environ) -> Answer:
     return Answer(204, headers, b"")
 
 
-def _problem(error: Exception, method: str) -> Answer:
+def _problem(error: CdpError, method: str) -> Answer:
     """Return the problem document; SDKs look for `code` and `message` and take anything else for a network fault."""
     document = problem_of(error) or {}
     document["message"] = document["detail"]

@@ -131,7 +131,7 @@ def change_source(*, key: str, changes: Mapping[str, Any], actor: str, now: date
         A value is not allowed.
     """
     with transaction.atomic():
-        source = Source.objects.select_for_update().filter(key=key).first()
+        source = Source.objects.select_for_update().filter(key=key).first() if _SLUG.fullmatch(key) else None
         if source is None:
             message = f"There is no source named {key}."
             raise UnknownSource(message)

@@ -6,7 +6,7 @@ import re
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -244,10 +244,11 @@ def test_lets_browsers_read_good_answers():
     assert int(response["Content-Length"]) == len(response.content)
 
 
-def test_answers_503_while_storage_is_down():
+@pytest.mark.parametrize("fault", [OperationalError, InternalError, ProgrammingError, InterfaceError])
+def test_answers_503_while_storage_is_down(fault):
     key = make_source()
     assert post("/v1/track", TRACK, key).status_code == 200
-    with patch("ingestion.collect.accept_request", side_effect=OperationalError("gone")):
+    with patch("ingestion.collect.accept_request", side_effect=fault("gone")):
         response = post("/v1/track", TRACK, key)
     assert_problem(response, 503, "unavailable")
     assert int(response["Retry-After"]) <= 300

@@ -207,6 +207,16 @@ def test_notes_that_payloads_were_read():
     assert AuditEntry.objects.filter(actor="key:reader", object="quarantine:list").exists()
 
 
+def test_answers_strange_filters_without_a_fault_of_its_own():
+    client = api("sources:read")
+    for query in ({"code": "\0"}, {"message_id": "\0"}, {"cursor": "x"}, {"limit": "0"}, {"source": "\0"}):
+        assert client.get("/api/v1/quarantine", query).status_code in {200, 400, 404}
+    for query in ({"message_id": "\0"}, {"message_id": "m", "source": "\0"}, {"message_id": "x" * 5000}):
+        assert client.get("/api/v1/messages", query).json()["results"] == []
+    for since in ("0001-01-01", "9999-12-31T23:59:59-12:00", "\0", "2026-02-32"):
+        assert client.get("/api/v1/ingestion/status", {"since": since}).status_code in {200, 400}
+
+
 @pytest.mark.parametrize("path", ["messages?message_id=m-1", "messages/m-1", "quarantine", "ingestion/status"])
 def test_needs_the_scope(path):
     assert api().get(f"/api/v1/{path}").status_code == 401

@@ -154,10 +154,11 @@ def test_answers_409_for_a_name_that_is_taken():
     assert (answer.status_code, answer.json()["code"]) == (409, "source.exists")
 
 
-def test_answers_404_for_a_source_that_does_not_exist():
+@pytest.mark.parametrize("key", ["none", "a%00b", "%C3%A4", "x" * 300])
+def test_answers_404_for_a_source_that_does_not_exist(key):
     client = api("sources:write")
-    assert client.get("/api/v1/sources/none").status_code == 404
-    assert client.patch("/api/v1/sources/none", {"enabled": False}, format="json").status_code == 404
+    assert client.get(f"/api/v1/sources/{key}").status_code == 404
+    assert client.patch(f"/api/v1/sources/{key}", {"enabled": False}, format="json").status_code == 404
 
 
 @pytest.mark.parametrize(
