@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from tests.profiles.sending import NOW, events_of, identify, outcomes, process, send, source, track
-from tests.world import api
 
 from ingestion.models import Held, InboxEntry, Message
 from ingestion.services.held import release_held
 from profiles.models import Identifier, Profile
+from tests.profiles.sending import NOW, events_of, identify, outcomes, process, send, source, track
+from tests.world import api
 
 pytestmark = pytest.mark.django_db
 

@@ -58,6 +58,8 @@ def test_loses_and_doubles_nothing_when_a_process_is_killed(product, victim):
     waiting = list(batches(f"{name}-{victim}"))
     for number, batch in enumerate(waiting):
         if number in {10, 25}:
+            # It may still be on its way back from the first time.
+            product.wait_until(lambda: victim in product.children())
             product.kill(victim)
         send_until_accepted(product, batch, write_key)
     check_everything_is_there(product, name, key)
