@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -30,11 +30,21 @@ LOOK_AGAIN_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the product is and the keys that open it. `write_keys` has one for each source of `SOURCES`."""
+    """Where the product is and the keys that open it.
+
+    Attributes
+    ----------
+    write_keys : mapping
+        One for each source of `SOURCES`.
+    count_pending : callable
+        How many messages and changed profiles wait to be worked through. Asked after every request, so it has to be
+        cheaper than the status that REST gives.
+    """
 
     base_url: str
     write_keys: Mapping[str, str]
     api_key: str
+    count_pending: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +74,22 @@ SOURCES = (
 )
 
 
-def load_demo(*, door: Door, data_dir: Path, households: int | None, today: date, stream: TextIO) -> Loaded:
+def load_demo(
+    *,
+    door: Door,
+    data_dir: Path,
+    households: int | None,
+    today: date,
+    stream: TextIO,
+) -> Loaded:
     """Send the demo's year through the collection API, going on where an earlier start stopped.
 
     Parameters
     ----------
+    door : Door
+        The product, its keys, and how to see what waits in it.
+    data_dir : Path
+        Where the mark is kept that a later start goes on from.
     households : int or None
         Only the first so many; None for all.
     today : date
@@ -104,7 +125,8 @@ def load_demo(*, door: Door, data_dir: Path, households: int | None, today: date
             mark = mark.advance()
             write_mark(mark_file, mark)
             line.show(orders=orders, messages=messages)
-            _let_it_catch_up(rest)
+            while door.count_pending() > PENDING_LIMIT:
+                time.sleep(LOOK_AGAIN_SECONDS)
         line.show(orders=orders, messages=messages, last=True)
         mark_file.unlink(missing_ok=True)
     return Loaded(orders, messages, resumed, time.monotonic() - began_at)
@@ -142,14 +164,6 @@ def _send(connection: Connection, write_key: str, messages: list[bytes]) -> None
     sent_at = datetime.now(UTC).isoformat(timespec="milliseconds").encode()
     body = b'{"sentAt":"' + sent_at + b'","batch":[' + b",".join(messages) + b"]}"
     connection.collect(write_key=write_key, body=body)
-
-
-def _let_it_catch_up(rest: Rest) -> None:
-    while True:
-        status = rest.get("/api/v1/ingestion/status")
-        if max(status["inbox_pending"], status["changes_pending"]) <= PENDING_LIMIT:
-            return
-        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The order in which the demo is told: who the people are, what they chose, then the year, oldest week first.
+"""The order in which the demo is told: who the people are, what they chose, then the year, newest week first.
+
+Newest first, because what segments ask about is there in the first seconds, and because nobody then seems to have
+lapsed for a year until the load is over: each person enters and leaves about as often as they really would.
 
 Every stage is deterministic, so that a load that was stopped goes on where it was.
 """
@@ -43,7 +46,7 @@ def people_stage(journey: Journey, households: Mapping[int, Household], *, shift
 def accounts_stage(households: Mapping[int, Household], *, shift: Shift) -> list[Addressed]:
     """Return first visits, logins and everybody's first choice in the order of time.
 
-    Later choices come with their week: several workers process at once, and a choice must find the one before it.
+    A later choice comes with its week, so that it finds the one before it.
     """
     messages: list[Addressed] = []
     for household in households.values():
@@ -55,14 +58,14 @@ def accounts_stage(households: Mapping[int, Household], *, shift: Shift) -> list
 
 
 def week_stages(journey: Journey, households: Mapping[int, Household], *, shift: Shift) -> Iterator[list[Addressed]]:
-    """Yield, week by week, its messages in the order of time; what followed from a basket comes with the basket."""
+    """Yield each week's messages, newest week first; what followed from a basket comes with the basket."""
     changed = [
         choice_message(household, choice, place=place, shift=shift)
         for household in households.values()
         for place, choice in enumerate(household.choices)
         if place > 0
     ]
-    for start in slice_starts(journey):
+    for start in reversed(slice_starts(journey)):
         baskets = baskets_from(journey, start)
         messages = [
             one

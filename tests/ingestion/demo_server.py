@@ -20,8 +20,6 @@ class MiniatureProduct(ThreadingHTTPServer):
         self.batches: list[tuple[str, dict[str, Any], int]] = []
         self.made: dict[str, list[dict[str, Any]]] = {"purposes": [], "notices": [], "segments": []}
         self.answers_before_good: list[tuple[int, dict[str, str]]] = []
-        self.pending: list[tuple[int, int]] = []
-        self.looks = 0
         self.stop_after: int | None = None
 
     @property
@@ -37,12 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/api/v1/ingestion/status":
-            self.server.looks += 1
-            inbox, changes = self.server.pending.pop(0) if self.server.pending else (0, 0)
-            self._answer(200, {"inbox_pending": inbox, "changes_pending": changes})
-        else:
-            self._answer(200, {"results": self.server.made[path.rpartition("/")[2]], "next": None})
+        self._answer(200, {"results": self.server.made[path.rpartition("/")[2]], "next": None})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -28,9 +28,17 @@ def product() -> Iterator[MiniatureProduct]:
         yield server
 
 
-def run(product: MiniatureProduct, data_dir: Path, *, households: int = 12, today: date = TODAY) -> tuple[Loaded, str]:
+def run(
+    product: MiniatureProduct,
+    data_dir: Path,
+    *,
+    households: int = 12,
+    today: date = TODAY,
+    pending: list[int] | None = None,
+) -> tuple[Loaded, str]:
     out = io.StringIO()
-    door = Door(product.base_url, KEYS, "cdp_key")
+    waiting = pending or []
+    door = Door(product.base_url, KEYS, "cdp_key", lambda: waiting.pop(0) if waiting else 0)
     loaded = load_demo(door=door, data_dir=data_dir, households=households, today=today, stream=out)
     return loaded, out.getvalue()
 
@@ -88,6 +96,14 @@ def test_sends_the_people_before_their_year(sent: Sent) -> None:
     kinds = [message.get("event") or message["type"] for message in product.messages]
     assert kinds[:40] == ["identify"] * 40
     assert max(n for n, kind in enumerate(kinds) if kind == "identify") < kinds.index("Order Completed")
+
+
+@needs_data
+def test_sends_the_newest_week_first(sent: Sent) -> None:
+    product, _, _ = sent
+    times = [order["timestamp"] for order in by_event(product)["Order Completed"]]
+    assert times[0] > "2026-11-13"
+    assert min(times) in times[-len(times) // 40 :]
 
 
 @needs_data
@@ -186,10 +202,9 @@ def test_lets_the_product_catch_up(product: MiniatureProduct, tmp_path: Path, mo
     waits: list[float] = []
     monkeypatch.setattr(load.time, "sleep", waits.append)
     most = load.PENDING_LIMIT
-    product.pending = [(most + 1, 0), (0, most + 1), (most, most)]
-    run(product, tmp_path)
-    assert len(waits) == 2
-    assert product.looks == len(product.batches) + 2
+    pending = [most + 1, most + 1, most]
+    run(product, tmp_path, pending=pending)
+    assert (len(waits), pending) == (2, [])
 
 
 @needs_data

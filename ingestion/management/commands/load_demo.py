@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from cdp.core.registries import work_steps
 from cdp.core.services.api_keys import create_api_key, revoke_api_key
 from ingestion.demo.errors import DemoError
 from ingestion.demo.load import SOURCES, Door, load_demo
@@ -47,7 +48,7 @@ class Command(BaseCommand):
         write_keys = {name: _write_key(name, kind, limit) for name, kind, limit in SOURCES}
         try:
             with _temporary_key() as api_key:
-                door = Door(options["base_url"] or settings.CDP_BASE_URL, write_keys, api_key)
+                door = Door(options["base_url"] or settings.CDP_BASE_URL, write_keys, api_key, _count_pending)
                 loaded = load_demo(
                     door=door,
                     data_dir=settings.CDP_DATA_DIR,
@@ -71,6 +72,10 @@ def _write_key(name: str, kind: str, max_event_bytes: int) -> str:
         wanted = SourceSettings(max_event_bytes=max_event_bytes)
         source = create_source(key=name, kind=kind, settings=wanted, actor=ACTOR, now=datetime.now(UTC))
     return read_write_key(source)
+
+
+def _count_pending() -> int:
+    return sum(step.count_pending() for step in work_steps)
 
 
 @contextmanager
