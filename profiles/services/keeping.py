@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from profiles.partitions import DAYS_AHEAD, MONTHS_AHEAD, Partition, add_months, change_days, event_months
 
+EVENT_MONTH = re.compile(r"profiles_event_m(\d{4})_(\d{2})")
 CHANGE_PARTITION = re.compile(r"profiles_change_d(\d{4})_(\d{2})_(\d{2})")
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass"
 
@@ -21,9 +22,11 @@ def prepare_partitions() -> None:
 def keep_partitions(now: datetime) -> None:
     """Make what will be needed, drop changes older than `CDP_CHANGE_DAYS`."""
     today = now.astimezone(UTC).date()
-    wanted = event_months(today, add_months(today, MONTHS_AHEAD))
-    wanted += change_days(today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))
     present = _present("profiles_event") | _present("profiles_change")
+    # From the newest one on: an installation that was off for months gets the months between, too.
+    months = [date(*map(int, match.groups()), 1) for name in present if (match := EVENT_MONTH.fullmatch(name))]
+    wanted = event_months(max(months, default=today), add_months(today, MONTHS_AHEAD))
+    wanted += change_days(today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))
     for part in wanted:
         if part.name not in present:
             _attach(part)
