@@ -18,9 +18,7 @@ _DATA_DIR = "CDP_TESTS_DATA_DIR"
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(
-    early_config: pytest.Config, args: list[str]
-) -> Generator[None, None, None]:
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, None, None]:
     """Start the servers before anybody reads the settings; pytest-xdist inherits the environment."""
     if _DATA_DIR not in os.environ and not {"--help", "-h", "--version", "-V"} & set(args):
         data_dir = Path(tempfile.mkdtemp(prefix="cdp-tests-")).resolve()
