@@ -236,6 +236,16 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "ConsentStateEnum": "consent.decision.STATES",
+        "SegmentStatusEnum": "segments.models.Segment.Status",
+    },
+    "ENUM_NAME_OVERRIDES": {
+        "ConsentState": "consent.api.fields.STATES",
+        "RecordableConsentState": "consent.api.fields.RECORDABLE",
+        "PrivacyRequestStatus": "consent.models.PrivacyRequest.Status",
+        "SegmentStatus": "segments.models.Segment.Status",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "ingestion.api.openapi.describe_collection",
@@ -295,7 +305,10 @@ STATIC_ROOT = CDP_DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "cdp" / "site" / "assets"]
 WHITENOISE_USE_FINDERS = not PRODUCTION
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(CDP_DATA_DIR / "files")}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(CDP_DATA_DIR / "files")},
+    },
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION

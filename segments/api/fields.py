@@ -124,7 +124,7 @@ class SegmentSchema(serializers.Serializer):
     channel = serializers.CharField(allow_null=True)
 
 
-class PreviewSchema(serializers.Serializer):
+class SegmentPreviewSchema(serializers.Serializer):
     """What a definition finds."""
 
     count = serializers.IntegerField()
