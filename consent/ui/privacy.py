@@ -1,6 +1,7 @@
 """The privacy desk: requests of people, erasure with its proof, suppressions."""
 
 from datetime import datetime, time
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -99,23 +100,18 @@ def create(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def privacy_request(request: HttpRequest, request_id: str) -> HttpResponse:
+def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Show a request: what it is about, what would go or went, and the next step."""
     principal = signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
     if principal.sees_personal_data and row.identities:
         note_read(actor=principal.actor, object=f"privacy_request:{row.id}")
-    preview = {}
-    if row.type == PrivacyRequest.Type.ERASURE and row.status in WAITING:
-        preview = preview_erasure(request=row)
     return show_page(
         request,
         "consent/privacy_request.html",
         title=f"{row.get_type_display()} request",
         asked=row,
         identities=_identities(row, principal),
-        preview=preview,
-        preview_total=sum(preview.values()),
         waits=row.status in WAITING,
         moves=row.status in MOVING,
         can_approve=row.type in CARRIED_OUT and (row.status in WAITING or row.status == Status.PARTIAL),
@@ -125,7 +121,16 @@ def privacy_request(request: HttpRequest, request_id: str) -> HttpResponse:
 
 
 @require_safe
-def progress(request: HttpRequest, request_id: str) -> HttpResponse:
+def preview(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """Answer what an erasure would take, store by store."""
+    signed_in(request, "privacy:read")
+    row = get_request(request_id=str(request_id))
+    stores = preview_erasure(request=row) if row.type == PrivacyRequest.Type.ERASURE and row.status in WAITING else {}
+    return show_part(request, "consent/preview.html", stores=stores, total=sum(stores.values()))
+
+
+@require_safe
+def progress(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Answer how far a request is; the page asks again while it moves."""
     signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
@@ -138,7 +143,7 @@ def progress(request: HttpRequest, request_id: str) -> HttpResponse:
 
 
 @require_POST
-def approve(request: HttpRequest, request_id: str) -> HttpResponse:
+def approve(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Approve a request, so that it is carried out."""
     principal = signed_in(request, "privacy:write")
     approve_request(request_id=str(request_id), actor=principal.actor, now=timezone.now())
@@ -146,7 +151,7 @@ def approve(request: HttpRequest, request_id: str) -> HttpResponse:
 
 
 @require_POST
-def reject(request: HttpRequest, request_id: str) -> HttpResponse:
+def reject(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Refuse a request, with the reason that the person is told."""
     principal = signed_in(request, "privacy:write")
     reject_request(request_id=str(request_id), reason=_reason(request), actor=principal.actor, now=timezone.now())
@@ -155,7 +160,7 @@ def reject(request: HttpRequest, request_id: str) -> HttpResponse:
 
 
 @require_POST
-def extend(request: HttpRequest, request_id: str) -> HttpResponse:
+def extend(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Extend the period once."""
     principal = signed_in(request, "privacy:write")
     extend_request(request_id=str(request_id), reason=_reason(request), actor=principal.actor, now=timezone.now())

@@ -18,6 +18,7 @@ urlpatterns = [
     path("privacy-requests", privacy.privacy_requests, name="privacy_requests"),
     path("privacy-requests/new", privacy.create, name="create_privacy_request"),
     path("privacy-requests/<uuid:request_id>", privacy.privacy_request, name="privacy_request"),
+    path("privacy-requests/<uuid:request_id>/preview", privacy.preview, name="privacy_preview"),
     path("privacy-requests/<uuid:request_id>/progress", privacy.progress, name="privacy_progress"),
     path("privacy-requests/<uuid:request_id>/approve", privacy.approve, name="approve_privacy_request"),
     path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),

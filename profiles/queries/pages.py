@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from cdp.core.access import Principal, show
 from profiles.models import AbsorbedId, Identifier, Merge, Profile, Refusal
 
 UNNAMED = "Unnamed"
@@ -22,6 +23,13 @@ def display_name(shown: Mapping[str, Any]) -> str:
         if identifier["type"] in {"email", "user_id"}:
             return str(identifier["value"])
     return str(shown["identifiers"][0]["value"]) if shown["identifiers"] else UNNAMED
+
+
+def name_profile(profile: Profile, *, principal: Principal) -> str:
+    """Return what to call a profile by its traits alone, masked where it must be; without a name, by its id."""
+    traits = {name: {"value": show(principal, value)} for name, value in profile.traits.items()}
+    name = display_name({"traits": traits, "identifiers": []})
+    return name if name != UNNAMED else f"Profile {str(profile.uuid)[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +105,6 @@ def find_sides(*, merge: Merge) -> MergeSides | None:
     return MergeSides(
         staying=[one for one in held if one.pk not in leaving], leaving=[one for one in held if one.pk in leaving]
     )
-
-
-def count_events(*, profile_ids: Sequence[int]) -> int:
-    """Return how many events profiles have, from their activity rows."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum(event_count), 0) FROM profiles_activity WHERE profile_id = ANY(%s::bigint[])",
-            [list(profile_ids)],
-        )
-        return int(cursor.fetchone()[0])
 
 
 def find_event_names(*, profile_ids: Sequence[int], limit: int = 50) -> list[str]:

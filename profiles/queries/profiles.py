@@ -27,16 +27,20 @@ def list_profiles() -> QuerySet[Profile]:
     return Profile.objects.all()
 
 
-def present_profiles(profiles: Sequence[Profile], *, principal: Principal, now: datetime) -> list[dict[str, Any]]:
+def present_profiles(
+    profiles: Sequence[Profile], *, principal: Principal, now: datetime, sources: Mapping[int, str] | None = None
+) -> list[dict[str, Any]]:
     """Return profiles in the shape of the contract, in a constant number of statements.
 
     Parameters
     ----------
     principal : Principal
         Without `personal_data:read` values are masked.
+    sources : mapping, optional
+        The keys of all sources, where they are known already.
     """
     ids = [profile.pk for profile in profiles]
-    sources = read_source_names()
+    sources = read_source_names() if sources is None else sources
     activity = {row.pk: row for row in Activity.objects.filter(pk__in=ids)}
     identifiers: dict[int, list[dict[str, Any]]] = {}
     for identifier in list_identifiers(profile_ids=ids):

@@ -1,7 +1,9 @@
 """The page of one profile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +17,7 @@ from cdp.core.registries import profile_sections
 from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import ListPage, read_list, show_page, show_part, signed_in
 from profiles.models import EventType, Profile
-from profiles.queries.pages import count_events, display_name, find_event_names, tell_merge, tell_refusal
+from profiles.queries.pages import display_name, find_event_names, tell_merge, tell_refusal
 from profiles.queries.people import all_internal_ids, get_by_uuid
 from profiles.queries.profiles import present_profiles, read_source_names
 from profiles.queries.timeline import (
@@ -31,57 +33,79 @@ from profiles.queries.timeline import (
 )
 
 EVENTS = 25
-MERGES = 20
-CHANGES = 20
+MOST = 20
 
 
 @require_safe
-def profile(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Show everything that is known of one person."""
+def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show everything that is known of one person; how the profile came about is a request of its own."""
     principal = signed_in(request, "profiles:read")
-    person = get_by_uuid(public_id=str(public_id))
-    if person.uuid != str(public_id):
-        return redirect("profile", person.uuid)
+    row = Profile.objects.select_related("activity").filter(uuid=public_id).first()
+    if row is None:
+        return redirect("profile", get_by_uuid(public_id=str(public_id)).uuid)
     now = timezone.now()
-    ids = all_internal_ids(profile_id=person.profile_id)
-    row = Profile.objects.get(pk=person.profile_id)
-    shown = present_profiles([row], principal=principal, now=now)[0]
+    sources = read_source_names()
+    shown = present_profiles([row], principal=principal, now=now, sources=sources)[0]
     if principal.sees_personal_data:
-        note_read(actor=principal.actor, object=f"profile:{person.uuid}")
-    merges = list_merges(profile_uuid=person.uuid).order_by("-id")[:MERGES] if principal.may("identity:read") else []
-    refusals = (
-        list_refusals(profile_uuid=person.uuid).order_by("-id")[:MERGES] if principal.may("identity:read") else []
-    )
+        note_read(actor=principal.actor, object=f"profile:{row.uuid}")
     return show_page(
         request,
         "profiles/profile.html",
         title=display_name(shown),
         person=shown,
         restricted=row.restricted,
-        events=count_events(profile_ids=ids),
-        sections=_sections(person.profile_id, principal, now),
-        merges=[tell_merge(merge) for merge in merges],
-        refusals=[(present_refusal(one, principal=principal), tell_refusal(one)) for one in refusals],
-        changes=[present_change(one) for one in list_changes(profile_ids=ids).order_by("-at", "-id")[:CHANGES]],
-        event_names=find_event_names(profile_ids=ids),
+        events=row.activity.event_count if hasattr(row, "activity") else 0,
+        sections=_sections(row.pk, shown, principal, now),
         event_types=[kind.name.lower() for kind in EventType],
-        **_timeline(request, ids, principal),
+        **_timeline(request, all_internal_ids(profile_id=row.pk), principal, sources),
     )
 
 
 @require_safe
-def timeline(request: HttpRequest, public_id: str) -> HttpResponse:
+def origin(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Answer how a profile came about: its merges, what was not joined, its history."""
+    principal = signed_in(request, "profiles:read")
+    person = get_by_uuid(public_id=str(public_id))
+    ids = all_internal_ids(profile_id=person.profile_id)
+    merges = list_merges(profile_uuid=person.uuid).order_by("-id")[:MOST]
+    refusals = list_refusals(profile_uuid=person.uuid).order_by("-id")[:MOST]
+    sees = principal.may("identity:read")
+    return show_part(
+        request,
+        "profiles/origin.html",
+        merges=[tell_merge(merge) for merge in merges] if sees else [],
+        refusals=[(present_refusal(one, principal=principal), tell_refusal(one)) for one in refusals] if sees else [],
+        changes=[present_change(one) for one in list_changes(profile_ids=ids).order_by("-at", "-id")[:MOST]],
+    )
+
+
+@require_safe
+def event_names(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Answer the names that a person's events have, for the filter of the timeline."""
+    signed_in(request, "profiles:read")
+    person = get_by_uuid(public_id=str(public_id))
+    names = find_event_names(profile_ids=all_internal_ids(profile_id=person.profile_id))
+    return show_part(request, "profiles/event_names.html", names=names)
+
+
+@require_safe
+def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer a piece of the timeline: the next rows, or the first ones under another filter."""
     principal = signed_in(request, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     ids = all_internal_ids(profile_id=person.profile_id)
     return show_part(
-        request, "profiles/timeline.html", person={"id": person.uuid}, **_timeline(request, ids, principal)
+        request,
+        "profiles/timeline.html",
+        person={"id": person.uuid},
+        **_timeline(request, ids, principal, read_source_names()),
     )
 
 
-def _timeline(request: HttpRequest, ids: Sequence[int], principal: Principal) -> dict[str, Any]:
-    wanted = EventFilter(name=request.GET.get("name", ""), type=request.GET.get("type", ""))
+def _timeline(
+    request: HttpRequest, ids: Sequence[int], principal: Principal, sources: Mapping[int, str]
+) -> dict[str, Any]:
+    wanted = EventFilter(name=request.GET.get("name", "").replace("\0", ""), type=request.GET.get("type", ""))
 
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[EventRow]:
         after = (cursor.position[0], cursor.position[1]) if cursor is not None else None
@@ -89,18 +113,20 @@ def _timeline(request: HttpRequest, ids: Sequence[int], principal: Principal) ->
         return find_events(profile_ids=ids, wanted=wanted, after=after, backward=backward, limit=limit)
 
     page: ListPage = read_list(request, fetch=fetch, key=key_from("occurred_at", "id"), rows=EVENTS)
-    sources = read_source_names()
     shown = [present_event(row, sources=sources, principal=principal, loads=orjson.loads) for row in page.rows]
     return {"page": page, "timeline": shown, "wanted": wanted}
 
 
-def _sections(profile_id: int, principal: Principal, now: Any) -> list[dict[str, Any]]:
+def _sections(profile_id: int, shown: Mapping[str, Any], principal: Principal, now: datetime) -> list[dict[str, Any]]:
     """Read the parts that other apps give; a part may name the scope that it needs."""
     return [
         {
             "title": section.title,
             "template": section.template,
-            "found": section.read(profile_ids=[profile_id], now=now).get(profile_id),
+            # The profile as shown holds the parts of this name already.
+            "found": shown[section.key]
+            if section.key in shown
+            else section.read(profile_ids=[profile_id], now=now).get(profile_id),
         }
         for section in profile_sections
         if principal.may(getattr(section, "scope", "profiles:read"))

@@ -14,7 +14,7 @@ from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.queries.sizes import count_list
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from profiles.models import Profile
-from profiles.queries.pages import display_name, list_by_ids
+from profiles.queries.pages import display_name, list_by_ids, name_profile
 from profiles.queries.people import get_by_uuid
 from profiles.queries.profiles import present_profiles
 from segments.language.evaluate import sentence
@@ -137,15 +137,15 @@ def explain(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     row = get_segment(key=key)
     person = get_by_uuid(public_id=str(public_id))
     member, tree = explain_membership(segment=read_latest(key=key), profile_id=person.profile_id, now=timezone.now())
-    shown = present_profiles([Profile.objects.get(pk=person.profile_id)], principal=principal, now=timezone.now())[0]
+    name = name_profile(Profile.objects.get(pk=person.profile_id), principal=principal)
     return show_page(
         request,
         "segments/explain.html",
-        title=f"{display_name(shown)} and {row.name}",
+        title=f"{name} and {row.name}",
         segment=row,
-        person=shown,
+        public_id=person.uuid,
         member=member,
-        name=display_name(shown),
+        name=name,
         lines=[
             {
                 "depth": line.path.count(".of"),
@@ -165,7 +165,7 @@ def change_status(request: HttpRequest, key: str) -> HttpResponse:
     form = StatusForm(request.POST)
     if form.is_valid():
         status = form.cleaned_data["status"]
-        made = change_segment(key=key, fields={"status": status}, actor=principal.actor, now=timezone.now())
+        made = change_segment(key=key, fields={"status": status}, actor=principal.actor, clock=timezone.now)
         said = f"Live, with {made.member_count} members." if status == Segment.Status.LIVE else f"Now {status}."
         messages.success(request, said)
     return redirect("segment", key)

@@ -4,15 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from unfold.sites import UnfoldAdminSite
 
 from cdp.core.access import Principal, need
 from cdp.core.api.pagination import Cursor, Fetch, Key, decode_cursor, encode_cursor
 from cdp.core.api.principal import principal_of
 
 ROWS = 50
+
+
+class Frame(UnfoldAdminSite):
+    """The shell around own pages: as the admin site, without its list of models and the rights asked for it."""
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:  # noqa: ARG002
+        """Return nothing: the menu is `cdp.site.navigation`."""
+        return []
+
+
+frame = Frame(name="admin")
 
 
 def signed_in(request: HttpRequest, *scopes: str) -> Principal:
@@ -33,8 +44,7 @@ def signed_in(request: HttpRequest, *scopes: str) -> Principal:
 
 def show_page(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> HttpResponse:
     """Answer a page in the frame of the shell; `may` tells templates what the person may do."""
-    frame = admin.site.each_context(request)
-    whole = {**frame, "title": title, "may": scopes_for_templates(request), **context}
+    whole = {**frame.each_context(request), "title": title, "may": scopes_for_templates(request), **context}
     response = render(request, template, whole, status=status)
     # Pages hold personal data: nothing of them stays in a shared computer's cache.
     response.headers.setdefault("Cache-Control", "no-store")

@@ -1,0 +1,221 @@
+"""Every page: it works, with few statements, and shows nothing to who may not see it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from ingestion.models import Message, Quarantined
+from profiles.models import Merge, Refusal
+from tests.site.shop import ask, open_shop, profile_of
+from tests.world import DANA, EVE, signed_in
+
+MOST_STATEMENTS = 15
+HTTP_OK = 200
+
+
+@pytest.fixture
+def shop(db) -> None:
+    open_shop()
+
+
+def pages() -> Iterator[str]:
+    """Yield the address of each page, with the ids that the shop has."""
+    dana = profile_of(DANA.user_id).uuid
+    request = ask(EVE.user_id)
+    yield from (
+        "/",
+        "/?hours=168",
+        "/profiles",
+        f"/profiles/{dana}",
+        f"/profiles/{dana}?type=track&name=Order+Completed",
+        f"/profiles/{dana}/timeline",
+        f"/profiles/{dana}/origin",
+        f"/profiles/{dana}/event-names",
+        "/merges",
+        f"/merges/{Merge.objects.first().pk}/undo",
+        "/refusals",
+        "/refusals?day=today",
+        "/segments",
+        "/segments/new",
+        "/segments/properties?event=Order+Completed",
+        "/segments/buyers",
+        "/segments/buyers/change",
+        "/segments/buyers/members",
+        "/segments/buyers/history",
+        "/segments/buyers/sizes",
+        "/segments/buyers/overlap",
+        f"/segments/buyers/explain/{dana}",
+        "/consent",
+        "/consent/standings",
+        "/consent/conflicts",
+        "/consent/purposes/new",
+        "/consent/purposes/marketing",
+        "/consent/purposes/marketing/change",
+        "/notices",
+        "/privacy-requests",
+        "/privacy-requests?show=overdue",
+        "/privacy-requests?show=all",
+        "/privacy-requests/new",
+        f"/privacy-requests/new?profile={dana}",
+        f"/privacy-requests/{request.pk}",
+        f"/privacy-requests/{request.pk}/progress",
+        "/suppressions",
+        "/sources",
+        "/sources/new",
+        "/sources/shop",
+        "/inbox",
+        "/messages",
+        "/messages?source=shop&outcome=quarantined",
+        f"/messages/{Message.objects.first().pk}",
+        "/quarantine",
+        f"/quarantine/{Quarantined.objects.first().pk}",
+    )
+
+
+def test_shows_every_page_in_few_statements(shop):
+    browser = signed_in("ada")
+    for address in pages():
+        with CaptureQueriesContext(
+            connection,
+        ) as statements:
+            answer = browser.get(address)
+        assert answer.status_code == HTTP_OK, address
+        assert len(statements) <= MOST_STATEMENTS, f"{address}: {len(statements)}\n" + "\n".join(
+            one["sql"][:160] for one in statements
+        )
+
+
+def test_masks_personal_data_for_a_marketer(shop):
+    browser = signed_in("ana")
+    for address in ("/profiles", f"/profiles/{profile_of(DANA.user_id).uuid}", "/segments/buyers", "/refusals"):
+        text = browser.get(address).content.decode()
+        assert DANA.email not in text, address
+        assert DANA.name not in text, address
+    assert DANA.email in signed_in("ben").get(f"/profiles/{profile_of(DANA.user_id).uuid}").content.decode()
+
+
+def test_shows_a_write_key_only_to_who_may_change_sources(shop):
+    assert 'id="write-key"' in signed_in("ivo").get("/sources/shop").content.decode()
+    assert 'id="write-key"' not in signed_in("ana").get("/sources/shop").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("who", "address"),
+    [
+        ("ana", "/privacy-requests"),
+        ("ana", "/suppressions"),
+        ("ana", "/sources/new"),
+        ("ben", "/segments/new"),
+        ("ivo", "/consent/purposes/new"),
+    ],
+)
+def test_refuses_who_lacks_the_right(shop, who: str, address: str):
+    answer = signed_in(who).get(address)
+    assert answer.status_code == 403
+    assert "This needs the scope" in answer.content.decode()
+
+
+def test_makes_no_address_with_personal_data(shop):
+    browser = signed_in("ada")
+    values = [DANA.email, DANA.name, DANA.user_id, EVE.email, EVE.name, "anon-dana"]
+    for address in pages():
+        text = browser.get(address).content.decode()
+        for link in re.findall(r'(?:href|action|hx-get|src)="([^"]*)"', text):
+            assert not any(value in link for value in values), f"{address} → {link}"
+
+
+def test_answers_the_survivors_page_to_an_absorbed_id(shop):
+    merge = Merge.objects.get()
+    answer = signed_in("ada").get(f"/profiles/{merge.absorbed_uuid}")
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/profiles/{merge.survivor_uuid}"
+
+
+def test_tells_why_profiles_were_joined_and_why_not(shop):
+    text = signed_in("ada").get(f"/profiles/{profile_of(DANA.user_id).uuid}/origin").content.decode()
+    assert "Joined because an identify message carried identifiers of both." in text
+    assert "joining would give one person more user id values than allowed" in text
+    assert Refusal.objects.count() == 1
+
+
+def test_undoes_a_merge_after_showing_both_sides(shop):
+    merge = Merge.objects.get()
+    browser = signed_in("ada")
+    assert "Becomes a profile of its own again" in browser.get(f"/merges/{merge.pk}/undo").content.decode()
+    assert browser.get(f"/merges/{merge.pk}/undone").status_code == 405
+    answer = browser.post(f"/merges/{merge.pk}/undone")
+    assert answer["Location"] == f"/profiles/{merge.absorbed_uuid}"
+    assert Merge.objects.get().undone_at is not None
+
+
+def test_narrows_a_timeline(shop):
+    dana = profile_of(DANA.user_id).uuid
+    browser = signed_in("ada")
+    every = browser.get(f"/profiles/{dana}/timeline").content.decode()
+    orders = browser.get(f"/profiles/{dana}/timeline?name=Order+Completed").content.decode()
+    assert every.count("<details>") > orders.count("<details>") == 1
+
+
+def test_keeps_pages_out_of_caches(shop):
+    assert signed_in("ada").get(f"/profiles/{profile_of(DANA.user_id).uuid}")["Cache-Control"] == "no-store"
+
+
+def test_refuses_a_cursor_of_its_own_making(shop):
+    answer = signed_in("ada").get("/merges?cursor=nonsense")
+    assert answer.status_code == 400
+
+
+def test_takes_a_decision_and_shows_it(shop):
+    eve = profile_of(EVE.user_id).uuid
+    browser = signed_in("ben")
+    given = {"purpose": "marketing", "channel": "email", "state": "withdrawn", "actor": "subject", "evidence": "call"}
+    assert browser.post(f"/profiles/{eve}/decide", given)["Location"] == f"/profiles/{eve}"
+    text = browser.get(f"/profiles/{eve}").content.decode()
+    assert "withdrawn" in text
+    ledger = browser.get("/consent/purposes/marketing").content.decode()
+    assert ledger.index("withdrawn") < ledger.index(">granted<")
+
+
+def test_opens_an_erasure_for_a_profile_and_shows_what_would_go(shop):
+    eve = profile_of(EVE.user_id).uuid
+    browser = signed_in("ben")
+    answer = browser.post(
+        f"/privacy-requests/new?profile={eve}", {"type": "erasure", "regulation": "gdpr", "received_on": ""}
+    )
+    assert "What would go" in browser.get(answer["Location"]).content.decode()
+    text = browser.get(answer["Location"] + "/preview").content.decode()
+    # Eve: one identify, so one event.
+    assert re.search(r"<th scope=\"row\">events</th><td class=\"number\">1</td>", text)
+    approved = browser.post(answer["Location"] + "/approve")
+    assert approved["Location"] == answer["Location"]
+    assert "Waiting for the worker" in browser.get(answer["Location"]).content.decode()
+
+
+def test_counts_a_request_as_received_when_it_was(shop):
+    browser = signed_in("ben")
+    answer = browser.post(
+        "/privacy-requests/new",
+        {
+            "identifier_type": "user_id",
+            "value": EVE.user_id,
+            "type": "access",
+            "regulation": "gdpr",
+            "received_on": "2026-01-31",
+        },
+    )
+    # 28 February 2026 is a Saturday: the next working day (Reg. 1182/71).
+    assert "2 Mar 2026" in browser.get(answer["Location"]).content.decode()
+
+
+def test_makes_a_source_once_and_says_what_is_wrong(shop):
+    browser = signed_in("ivo")
+    given = {"key": "app", "name": "App", "kind": "mobile", "hold_days": "30", "max_event_kilobytes": "32"}
+    assert browser.post("/sources/new", given)["Location"] == "/sources/app"
+    refused = browser.post("/sources/new", {**given, "key": "not a key", "hold_days": "0"})
+    assert refused.status_code == 422
+    assert refused.content.decode().count('class="errorlist"') == 2
+    assert timezone.now() >= Message.objects.first().received_at
