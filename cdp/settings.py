@@ -238,13 +238,13 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ConsentStateEnum": "consent.decision.STATES",
-        "SegmentStatusEnum": "segments.models.Segment.Status",
+        "SegmentStatusEnum": "segments.models.Segment.Status.values",
     },
     "ENUM_NAME_OVERRIDES": {
         "ConsentState": "consent.api.fields.STATES",
         "RecordableConsentState": "consent.api.fields.RECORDABLE",
-        "PrivacyRequestStatus": "consent.models.PrivacyRequest.Status",
-        "SegmentStatus": "segments.models.Segment.Status",
+        "PrivacyRequestStatus": "consent.models.PrivacyRequest.Status.values",
+        "SegmentStatus": "segments.models.Segment.Status.values",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -240,7 +240,7 @@ class PrivacyRequestSchema(serializers.Serializer):
     completed_at = serializers.DateTimeField(allow_null=True)
 
 
-class PreviewSchema(serializers.Serializer):
+class RequestPreviewSchema(serializers.Serializer):
     """What an erasure would delete."""
 
     stores = serializers.DictField(child=serializers.IntegerField())

@@ -99,7 +99,7 @@ class PreviewErasure(APIView):
 
     scopes = {"GET": "privacy:read"}
 
-    @extend_schema(operation_id="privacy_requests_preview", responses=fields.PreviewSchema)
+    @extend_schema(operation_id="privacy_requests_preview", responses=fields.RequestPreviewSchema)
     def get(self, request: Request, request_id: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the number of rows per store."""
         return Response({"stores": preview_erasure(request=get_request(request_id=request_id))})
