@@ -240,12 +240,6 @@ SPECTACULAR_SETTINGS = {
         "ConsentStateEnum": "consent.decision.STATES",
         "SegmentStatusEnum": "segments.models.Segment.Status.values",
     },
-    "ENUM_NAME_OVERRIDES": {
-        "ConsentState": "consent.api.fields.STATES",
-        "RecordableConsentState": "consent.api.fields.RECORDABLE",
-        "PrivacyRequestStatus": "consent.models.PrivacyRequest.Status.values",
-        "SegmentStatus": "segments.models.Segment.Status.values",
-    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "ingestion.api.openapi.describe_collection",
