@@ -36,7 +36,7 @@ lint: installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy .
 	.venv/bin/lint-imports
-	.venv/bin/djlint --check --lint templates
+	.venv/bin/djlint --lint templates
 	.venv/bin/hadolint Dockerfile
 	data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
 		CDP_DATA_DIR=$$data $(RUN) manage.py makemigrations --check --dry-run
@@ -46,7 +46,6 @@ lint: installed-dev
 
 # One resolution for every system and both Pythons, so that the same files install everywhere.
 lock: installed-dev
-	@test -x .venv/bin/uv || $(RUN) -m pip install --quiet uv
 	for part in base demo matching dev; do \
 		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url $(LOCK_ARGS) \
