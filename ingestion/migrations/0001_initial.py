@@ -6,103 +6,163 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('source_id', models.IntegerField()),
-                ('message_hash', models.BinaryField()),
-                ('outcome', models.SmallIntegerField(choices=[(1, 'accepted'), (2, 'duplicate'), (3, 'rejected'), (4, 'quarantined'), (5, 'suppressed'), (6, 'held')])),
-                ('copies', models.IntegerField(default=1)),
-                ('received_at', models.DateTimeField()),
-                ('processed_at', models.DateTimeField()),
-                ('occurred_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(default='')),
-                ('warnings', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("source_id", models.IntegerField()),
+                ("message_hash", models.BinaryField()),
+                (
+                    "outcome",
+                    models.SmallIntegerField(
+                        choices=[
+                            (1, "accepted"),
+                            (2, "duplicate"),
+                            (3, "rejected"),
+                            (4, "quarantined"),
+                            (5, "suppressed"),
+                            (6, "held"),
+                        ]
+                    ),
+                ),
+                ("copies", models.IntegerField(default=1)),
+                ("received_at", models.DateTimeField()),
+                ("processed_at", models.DateTimeField()),
+                ("occurred_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(default="")),
+                (
+                    "warnings",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), null=True, size=None),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='InboxEntry',
+            name="InboxEntry",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('source_id', models.IntegerField()),
-                ('received_at', models.DateTimeField()),
-                ('endpoint', models.CharField(max_length=10)),
-                ('items', models.IntegerField()),
-                ('body', models.BinaryField()),
-                ('ip', models.TextField(blank=True)),
-                ('user_agent', models.TextField(blank=True)),
-                ('attempts', models.SmallIntegerField(default=0)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("source_id", models.IntegerField()),
+                ("received_at", models.DateTimeField()),
+                ("endpoint", models.CharField(max_length=10)),
+                ("items", models.IntegerField()),
+                ("body", models.BinaryField()),
+                ("ip", models.TextField(blank=True)),
+                ("user_agent", models.TextField(blank=True)),
+                ("attempts", models.SmallIntegerField(default=0)),
             ],
             options={
-                'db_table': 'ingestion_inbox',
+                "db_table": "ingestion_inbox",
             },
         ),
         migrations.CreateModel(
-            name='OutcomeCount',
+            name="OutcomeCount",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('source_id', models.IntegerField(null=True)),
-                ('hour', models.DateTimeField()),
-                ('outcome', models.SmallIntegerField(choices=[(1, 'accepted'), (2, 'duplicate'), (3, 'rejected'), (4, 'quarantined'), (5, 'suppressed'), (6, 'held')])),
-                ('count', models.BigIntegerField()),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("source_id", models.IntegerField(null=True)),
+                ("hour", models.DateTimeField()),
+                (
+                    "outcome",
+                    models.SmallIntegerField(
+                        choices=[
+                            (1, "accepted"),
+                            (2, "duplicate"),
+                            (3, "rejected"),
+                            (4, "quarantined"),
+                            (5, "suppressed"),
+                            (6, "held"),
+                        ]
+                    ),
+                ),
+                ("count", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False)),
-                ('key', models.SlugField(max_length=64, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('kind', models.CharField(choices=[('server', 'Server'), ('browser', 'Browser'), ('mobile', 'Mobile'), ('import', 'Import')], max_length=10)),
-                ('write_key_digest', models.BinaryField(unique=True)),
-                ('write_key_sealed', models.BinaryField()),
-                ('required_purpose', models.SlugField(blank=True, max_length=64)),
-                ('hold_days', models.PositiveSmallIntegerField(default=30)),
-                ('max_event_bytes', models.PositiveIntegerField(default=32768)),
-                ('enabled', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField()),
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("key", models.SlugField(max_length=64, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("server", "Server"),
+                            ("browser", "Browser"),
+                            ("mobile", "Mobile"),
+                            ("import", "Import"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("write_key_digest", models.BinaryField(unique=True)),
+                ("write_key_sealed", models.BinaryField()),
+                ("required_purpose", models.SlugField(blank=True, max_length=64)),
+                ("hold_days", models.PositiveSmallIntegerField(default=30)),
+                ("max_event_bytes", models.PositiveIntegerField(default=32768)),
+                ("enabled", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Held',
+            name="Held",
             fields=[
-                ('row', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='held', serialize=False, to='ingestion.message')),
-                ('source_id', models.IntegerField()),
-                ('purpose', models.SlugField(max_length=64)),
-                ('lookups', django.contrib.postgres.fields.ArrayField(base_field=models.BinaryField(), default=list, size=None)),
-                ('sealed', models.BinaryField()),
-                ('endpoint', models.CharField(max_length=10)),
-                ('received_at', models.DateTimeField()),
-                ('until', models.DateTimeField(db_index=True)),
+                (
+                    "row",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="held",
+                        serialize=False,
+                        to="ingestion.message",
+                    ),
+                ),
+                ("source_id", models.IntegerField()),
+                ("purpose", models.SlugField(max_length=64)),
+                (
+                    "lookups",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BinaryField(), default=list, size=None),
+                ),
+                ("sealed", models.BinaryField()),
+                ("endpoint", models.CharField(max_length=10)),
+                ("received_at", models.DateTimeField()),
+                ("until", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Quarantined',
+            name="Quarantined",
             fields=[
-                ('row', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='quarantined', serialize=False, to='ingestion.message')),
-                ('source_id', models.IntegerField()),
-                ('message_id', models.TextField()),
-                ('code', models.TextField()),
-                ('detail', models.TextField()),
-                ('payload', models.BinaryField()),
-                ('lookups', django.contrib.postgres.fields.ArrayField(base_field=models.BinaryField(), default=list, size=None)),
-                ('created_at', models.DateTimeField(db_index=True)),
+                (
+                    "row",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="quarantined",
+                        serialize=False,
+                        to="ingestion.message",
+                    ),
+                ),
+                ("source_id", models.IntegerField()),
+                ("message_id", models.TextField()),
+                ("code", models.TextField()),
+                ("detail", models.TextField()),
+                ("payload", models.BinaryField()),
+                (
+                    "lookups",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BinaryField(), default=list, size=None),
+                ),
+                ("created_at", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.AddConstraint(
-            model_name='message',
-            constraint=models.UniqueConstraint(fields=('source_id', 'message_hash'), name='ingestion_message_once'),
+            model_name="message",
+            constraint=models.UniqueConstraint(fields=("source_id", "message_hash"), name="ingestion_message_once"),
         ),
         migrations.AddIndex(
-            model_name='outcomecount',
-            index=models.Index(fields=['hour'], name='ingestion_outcomecount_hour'),
+            model_name="outcomecount",
+            index=models.Index(fields=["hour"], name="ingestion_outcomecount_hour"),
         ),
     ]
