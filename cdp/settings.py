@@ -238,7 +238,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
         "ConsentStateEnum": "consent.decision.STATES",
-        "SegmentStatusEnum": "segments.models.Segment.Status.values",
+        "SegmentStatusEnum": "segments.api.fields.STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

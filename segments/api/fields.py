@@ -12,6 +12,7 @@ from segments.models import MembershipChange, Segment
 
 KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 MAX_LINES = 100_000
+STATUSES = tuple(Segment.Status.values)
 
 
 class StrictSerializer(serializers.Serializer):
@@ -57,7 +58,7 @@ class SegmentFields(StrictSerializer):
 
     name = serializers.CharField(max_length=200, required=False)
     definition = DefinitionField(required=False)
-    status = serializers.ChoiceField(choices=Segment.Status.values, required=False)
+    status = serializers.ChoiceField(choices=STATUSES, required=False)
     purpose = serializers.CharField(max_length=64, allow_null=True, allow_blank=True, required=False)
     channel = serializers.CharField(max_length=32, allow_null=True, allow_blank=True, required=False)
 
@@ -117,7 +118,7 @@ class SegmentSchema(serializers.Serializer):
     name = serializers.CharField()
     definition = DefinitionField()
     version = serializers.IntegerField()
-    status = serializers.ChoiceField(choices=Segment.Status.values)
+    status = serializers.ChoiceField(choices=STATUSES)
     count = serializers.IntegerField()
     computed_at = serializers.DateTimeField(allow_null=True)
     purpose = serializers.CharField(allow_null=True)
