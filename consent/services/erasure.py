@@ -100,12 +100,11 @@ def find_traces(needles: Needles, *, keep_alive: Callable[[], None]) -> dict[str
 
     Notes
     -----
-    The planner's statistics of touched tables are refreshed first: they hold values of rows long deleted.
+    The planner's statistics of touched tables are made to forget first: they hold values of rows long deleted.
     """
     found = database.count_in_tables(needles, keep_alive=keep_alive)
-    database.refresh_statistics(database.tables_in_statistics(needles))
-    for table in database.tables_in_statistics(needles):
-        found[f"pg_stats of {table}"] = 1
+    for column in database.forget_statistics(needles):
+        found[f"pg_stats of {column.relation}"] = 1
     database.forget_statements(needles)
     keys = broker.count_in_broker(url=settings.CDP_BROKER_URL, needles=needles)
     if keys:

@@ -1,7 +1,8 @@
 """Traces in what SQL can read: every column of every table, and what the planner and the statistics remember."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
@@ -29,8 +30,8 @@ WHERE c.relkind IN ('r', 'm')
 ORDER BY c.oid, a.attnum
 """
 STATISTICS = """
-SELECT schemaname, tablename, remembered FROM (
-    SELECT schemaname, tablename, coalesce(most_common_vals::text, '') || ' ' ||
+SELECT schemaname, tablename, attname, inherited, remembered FROM (
+    SELECT schemaname, tablename, attname, inherited, coalesce(most_common_vals::text, '') || ' ' ||
         coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS remembered
     FROM pg_stats WHERE schemaname NOT IN ('pg_catalog', 'information_schema')) s
 """
@@ -42,6 +43,25 @@ REDACTED = (
     ("profiles_profile", "traits"),
 )
 MENTION = "erased"
+
+
+# From this version of PostgreSQL on there is a function for it.
+HAS_CLEAR_STATISTICS = 180000
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A column of whose values the planner remembers some."""
+
+    schema: str
+    relation: str
+    name: str
+    inherited: bool
+
+    @property
+    def table(self) -> str:
+        """The table as SQL names it; both names come from the catalogue."""
+        return f'"{self.schema}"."{self.relation}"'
 
 
 def count_in_tables(needles: Needles, *, keep_alive: Callable[[], None]) -> dict[str, int]:
@@ -84,29 +104,51 @@ def redact_mentions(needles: Needles) -> int:
     return count
 
 
-def tables_in_statistics(needles: Needles) -> list[str]:
-    """Return the tables of whose values the planner still remembers a trace."""
-    found: list[str] = []
+def columns_in_statistics(needles: Needles) -> list[Remembered]:
+    """Return the columns of whose values the planner still remembers a trace."""
     with connection.cursor() as cursor:
-        # What a table may keep, its statistics may remember.
-        for own, which in (
-            (needles, "NOT (tablename = ANY(%(kept)s))"),
-            (needles.without_uuids(), "tablename = ANY(%(kept)s)"),
-        ):
-            cursor.execute(
-                "SELECT DISTINCT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name "
-                f"FROM ({STATISTICS}) r WHERE {which} AND {_text_condition('remembered', own)} ORDER BY name",
-                {**_parameters(own), "kept": list(PSEUDONYMS_KEPT)},
-            )
-            found += [row[0] for row in cursor.fetchall()]
-    return found
+        cursor.execute(
+            f"SELECT schemaname, tablename, attname, inherited FROM ({STATISTICS}) r "
+            f"WHERE {_text_condition('remembered', needles)} ORDER BY 1, 2, 3, 4",
+            _parameters(needles),
+        )
+        return [Remembered(*row) for row in cursor.fetchall()]
 
 
-def refresh_statistics(tables: Iterable[str]) -> None:
-    """Let the planner look at tables anew, so that it forgets values that are gone."""
+def forget_statistics(needles: Needles) -> list[Remembered]:
+    """Let the planner forget values that are gone; return what it remembers all the same.
+
+    Notes
+    -----
+    ANALYZE leaves the statistics of a table as they were when it finds no row in it, for example in a partition that
+    held nobody else's events. There the statistics of the column are deleted.
+    """
     with connection.cursor() as cursor:
-        for table in tables:
+        for table in dict.fromkeys(column.table for column in columns_in_statistics(needles)):
             cursor.execute(f"ANALYZE {table}")
+        for column in columns_in_statistics(needles):
+            if connection.pg_version >= HAS_CLEAR_STATISTICS:  # type: ignore[attr-defined]
+                cursor.execute(
+                    "SELECT pg_clear_attribute_stats(%s, %s, %s, %s)",
+                    [column.schema, column.relation, column.name, column.inherited],
+                )
+            else:
+                _clear_by_alter(cursor, column)
+    return columns_in_statistics(needles)
+
+
+def _clear_by_alter(cursor: Any, column: Remembered) -> None:
+    """Give the column its own type again, which rewrites nothing and drops its statistics.
+
+    A partition's column can be altered through the partitioned table only.
+    """
+    cursor.execute(
+        "SELECT format('ALTER TABLE %%s ALTER COLUMN %%I TYPE %%s', coalesce(i.inhparent, a.attrelid)::regclass, "
+        "a.attname, format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a "
+        "LEFT JOIN pg_inherits i ON i.inhrelid = a.attrelid WHERE a.attrelid = %s::regclass AND a.attname = %s",
+        [column.table, column.name],
+    )
+    cursor.execute(cursor.fetchone()[0])
 
 
 def forget_statements(needles: Needles) -> int:

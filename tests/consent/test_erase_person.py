@@ -12,6 +12,8 @@ from django.utils import timezone
 from cdp.core.services.audit import record
 from consent.models import PrivacyRequest, Suppression
 from consent.services.running import run_privacy_requests
+from consent.traces import database
+from consent.traces.needles import make_needles
 from ingestion.models import Message
 from profiles.models import Identifier, Profile
 from tests.ingestion.door import make_source, post
@@ -376,3 +378,27 @@ def test_restricts_and_objects_on_request(shop, officer):
         assert officer.get(f"/api/v1/privacy-requests/{made['id']}").json()["status"] == "completed"
         check = officer.get("/api/v1/consents/check", {"profile": profile, "purpose": "marketing"}).json()
         assert (check["allowed"], check["reason"]) == (False, reason)
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_makes_the_planner_forget_values_of_a_table_that_is_empty_afterwards(shop, officer, monkeypatch, modern):
+    # ANALYZE keeps the old statistics of a table in which it finds no row.
+    if not modern:
+        monkeypatch.setattr(database, "HAS_CLEAR_STATISTICS", 10**9)
+    items = [
+        {"type": "identify", "userId": USER_ID, "traits": {"email": EMAIL}, "messageId": "z-0"},
+        *(
+            {"type": "track", "event": "Seen", "userId": USER_ID, "properties": {"by": EMAIL}, "messageId": f"z-{n}"}
+            for n in range(1, 30)
+        ),
+    ]
+    send(shop, *items)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_char(now() AT TIME ZONE 'UTC', '\"profiles_event_m\"YYYY_MM')")
+        tables = ["profiles_identifier", "profiles_event", cursor.fetchone()[0]]
+        for table in tables:
+            cursor.execute(f"ANALYZE {table}")
+        needles = make_needles(names=[EMAIL.lower()], uuids=[])
+        assert {column.relation for column in database.columns_in_statistics(needles)} == set(tables)
+    assert erase(officer)["status"] == "completed"
+    assert database.columns_in_statistics(needles) == []
