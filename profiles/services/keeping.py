@@ -24,7 +24,8 @@ def keep_partitions(now: datetime) -> None:
     today = now.astimezone(UTC).date()
     present = _present("profiles_event") | _present("profiles_change")
     # From the newest one on: an installation that was off for months gets the months between, too.
-    months = [date(*map(int, match.groups()), 1) for name in present if (match := EVENT_MONTH.fullmatch(name))]
+    found = [match.groups() for name in present if (match := EVENT_MONTH.fullmatch(name))]
+    months = [date(int(year), int(month), 1) for year, month in found]
     wanted = event_months(max(months, default=today), add_months(today, MONTHS_AHEAD))
     wanted += change_days(today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD))
     for part in wanted:
