@@ -65,11 +65,14 @@ class Product:
 
     @property
     def key(self) -> str:
-        """An API key with all rights."""
-        if not self._key:
-            name = f"bench-{secrets.token_hex(4)}"
-            self._key = self.manage("create_api_key", name, "--scopes", "administrator").splitlines()[-1]
+        """An API key with all rights, made before the first clock starts."""
         return self._key
+
+    def make_key(self) -> "Product":
+        """Make the API key; return the product itself."""
+        name = f"bench-{secrets.token_hex(4)}"
+        self._key = self.manage("create_api_key", name, "--scopes", "administrator").splitlines()[-1]
+        return self
 
     def source(self, name: str = "bench", kind: str = "server") -> str:
         """Return the write key of a source, which is made if needed."""
@@ -142,7 +145,7 @@ def own_product(**settings: str) -> Iterator[Product]:
         try:
             base_url = f"http://127.0.0.1:{port}"
             _wait_until_healthy(base_url, process, log)
-            yield Product(base_url, env)
+            yield Product(base_url, env).make_key()
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -155,7 +158,7 @@ def own_product(**settings: str) -> Iterator[Product]:
 
 def running_product(base_url: str) -> Product:
     """Return the product that runs at an address; its commands are found by this process's environment."""
-    return Product(base_url.rstrip("/"), dict(os.environ))
+    return Product(base_url.rstrip("/"), dict(os.environ)).make_key()
 
 
 def _wait_until_healthy(base_url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
