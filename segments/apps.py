@@ -33,6 +33,6 @@ class SegmentsConfig(AppConfig):
             registries.WorkStep(
                 "checks",
                 lambda: following.count_due_checks(clock=timezone.now),
-                lambda: following.run_due_checks(clock=timezone.now),
+                lambda: following.follow_changes(clock=timezone.now),
             )
         )

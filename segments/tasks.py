@@ -14,5 +14,5 @@ def follow_changes() -> None:
 
 @shared_task(name="segments.run_due_checks")
 def run_due_checks() -> None:
-    """Look at whom time alone may have moved."""
-    following.run_due_checks(clock=timezone.now)
+    """Look at whom time alone may have moved: the same pass, asked for by the clock."""
+    following.follow_changes(clock=timezone.now)

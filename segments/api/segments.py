@@ -114,7 +114,9 @@ class PreviewSegment(APIView):
 
     scopes = {"POST": "segments:read"}
 
-    @extend_schema(operation_id="segments_preview", request=fields.PreviewRequest, responses=fields.SegmentPreviewSchema)
+    @extend_schema(
+        operation_id="segments_preview", request=fields.PreviewRequest, responses=fields.SegmentPreviewSchema
+    )
     def post(self, request: Request) -> Response:
         """Answer count, sample, sentence and SQL."""
         given = fields.read_input(fields.PreviewRequest, request.data)

@@ -32,6 +32,8 @@ WORK_ROWS = 5_000
 DUE_CHECKS = 5_000
 RUN_SECONDS = 10.0
 TICK = timedelta(microseconds=1)
+# Work about counts belongs to no profile (`merging.note_counts`).
+NOBODY = 0
 
 TAKE = """
 DELETE FROM profiles_work WHERE id IN (
@@ -77,7 +79,9 @@ class Round:
 
 
 def follow_changes(*, clock: Clock) -> int:
-    """Take what changed on profiles and bring the segments that depend on it up to date.
+    """Bring all segments up to date: with what changed on profiles, and with what time alone has moved.
+
+    Several workers may call this at once: one of them does the work, the others find it busy and return.
 
     Parameters
     ----------
@@ -87,12 +91,12 @@ def follow_changes(*, clock: Clock) -> int:
     Returns
     -------
     int
-        How many rows of work were done.
+        How many rows of work, checks and computations were done.
     """
     deadline = time.monotonic() + RUN_SECONDS
     done = 0
-    while taken := _follow_once(clock):
-        done += taken
+    while passed := _pass(clock):
+        done += passed
         if time.monotonic() > deadline:
             break
     return done
@@ -103,19 +107,42 @@ def count_changes() -> int:
     return Work.objects.count()
 
 
-def _follow_once(clock: Clock) -> int:
+def _pass(clock: Clock) -> int:
+    """Take a bounded amount of work and evaluate it at one `now`; return how much that was."""
     with transaction.atomic(), connection.cursor() as cursor:
-        locks.take(cursor, locks.SEGMENTS)
+        if not locks.try_take(cursor, locks.SEGMENTS):
+            return 0
         prepare_session(cursor)
         cursor.execute(TAKE, [WORK_ROWS])
         rows = cursor.fetchall()
-        if not rows:
-            return 0
         # Clocks of several machines differ by a little: what has been received must not lie in the future.
-        now = max(clock(), max(row[2] for row in rows) + TICK)
-        live = read_live_segments()
-        _run(live, Round(some=_concerned(live, _fold(rows)), counts=_counts(rows)), now=now)
-    return len(rows)
+        now = max([clock(), *(row[2] + TICK for row in rows if row[0] != NOBODY)])
+        cursor.execute(TAKE_DUE, [now, DUE_CHECKS])
+        checks = cursor.fetchall()
+        due = list(Segment.objects.filter(_due(now)).values_list("id", "live_version", "version"))
+        if not rows and not checks and not due:
+            return 0
+        live = with_latest(read_live_segments(), [id for id, computed, latest in due if computed != latest])
+        round = Round(
+            some=_concerned(live, _fold(rows)),
+            everyone={id: "time" if computed == latest else "definition" for id, computed, latest in due},
+            counts=_counts(rows),
+        )
+        _add_checks(round, checks, known={segment.id for segment in live})
+        _run(live, round, now=now)
+    return len(rows) + len(checks) + len(due)
+
+
+def _add_checks(round: Round, checks: Iterable[tuple[int, int]], *, known: set[int]) -> None:
+    """Add the profiles whose check is due; a check of a segment that is no longer live is forgotten."""
+    orphans = set()
+    for profile_id, segment_id in checks:
+        if segment_id in known:
+            round.some.setdefault(segment_id, {}).setdefault(profile_id, Reason("time"))
+        else:
+            orphans.add(segment_id)
+    if orphans:
+        NextCheck.objects.filter(segment_id__in=orphans).delete()
 
 
 def _fold(rows: Iterable[tuple[Any, ...]]) -> dict[int, Waiting]:
@@ -159,23 +186,6 @@ def _reason(waiting: Waiting, tokens: frozenset[str]) -> Reason:
     return Reason(kind, waiting.message_id)
 
 
-def run_due_checks(*, clock: Clock) -> int:
-    """Look at whom time alone may have moved, and compute segments whose turn has come.
-
-    Returns
-    -------
-    int
-        How many checks and computations were done.
-    """
-    deadline = time.monotonic() + RUN_SECONDS
-    done = 0
-    while ran := _check_once(clock):
-        done += ran
-        if time.monotonic() > deadline:
-            break
-    return done
-
-
 def count_due_checks(*, clock: Clock) -> int:
     """Return how many checks and computations are due."""
     now = clock()
@@ -185,29 +195,6 @@ def count_due_checks(*, clock: Clock) -> int:
 def _due(now: datetime) -> Q:
     stale = Q(live_version__isnull=True) | ~Q(live_version=F("version"))
     return Q(status=Segment.Status.LIVE) & (Q(next_run_at__lte=now) | stale)
-
-
-def _check_once(clock: Clock) -> int:
-    with transaction.atomic(), connection.cursor() as cursor:
-        locks.take(cursor, locks.SEGMENTS)
-        prepare_session(cursor)
-        now = clock()
-        cursor.execute(TAKE_DUE, [now, DUE_CHECKS])
-        checks = cursor.fetchall()
-        rows = list(Segment.objects.filter(_due(now)).values_list("id", "live_version", "version"))
-        if not checks and not rows:
-            return 0
-        live = with_latest(read_live_segments(), [id for id, computed, latest in rows if computed != latest])
-        round = Round(everyone={id: "time" if computed == latest else "definition" for id, computed, latest in rows})
-        known = {segment.id for segment in live}
-        orphans = sorted({segment_id for _, segment_id in checks} - known)
-        if orphans:
-            NextCheck.objects.filter(segment_id__in=orphans).delete()
-        for profile_id, segment_id in checks:
-            if segment_id in known:
-                round.some.setdefault(segment_id, {})[profile_id] = Reason("time")
-        _run(live, round, now=now)
-    return len(checks) + len(rows)
 
 
 def with_latest(live: list[LiveSegment], ids: list[int]) -> list[LiveSegment]:
@@ -227,6 +214,8 @@ def _run(live: list[LiveSegment], round: Round, *, now: datetime) -> None:
     for segment in live:
         if segment.id in round.everyone:
             changes = evaluate_all(segment, reason=round.everyone[segment.id], now=now)
+            # Everyone was counted anew.
+            round.counts.pop(segment.id, None)
         elif segment.id in round.some:
             changes = noted[segment.id] = evaluate_some(segment, round.some[segment.id], now=now)
         else:

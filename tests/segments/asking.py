@@ -6,7 +6,7 @@ from typing import Any
 from profiles.models import Identifier
 from segments.models import Membership, MembershipChange, Segment
 from segments.services.definitions import NewSegment, change_segment, create_segment
-from segments.services.following import follow_changes, run_due_checks
+from segments.services.following import follow_changes
 from tests.profiles.sending import NOW, send
 
 ACTOR = "key:test"
@@ -56,7 +56,7 @@ def identify(user: str, at: datetime = NOW, **traits: Any) -> None:
 
 def catch_up(now: datetime) -> None:
     """Do all waiting work of segments at an instant."""
-    while follow_changes(clock=lambda: now) + run_due_checks(clock=lambda: now):
+    while follow_changes(clock=lambda: now):
         pass
 
 

@@ -8,7 +8,7 @@ from cdp.core.registries import MergePair
 from profiles.models import Change, ChangeKind, Profile, Work, WorkInterest
 from segments.models import MembershipChange, NextCheck, Segment
 from segments.services.definitions import change_segment
-from segments.services.following import count_changes, count_due_checks, follow_changes, run_due_checks
+from segments.services.following import count_changes, count_due_checks, follow_changes
 from tests.profiles.sending import NOW, send
 from tests.segments.asking import (
     ACTOR,
@@ -282,7 +282,7 @@ def test_waits_are_counted_until_done() -> None:
     assert (count_changes(), count_due_checks(clock=lambda: NOW + SECOND)) == (0, 0)
     later = NOW + 6 * SECOND
     assert count_due_checks(clock=lambda: later) == 1
-    assert run_due_checks(clock=lambda: later) == 1
+    assert follow_changes(clock=lambda: later) == 1
     assert count_due_checks(clock=lambda: later) == 0
 
 
