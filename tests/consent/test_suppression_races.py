@@ -98,7 +98,6 @@ def test_erases_whatever_arrives_meanwhile(slow_look_up):
         process(now=timezone.now())
         run_privacy_requests(clock=timezone.now)
         request.refresh_from_db()
-        print("LEFT", [step for step in request.steps if step["remaining"]])
         assert (request.status, [step for step in request.steps if step["remaining"]]) == ("completed", [])
     assert not Identifier.objects.exists()
     assert not Profile.objects.exists()
