@@ -13,6 +13,8 @@ from ingestion.models import Held, Outcome, Quarantined
 from ingestion.services.counting import count_moves
 
 ERASED = "erased"
+# A shorter identifier ("42") stands in other people's payloads by chance.
+TELLING_CHARACTERS = 6
 FORGET = """
 UPDATE ingestion_message SET outcome = %s, reason = %s, occurred_at = NULL, warnings = NULL
 WHERE id = ANY(%s::bigint[]) AND outcome <> %s
@@ -35,6 +37,17 @@ def _forget(ids: Sequence[int], before: Outcome) -> None:
         cursor.execute(FORGET, [Outcome.SUPPRESSED.value, ERASED, int_array(ids), Outcome.SUPPRESSED.value])
         rows = cursor.fetchall()
     count_moves((source_id, received_at, before, Outcome.SUPPRESSED) for source_id, received_at in rows)
+
+
+def _needles(value: str) -> set[bytes]:
+    """Return how a payload can hold an identifier: as a whole JSON text or number; a long one within a text, too."""
+    text = orjson.dumps(value)
+    found = {text, b'"' + value.encode() + b'"'}
+    if value.isdecimal():
+        found.update({b":" + value.encode() + end for end in (b",", b"}")})
+    if len(value) >= TELLING_CHARACTERS:
+        found.update({value.encode(), text[1:-1]})
+    return found
 
 
 class QuarantinedMessages:
@@ -65,10 +78,7 @@ class QuarantinedMessages:
 
     @staticmethod
     def _find(subject: Subject, limit: int | None) -> list[int]:
-        needles: set[bytes] = set()
-        for _, value in subject.identifiers:
-            # As plain UTF-8, and as JSON writes it within a text.
-            needles.update({value.encode(), orjson.dumps(value)[1:-1]})
+        needles = {needle for _, value in subject.identifiers for needle in _needles(value)}
         if not needles:
             return []
         with connection.cursor() as cursor:

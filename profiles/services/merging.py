@@ -69,6 +69,7 @@ class Stored:
     meta: Meta
     event_count: int
     identifier_ids: list[int]
+    restricted: bool
 
 
 def write_changes(cursor: Any, rows: Iterable[tuple[int, ChangeKind, dict[str, Any]]], now: datetime) -> None:
@@ -160,14 +161,12 @@ def _read_stored(cursor: Any, finals: Iterable[Group]) -> dict[int, Stored]:
     ids = int_array(profile_id for final in finals for profile_id in final.profile_ids)
     cursor.execute(
         "SELECT p.id, p.traits::text, p.trait_meta::text, coalesce(a.event_count, 0), "
-        "array(SELECT i.id FROM profiles_identifier i WHERE i.profile_id = p.id) "
+        "array(SELECT i.id FROM profiles_identifier i WHERE i.profile_id = p.id), p.restricted "
         "FROM profiles_profile p LEFT JOIN profiles_activity a ON a.profile_id = p.id "
         "WHERE p.id = ANY(%s::bigint[]) ORDER BY p.id FOR UPDATE OF p",
         [ids],
     )
-    return {
-        row[0]: Stored(row[0], orjson.loads(row[1]), orjson.loads(row[2]), row[3], row[4]) for row in cursor.fetchall()
-    }
+    return {row[0]: Stored(row[0], orjson.loads(row[1]), orjson.loads(row[2]), *row[3:]) for row in cursor.fetchall()}
 
 
 def _write_ledger(
@@ -220,10 +219,15 @@ def _replace_profiles(cursor: Any, finals: Iterable[Group], stored: dict[int, St
         if final.id in stored:
             sides = [(stored[p].traits, stored[p].meta) for p in final.profile_ids if p in stored]
             traits, meta = merge_traits(sides)
-            rows.append((final.id, final.uuid, final.created_at, orjson.dumps(traits), orjson.dumps(meta)))
+            # A restriction of processing holds for whoever the person turns out to be.
+            restricted = any(stored[p].restricted for p in final.profile_ids if p in stored)
+            row = (final.id, final.uuid, final.created_at, orjson.dumps(traits), orjson.dumps(meta), restricted)
+            rows.append(row)
     cursor.execute(
-        "UPDATE profiles_profile p SET uuid = t.u, created_at = t.c, traits = t.j::jsonb, trait_meta = t.m::jsonb "
-        "FROM unnest(%s::bigint[], %s::uuid[], %s::timestamptz[], %s::text[], %s::text[]) AS t(i, u, c, j, m) "
+        "UPDATE profiles_profile p SET uuid = t.u, created_at = t.c, traits = t.j::jsonb, trait_meta = t.m::jsonb, "
+        "restricted = t.r "
+        "FROM unnest(%s::bigint[], %s::uuid[], %s::timestamptz[], %s::text[], %s::text[], %s::boolean[]) "
+        "AS t(i, u, c, j, m, r) "
         "WHERE p.id = t.i",
         [
             int_array(row[0] for row in rows),
@@ -231,5 +235,6 @@ def _replace_profiles(cursor: Any, finals: Iterable[Group], stored: dict[int, St
             [row[2] for row in rows],
             text_array(row[3].decode() for row in rows),
             text_array(row[4].decode() for row in rows),
+            [row[5] for row in rows],
         ],
     )

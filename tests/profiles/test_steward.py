@@ -99,3 +99,10 @@ def test_refuses_to_split_everything_off():
 def test_needs_the_scope_to_merge():
     answer = api("profiles:read").post("/api/v1/profiles/merge", {"profile_ids": []}, format="json")
     assert answer.status_code == 403
+
+
+def test_keeps_a_restriction_through_a_merge():
+    send(identify("u1", email="one@example.org"), track("Seen", "", "a1"))
+    Profile.objects.filter(identifiers__value="a1").update(restricted=True)
+    send(identify("u1", "a1"))
+    assert Profile.objects.get().restricted
