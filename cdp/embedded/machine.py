@@ -88,6 +88,8 @@ def postgres_settings(*, machine: Machine, profile: Profile, sockets: Path, lz4:
         # at all ("log" ranks above "error"), because an error's text can quote the value that caused it. The
         # client has it.
         "log_min_messages": "log",
+        # The last statement of a connection could show literals to whoever may read pg_stat_activity.
+        "track_activities": "off",
         "log_statement": "none",
         "log_min_duration_statement": "-1",
         "log_min_error_statement": "panic",
