@@ -327,6 +327,9 @@ UNFOLD = {
     ],
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda _request: static("cdp.css")],
     "BORDER_RADIUS": "6px",
+    # A little lighter than unfold's own, which is too dark to be read on its dark background (WCAG 1.4.3).
+    "COLORS": {"primary": {"500": "oklch(66.5% .23 303.9)"}},
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "cdp.site.navigation.sidebar"},
 }
