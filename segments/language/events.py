@@ -175,13 +175,15 @@ class Did(Node):
         a = plan.source(("activity",), "activity", lambda: _activity_sql(plan))
         now = plan.now_sql()
         stretch = range_of(frame, rows, window)
-        inside = f"{a}.last_event_at >= {stretch.since} and " if stretch.since else ""
-        earlier = (
-            f"exists (select 1 from profiles_event e where e.profile_id = p.id and {stretch.test('e')})"
-            if stretch.since
-            else f"{a}.first_event_at < {now}"
-        )
-        test = f"{inside}({a}.last_event_at < {now} or {earlier})"
+        if stretch.since:
+            # Not EXISTS: that could be turned into a scan of all events, for the sake of the few beyond `now`.
+            found = f"select true from profiles_event e where e.profile_id = p.id and {stretch.test('e')} limit 1"
+            test = (
+                f"case when {a}.last_event_at < {now} then {a}.last_event_at >= {stretch.since} "
+                f"when {a}.last_event_at >= {now} then ({found}) end"
+            )
+        else:
+            test = f"{a}.first_event_at < {now}"
         next_at = None
         if plan.timed and window.moves:
             away = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")

@@ -1,6 +1,6 @@
 """SQL and the reference are the same function: random definitions over random histories, on a real PostgreSQL.
 
-`CDP_TEST_EXAMPLES` sets how many definitions are tried (default 300).
+`SEGMENT_EXAMPLES` sets how many definitions are tried (default 300).
 """
 
 import json
@@ -19,7 +19,7 @@ from segments.language.person import Moment, Segment
 from tests.segments.histories import INSTALLATION_ZONE, NOWS, definition, person, pick
 from tests.segments.storing import rows, store
 
-EXAMPLES = int(os.environ.get("CDP_TEST_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("SEGMENT_EXAMPLES", "300"))
 PEOPLE = 12
 
 
@@ -66,7 +66,7 @@ def one_example(seed: int) -> None:
 @pytest.mark.parametrize("block", range(10))
 def test_sql_and_reference_agree(block: int) -> None:
     share = EXAMPLES // 10
-    first = int(os.environ.get("CDP_TEST_SEED", "0")) + block * share
+    first = int(os.environ.get("SEGMENT_SEED", "0")) + block * share
     for seed in range(first, first + share):
         with transaction.atomic():
             one_example(seed)

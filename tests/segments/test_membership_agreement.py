@@ -21,7 +21,7 @@ from segments.services.following import follow_changes
 from tests.profiles.sending import NOW, send
 from tests.segments.asking import ACTOR, catch_up, did, redefine, segment, trait
 
-EXAMPLES = int(os.environ.get("CDP_TEST_AGREEMENTS", "4"))
+EXAMPLES = int(os.environ.get("MEMBERSHIP_EXAMPLES", "4"))
 STEPS = 12
 USERS = ("u1", "u2", "u3", "u4")
 DEVICES = ("d1", "d2", "d3")
