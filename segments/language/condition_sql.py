@@ -32,6 +32,10 @@ _NUMBER_LIKE = re.compile(r"-?[0-9]+([.][0-9]+)?|true|false")
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "before": "<", "after": ">", "eq": "=", "in": "="}
 
 
+# What the text of a number or boolean can hold. Other needles occur in strings, and in the text of arrays, only.
+_IN_SCALARS = re.compile(r"[0-9.-]*|[true]*|[false]*")
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a value lies: a path inside a JSON expression.
@@ -64,6 +68,11 @@ def rows_at(place: Place, frame: Frame, alias: str, *, each: bool = False) -> st
 def single(place: Place, frame: Frame) -> str:
     """Return the value at a path of one name."""
     return f"{place.base} -> {frame.plan.bind(place.path[0], place.path[0])}"
+
+
+def as_text(v: str) -> str:
+    """Return a JSON value as PostgreSQL's own text: of a string the string itself."""
+    return re.sub(r" -> (%\(\w+\)s)$", r" ->> \1", v) if " -> " in v else f"{v} #>> '{{}}'"
 
 
 def json_path(path: tuple[str, ...]) -> str:
@@ -144,7 +153,7 @@ class _Writer:
     def resolve(self, operand: Any, tz: ZoneInfo) -> Any:
         return resolved(operand, self.condition.cast, self.clock(tz))
 
-    def positive(self, v: str) -> str:
+    def positive(self, v: str) -> str:  # noqa: PLR0912 - one branch per family of operators
         condition, operator, cast = self.condition, self.condition.positive, self.condition.cast
         if operator in {"exists", "filled"}:
             return self.presence(v)
@@ -169,6 +178,9 @@ class _Writer:
             return self.contains(v)
         if operator in {"starts_with", "ends_with"}:
             needle = fold(condition.operands[0])
+            if self.is_only_in_strings(needle):
+                inside = self.affix(self.folded(as_text(v), needle), self.bind(needle), len(needle))
+                return f"{inside} and jsonb_typeof({v}) = 'string'"
             return self.affix(self.folded(f"cdp_text({v})", needle), self.bind(needle), len(needle))
         if operator == "between":
             low, high = self.operands()
@@ -194,8 +206,7 @@ class _Writer:
     def text_equals(self, v: str) -> str:
         wanted = list(self.condition.operands)
         if all(_PLAIN.fullmatch(text) for text in wanted):
-            as_text = re.sub(r" -> (%\(\w+\)s)$", r" ->> \1", v) if " -> " in v else f"{v} #>> '{{}}'"
-            return self.equals(as_text, wanted)
+            return self.equals(as_text(v), wanted)
         if self.place.normal and not any(_NUMBER_LIKE.fullmatch(text) for text in wanted):
             values = [json.dumps(text, ensure_ascii=False) for text in wanted]
             if len(values) == 1:
@@ -213,18 +224,30 @@ class _Writer:
             return self.on_elements(v)
         needle = fold(self.condition.operands[0])
         wanted = self.bind(needle)
-        inside = f"position({wanted} in {self.folded(f'cdp_text({v})', needle)}) > 0"
         element = f"{self.folded('cdp_text(x.v)', needle)} = {wanted}"
+        if self.is_only_in_strings(needle):
+            # The cheap test first: most values fail it.
+            among = f"exists (select 1 from jsonb_array_elements({v}) as x(v) where {element})"
+            return (
+                f"position({wanted} in {self.folded(as_text(v), needle)}) > 0 and "
+                f"case jsonb_typeof({v}) when 'string' then true when 'array' then {among} end"
+            )
+        inside = f"position({wanted} in {self.folded(f'cdp_text({v})', needle)}) > 0"
         return (
             f"case when jsonb_typeof({v}) = 'array' then "
             f"exists (select 1 from jsonb_array_elements({v}) as x(v) where {element}) else {inside} end"
         )
 
+    def is_only_in_strings(self, needle: str) -> bool:
+        """Whether no number or boolean has the needle in its text, and strings need no normalisation first."""
+        written_as_is = needle.isprintable() and '"' not in needle and "\\" not in needle
+        return self.place.normal and written_as_is and not _IN_SCALARS.fullmatch(needle)
+
     def folded(self, text: str, needle: str) -> str:
         """Fold text only as far as the needle can see: its own characters beyond ASCII."""
         pairs = [(upper, lower) for upper, lower in zip(FOLD_FROM, FOLD_TO, strict=True) if lower in needle]
         pairs = [(upper, lower) for upper, lower in pairs if not lower.isascii()]
-        lowered = f'lower({text} collate "C")'
+        lowered = f'lower(({text}) collate "C")'
         if not pairs:
             return lowered
         source, target = ("".join(side) for side in zip(*pairs, strict=True))
