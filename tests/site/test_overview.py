@@ -119,3 +119,11 @@ def test_counts_closed_requests_no_more():
 
 def ask_of_nobody() -> PrivacyRequest:
     return ask("nobody-yet")
+
+
+def test_names_where_the_demo_comes_from(db, settings, tmp_path):
+    settings.CDP_DATA_DIR = tmp_path
+    client = signed_in("ada")
+    assert "Complete Journey" not in client.get("/").content.decode()
+    (tmp_path / "demo.done").touch()
+    assert "Complete Journey" in client.get("/").content.decode()
