@@ -136,6 +136,7 @@ def product() -> Generator[Product, None, None]:
     assert status == 0, output
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep all journeys in one process of pytest-xdist, so that one installation serves them."""
     for item in items:
