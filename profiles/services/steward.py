@@ -134,17 +134,16 @@ def undo_merge(*, merge_id: int, actor: str, now: datetime) -> Merge:
 
 def _sides(cursor: Any, merge: Merge, profile_id: int) -> set[int]:
     """Block what joins the two sides; return the identifiers of the absorbed side."""
-    held = dict(Identifier.objects.filter(profile_id=profile_id).values_list("id", "first_seen_at"))
-    then_absorbed = set(merge.absorbed_identifier_ids) & held.keys()
-    then_survivor = {
-        one for one, seen in held.items() if one not in then_absorbed and seen is not None and seen <= merge.created_at
-    }
-    if not then_absorbed or not then_survivor:
-        message = "One side of this merge has no identifiers left."
-        raise CannotUndo(message)
-    edges = active_edges(cursor, list(held))
+    held = set(Identifier.objects.filter(profile_id=profile_id).values_list("id", flat=True))
+    then_absorbed = set(merge.absorbed_identifier_ids) & held
     cursor.execute("SELECT a, b FROM profiles_edge WHERE merge_id = %s AND state = 1", [merge.pk])
     own = set(cursor.fetchall())
+    # Where the merge's own edges touched the other side; from there on the side is what hangs together without it.
+    then_survivor = {one for edge in own for one in edge} & held - then_absorbed
+    if not then_absorbed or not then_survivor:
+        message = "One side of this merge has no identifiers left, or what joined them was taken back already."
+        raise CannotUndo(message)
+    edges = active_edges(cursor, list(held))
     rest = edges - own
     staying = reachable(then_survivor, {edge for edge in rest if not then_absorbed & set(edge)})
     moved = reachable(then_absorbed, {edge for edge in rest if not staying & set(edge)})

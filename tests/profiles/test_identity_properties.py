@@ -1,14 +1,20 @@
 """Identity has an algebra: order and batching do not matter where no limit applies; undo is exact."""
 
+import os
+
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from profiles.errors import CannotUndo
 from profiles.models import Edge, Identifier, Merge, Profile
 from profiles.services.steward import undo_merge
 from tests.profiles.sending import NOW, identify, partition, process, put, track
 
+# The same examples in each run, so that a change is what breaks it; CDP_SEARCH=500 looks for new ones.
+SEARCH = int(os.environ.get("CDP_SEARCH", "0"))
+EXAMPLES = SEARCH or 40
 USERS = st.sampled_from(["u1", "u2", "u3"])
 SHARED = st.sampled_from(["a1", "a2", "a3", "a4"])
 
@@ -85,14 +91,14 @@ def components():
 class IdentityProperties(TestCase):
     """Properties of the processor and of undo."""
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, derandomize=not SEARCH, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def test_gives_the_same_people_in_any_order_and_batching(self, data):
         items = data.draw(messages())
         expected = run([items])
         assert run(data.draw(batched(items))) == expected
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, derandomize=not SEARCH, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def test_keeps_profiles_equal_to_components_through_merges_and_undos(self, data):
         items = [
@@ -113,7 +119,12 @@ class IdentityProperties(TestCase):
                 assert partition() == components()
                 merges = list(Merge.objects.filter(undone_at=None))
                 if merges and data.draw(st.booleans()):
-                    undo_merge(merge_id=data.draw(st.sampled_from(merges)).pk, actor="test", now=NOW)
+                    before = partition()
+                    try:
+                        undo_merge(merge_id=data.draw(st.sampled_from(merges)).pk, actor="test", now=NOW)
+                    except CannotUndo:
+                        # The undo of another merge took back what joined them: nothing is left to separate.
+                        assert partition() == before
                     assert partition() == components()
                 with connection.cursor() as cursor:
                     cursor.execute(

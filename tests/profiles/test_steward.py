@@ -2,7 +2,7 @@
 
 import pytest
 
-from profiles.models import Edge, Identifier, Profile
+from profiles.models import Edge, Identifier, Merge, Profile
 from tests.profiles.sending import events_of, identify, partition, reasons, send, track
 from tests.world import api
 
@@ -106,3 +106,16 @@ def test_keeps_a_restriction_through_a_merge():
     Profile.objects.filter(identifiers__value="a1").update(restricted=True)
     send(identify("u1", "a1"))
     assert Profile.objects.get().restricted
+
+
+def test_leaves_what_came_later_with_the_side_it_hangs_on():
+    send(identify("", "a1", email="one@example.org"), identify("", "a3", email="two@example.org"))
+    # The link, and one identifier more for the absorbed side, in one batch: both carry the same time.
+    send(identify("", "a1", email="two@example.org"), identify("", "a2", email="two@example.org"), one_by_one=False)
+    merge = Merge.objects.get()
+    answer = api("identity:write").post(f"/api/v1/merges/{merge.pk}/undo")
+    assert answer.status_code == 200, answer.content
+    assert partition() == {
+        frozenset({"anonymous_id:a1", "email:one@example.org"}),
+        frozenset({"anonymous_id:a2", "anonymous_id:a3", "email:two@example.org"}),
+    }
