@@ -115,7 +115,10 @@ class Current(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["profile_id", "purpose", "channel"], name="consent_current_cell")
         ]
-        indexes = [models.Index(fields=["purpose", "channel", "state"], name="consent_current_state")]
+        indexes = [
+            models.Index(fields=["purpose", "channel", "state"], name="consent_current_state"),
+            models.Index(fields=["id"], name="consent_current_conflict", condition=models.Q(conflict=True)),
+        ]
 
     def __str__(self) -> str:
         return self.state

@@ -11,8 +11,8 @@ from profiles.models import IdentifierType, Profile
 from profiles.queries.people import find_by_uuid, name_identifier
 
 MOST = 20
-CHUNK = 20_000
-SCAN_SECONDS = 0.4
+CHUNK = 40_000
+SCAN_SECONDS = 0.12
 MAX_CHARACTERS = 512
 
 FIND_HOLDERS = """
@@ -21,8 +21,8 @@ SELECT DISTINCT profile_id FROM profiles_identifier WHERE lookup = ANY(%s::bytea
 # Only the name is looked at, in all its spellings; traits are read once per row.
 SCAN_NAMES = r"""
 SELECT id FROM (
-    SELECT id, concat_ws(' ', traits->>'name', traits->>'firstName', traits->>'first_name', traits->>'lastName',
-        traits->>'last_name') AS called
+    SELECT id, coalesce(nullif(traits->>'name', ''), concat_ws(' ', traits->>'firstName', traits->>'first_name',
+        traits->>'lastName', traits->>'last_name')) AS called
     FROM profiles_profile WHERE id < %(before)s AND id >= %(down_to)s
 ) AS part
 WHERE lower(called) LIKE ALL(%(patterns)s::text[])
@@ -55,7 +55,7 @@ def search_profiles(*, text: str, before: int | None = None) -> Found:
     Notes
     -----
     Names have no index, since every change of any trait would have to rewrite it: the newest profiles are read for at
-    most 0.4 s, and `go_on_before` says where to go on.
+    most 0.12 s, and `go_on_before` says where to go on.
     """
     wanted = text.strip()
     if not wanted or len(wanted) > MAX_CHARACTERS or "\0" in wanted:

@@ -9,7 +9,7 @@ from cdp.core.access import Principal
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.errors import InvalidInput
 from cdp.core.queries.sizes import count_list
-from cdp.core.ui.shell import read_list, show_page, signed_in
+from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from profiles.models import Profile
 from profiles.queries.pages import display_name, list_by_ids
 from profiles.queries.profiles import list_profiles, present_profiles
@@ -41,14 +41,10 @@ def search(request: HttpRequest) -> HttpResponse:
     people = list_by_ids(profile_ids=found.profile_ids)
     if len(people) == 1 and found.go_on_before is None and not before:
         return redirect("profile", people[0].uuid)
-    return show_page(
-        request,
-        "profiles/search.html",
-        title="Search",
-        text=text,
-        found=found,
-        people=_people(people, principal),
-    )
+    shown = {"text": text, "found": found, "people": _people(people, principal)}
+    if request.headers.get("HX-Request"):
+        return show_part(request, "profiles/found.html", **shown)
+    return show_page(request, "profiles/search.html", title="Search", **shown)
 
 
 def _people(rows: list[Profile], principal: Principal) -> list[dict[str, object]]:
