@@ -154,7 +154,7 @@ def _long_running(address: Address) -> list[Child]:
     web = [
         *(sys.executable, "-m", "granian", "cdp.wsgi:application", "--interface", "wsgi", "--no-ws"),
         *("--host", address.host, "--port", str(address.port)),
-        *("--workers", os.environ.get("CDP_WEB_PROCESSES", "1"), "--blocking-threads", "4"),
+        *("--workers", os.environ.get("CDP_WEB_PROCESSES", "1"), "--blocking-threads", "8"),
         # Not respawned by granian itself: a web process that cannot start would only be tried for ever.
         # Backpressure counts connections, idle ones kept alive included: a small number would shut people out.
         *("--backlog", "2048", "--backpressure", "1024", "--workers-kill-timeout", "10"),

@@ -6,12 +6,15 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from cdp.core.registries import work_steps
+from cdp.core.services.wakeups import wake_now
 from ingestion.models import InboxEntry
 from ingestion.services.process import process_batch
 
 # A task ends after this long, so that the worker takes its other tasks in between; a sweep or wake-up follows.
 RUN_SECONDS = 20.0
 PAUSE_SECONDS = 0.05
+# By name: this app does not know who follows changes of profiles.
+FOLLOWERS = "segments.follow_changes"
 
 
 def process_inbox() -> int:
@@ -26,6 +29,8 @@ def process_inbox() -> int:
     done = 0
     while processed := process_batch(now=timezone.now()):
         done += processed
+        # Committed: whoever follows need not wait for its next sweep.
+        wake_now(FOLLOWERS)
         if time.monotonic() > deadline:
             break
     return done

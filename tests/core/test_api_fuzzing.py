@@ -17,8 +17,8 @@ from tests.world import key_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore")]
 
-# A few per operation in each run; more on demand: CDP_FUZZ_EXAMPLES=200.
-EXAMPLES = int(os.environ.get("CDP_FUZZ_EXAMPLES", "5"))
+# A few per operation in each run; more on demand: FUZZ_EXAMPLES=200.
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 
 
 @cache

@@ -12,8 +12,8 @@ from profiles.models import Edge, Identifier, Merge, Profile
 from profiles.services.steward import undo_merge
 from tests.profiles.sending import NOW, identify, partition, process, put, track
 
-# The same examples in each run, so that a change is what breaks it; CDP_SEARCH=500 looks for new ones.
-SEARCH = int(os.environ.get("CDP_SEARCH", "0"))
+# The same examples in each run, so that a change is what breaks it; IDENTITY_EXAMPLES=500 looks for new ones.
+SEARCH = int(os.environ.get("IDENTITY_EXAMPLES", "0"))
 EXAMPLES = SEARCH or 40
 USERS = st.sampled_from(["u1", "u2", "u3"])
 SHARED = st.sampled_from(["a1", "a2", "a3", "a4"])
