@@ -61,13 +61,23 @@ def search_profiles(*, text: str, before: int | None = None) -> Found:
     if not wanted or len(wanted) > MAX_CHARACTERS or "\0" in wanted:
         return Found()
     if before is None:
-        held = _find_holders(wanted)
+        held = find_holders(text=wanted)
         if held:
             return Found(held)
     return _scan_names(wanted, before)
 
 
-def _find_holders(text: str) -> list[int]:
+def find_holders(*, text: str) -> list[int]:
+    """Return internal ids of the profiles that a public id or an identifier of any type leads to.
+
+    Parameters
+    ----------
+    text : str
+        As for `search_profiles`, but no name.
+    """
+    text = text.strip()
+    if not text or len(text) > MAX_CHARACTERS or "\0" in text:
+        return []
     if _is_uuid(text):
         person = find_by_uuid(public_id=text)
         if person is not None:

@@ -1,5 +1,7 @@
 """Finding and listing profiles."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -41,7 +43,7 @@ def search(request: HttpRequest) -> HttpResponse:
     people = list_by_ids(profile_ids=found.profile_ids)
     if len(people) == 1 and found.go_on_before is None and not before:
         return redirect("profile", people[0].uuid)
-    shown = {"text": text, "found": found, "people": _people(people, principal)}
+    shown: dict[str, Any] = {"text": text, "found": found, "people": _people(people, principal)}
     if request.headers.get("HX-Request"):
         return show_part(request, "profiles/found.html", **shown)
     return show_page(request, "profiles/search.html", title="Search", **shown)

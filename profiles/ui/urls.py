@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.ui import ledgers, people, profile
+from profiles.ui import ledgers, merging, people, profile
 
 urlpatterns = [
     path("profiles", people.profiles, name="profiles"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("profiles/<uuid:public_id>/timeline", profile.timeline, name="profile_timeline"),
     path("profiles/<uuid:public_id>/origin", profile.origin, name="profile_origin"),
     path("profiles/<uuid:public_id>/event-names", profile.event_names, name="profile_event_names"),
+    path("profiles/<uuid:public_id>/merge", merging.compare, name="merge_profile"),
+    path("profiles/<uuid:public_id>/merged", merging.merge, name="confirm_merge"),
     path("merges", ledgers.merges, name="merges"),
     path("merges/<int:merge_id>/undo", ledgers.confirm_undo, name="confirm_undo_merge"),
     path("merges/<int:merge_id>/undone", ledgers.undo, name="undo_merge"),

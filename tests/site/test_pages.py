@@ -35,6 +35,7 @@ def pages() -> Iterator[str]:
         f"/profiles/{dana}/timeline",
         f"/profiles/{dana}/origin",
         f"/profiles/{dana}/event-names",
+        f"/profiles/{dana}/merge",
         "/merges",
         f"/merges/{Merge.objects.first().pk}/undo",
         "/refusals",
@@ -219,3 +220,35 @@ def test_makes_a_source_once_and_says_what_is_wrong(shop):
     assert refused.status_code == 422
     assert refused.content.decode().count('class="errorlist"') == 2
     assert timezone.now() >= Message.objects.first().received_at
+
+
+def test_joins_two_profiles_after_showing_both_field_by_field(shop):
+    dana, eve = profile_of(DANA.user_id).uuid, profile_of(EVE.user_id).uuid
+    browser = signed_in("ada")
+    shown = browser.post(f"/profiles/{dana}/merge", {"other": EVE.email})
+    text = shown.content.decode()
+    assert DANA.name in text
+    assert EVE.name in text
+    assert 'class="differs"' in text
+    answer = browser.post(f"/profiles/{dana}/merged", {"other_id": str(eve), "reason": "the same card"})
+    assert answer["Location"] in {f"/profiles/{dana}", f"/profiles/{eve}"}
+    assert profile_of(EVE.user_id) == profile_of(DANA.user_id)
+    assert "the same card" in browser.get(answer["Location"] + "/origin").content.decode()
+
+
+@pytest.mark.parametrize("other", ["nobody@nowhere.example", DANA.email, "\0"])
+def test_joins_a_profile_with_no_other_but_a_known_one(shop, other: str):
+    dana = profile_of(DANA.user_id).uuid
+    assert signed_in("ada").post(f"/profiles/{dana}/merge", {"other": other}).status_code == 422
+
+
+def test_says_whose_the_demo_data_is(shop, settings, tmp_path):
+    settings.CDP_DATA_DIR = tmp_path
+    browser = signed_in("ada")
+    assert "84.51" not in browser.get("/").content.decode()
+    (tmp_path / "demo.progress").touch()
+    assert "still being loaded" in browser.get("/").content.decode()
+    (tmp_path / "demo.progress").rename(tmp_path / "demo.done")
+    text = browser.get("/").content.decode()
+    assert "for research and education only" in text
+    assert "still being loaded" not in text
