@@ -151,7 +151,7 @@ def explain(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
                 "depth": line.path.count(".of"),
                 "sentence": line.sentence,
                 "result": line.result,
-                "observed": show(principal, line.observed) if isinstance(line.observed, str | list) else line.observed,
+                "observed": _observed(line.observed, principal),
             }
             for line in tree
         ],
@@ -174,6 +174,13 @@ def change_status(request: HttpRequest, key: str) -> HttpResponse:
 def tell(definition: Any) -> str:
     """Return a definition as a sentence; a draft may have none."""
     return sentence(parsed(definition)) if has_match(definition) else "No condition yet."
+
+
+def _observed(found: Any, principal: Principal) -> Any:
+    """Return what a condition found as it may be seen; of a group, how many of its conditions hold."""
+    if isinstance(found, dict) and found.keys() == {"true", "of"}:
+        return f"{found['true']} of {found['of']}"
+    return show(principal, found) if isinstance(found, str | list) else found
 
 
 def _people(rows: Sequence[Membership], principal: Principal) -> list[dict[str, Any]]:

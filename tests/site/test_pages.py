@@ -252,3 +252,21 @@ def test_says_whose_the_demo_data_is(shop, settings, tmp_path):
     text = browser.get("/").content.decode()
     assert "for research and education only" in text
     assert "still being loaded" not in text
+
+
+def test_explains_a_membership_condition_by_condition(shop):
+    text = signed_in("ada").get(f"/segments/buyers/explain/{profile_of(EVE.user_id).uuid}").content.decode()
+    assert "is not in" in text
+    text = signed_in("ada").get(f"/segments/buyers/explain/{profile_of(DANA.user_id).uuid}").content.decode()
+    assert "is in" in text
+    assert "Order Completed" in text
+
+
+def test_changes_the_status_of_a_segment(shop):
+    browser = signed_in("ana")
+    assert browser.post("/segments/buyers/status", {"status": "draft"})["Location"] == "/segments/buyers"
+    assert "Not live" in browser.get("/segments/buyers").content.decode()
+    browser.post("/segments/buyers/status", {"status": "live"})
+    assert "<strong>1</strong> member" in browser.get("/segments/buyers").content.decode()
+    assert browser.post("/segments/buyers/status", {"status": "nonsense"}).status_code == 302
+    assert signed_in("ben").post("/segments/buyers/status", {"status": "draft"}).status_code == 403
