@@ -27,6 +27,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
             del os.environ[name]
         export_environment(data_dir=data_dir, profile="tests")
         early_config.add_cleanup(lambda: _clean(data_dir))
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        # Files are searched for traces of a person: those of another process's tests are not this one's.
+        own = Path(os.environ[_DATA_DIR]) / worker
+        (own / "static").mkdir(parents=True, exist_ok=True)
+        os.environ["CDP_DATA_DIR"] = str(own)
     yield
 
 
