@@ -20,11 +20,11 @@ from ingestion.models import Source
 from ingestion.services.outcomes import write_outcomes
 from ingestion.services.poison import set_aside
 from ingestion.services.prepare import Item, Request, Rules, prepare
-from ingestion.services.screen import screen
+from ingestion.services.screen import Screened, screen
 from ingestion.spec.identifiers import IdentifierRules
-from profiles.identity.graph import TypeRule
+from profiles.identity.graph import Graph, TypeRule
 from profiles.models import IdentifierType
-from profiles.services.record import record_messages
+from profiles.services.record import Restate, record_messages
 
 BATCH_ITEMS = 3000
 # A request holds one item or thousands: the first fetch tells which, the next ones are measured by it.
@@ -118,6 +118,20 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
     rules = load_rules()
     items = prepare(requests, rules)
     _lock_in_order(cursor, requests[0].id)
+    write_items(cursor, items, rules, now=now)
+    cursor.execute("DELETE FROM ingestion_inbox WHERE id = ANY(%s::bigint[])", [int_array(r.id for r in requests)])
+
+
+def write_items(
+    cursor: Any, items: list[Item], rules: Rules, *, now: datetime, restate: Restate | None = None
+) -> tuple[Screened, Graph | None]:
+    """Screen prepared items, record the good ones and write every outcome. The caller holds the lock `IDENTITY`.
+
+    Parameters
+    ----------
+    restate : callable or None
+        As for `profiles.services.record.record_messages`.
+    """
     screened = screen(cursor, items, rules)
     good = [item for item in screened.good if item.incoming is not None]
     graph = None
@@ -128,10 +142,11 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
             rules=rules.by_id,
             interests=_interests(cursor),
             now=now,
+            restate=restate,
         )
         _record_consents(cursor, good, now)
     write_outcomes(cursor, screened, graph, now=now)
-    cursor.execute("DELETE FROM ingestion_inbox WHERE id = ANY(%s::bigint[])", [int_array(r.id for r in requests)])
+    return screened, graph
 
 
 def _lock_in_order(cursor: Any, first_id: int) -> None:

@@ -73,7 +73,7 @@ def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
     first = nodes[candidates[0].lookup]
     home = find(first.group) if first is not None else None
     root_of = {one.lookup: find(node.group) for one in candidates if (node := nodes[one.lookup]) is not None}
-    kind = LinkKind.ALIAS if is_alias else LinkKind.RULE
+    kind = LinkKind.ALIAS if is_alias else LinkKind.IMPORT if claim.rule == "import" else LinkKind.RULE
     group, merges = join(graph, claim, roots, kind=kind)
     held = [
         nodes[one.lookup] or graph.nodes.get(one.lookup) or _new_node(graph, one, group, claim) for one in candidates

@@ -4,7 +4,7 @@ The caller (`ingestion.services.process`) prepares everything that needs no look
 `IDENTITY`, and calls `record_messages` inside the locked transaction.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -40,11 +40,13 @@ class Incoming:
     """A good message on its way to a timeline.
 
     `occurred_text` is the claim's time, `event_text` holds the event's columns from type to message_id, `json_text`
-    those from properties to context: all COPY text, made before the lock. After recording, `group` tells whose it is.
+    those from properties to context: all COPY text, made before the lock. After recording, `group` tells whose it is,
+    and `changed` is set to True where the message changed a trait.
     """
 
     __slots__ = (
-        "claim", "event_id", "event_text", "group", "json_text", "name", "node_ids", "occurred_text", "stated", "type",
+        "changed", "claim", "event_id", "event_text", "group", "json_text", "name", "node_ids", "occurred_text",
+        "stated", "type",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 - made once per message on the hot path
@@ -66,7 +68,11 @@ class Incoming:
         self.stated = stated
         self.event_id = 0
         self.group: Group
+        self.changed: bool
         self.node_ids: list[int] = []
+
+
+Restate = Callable[[Incoming, Traits], None]
 
 
 def prepare_json(*values: Any) -> str:
@@ -84,7 +90,13 @@ def prepare_json(*values: Any) -> str:
 
 
 def record_messages(
-    cursor: Any, messages: list[Incoming], *, rules: dict[int, TypeRule], interests: frozenset[str], now: datetime
+    cursor: Any,
+    messages: list[Incoming],
+    *,
+    rules: dict[int, TypeRule],
+    interests: frozenset[str],
+    now: datetime,
+    restate: Restate | None = None,
 ) -> Graph:
     """Resolve and store messages, in order.
 
@@ -96,6 +108,9 @@ def record_messages(
         Identifier types by id.
     interests : frozenset of str
         Tokens on which followers depend; empty means that nobody follows and no work is noted.
+    restate : callable or None
+        Called for each message that states traits, with the profile's traits before it: it may change what the
+        message states.
 
     Returns
     -------
@@ -111,7 +126,7 @@ def record_messages(
     _write_identifiers(cursor, graph)
     write_edges(cursor, graph.edges.values(), merge_rows, now=now)
     _write_refusals(cursor, graph, now)
-    changed_traits = _write_profiles(cursor, graph, messages)
+    changed_traits = _write_profiles(cursor, graph, messages, restate)
     _write_events(cursor, messages)
     _write_activity(cursor, messages)
     _write_history(cursor, graph, changed_traits, now)
@@ -170,7 +185,9 @@ def _write_refusals(cursor: Any, graph: Graph, now: datetime) -> None:
     copy_rows(cursor, "profiles_refusal", columns, lines)
 
 
-def _write_profiles(cursor: Any, graph: Graph, messages: list[Incoming]) -> dict[int, list[str]]:
+def _write_profiles(
+    cursor: Any, graph: Graph, messages: list[Incoming], restate: Restate | None
+) -> dict[int, list[str]]:
     """Insert new profiles and apply traits; return the names of changed traits by profile."""
     new = {group.id: group for group in graph.new_groups if group.parent is None and group.is_new}
     stating = [message for message in messages if message.stated]
@@ -188,11 +205,14 @@ def _write_profiles(cursor: Any, graph: Graph, messages: list[Incoming]) -> dict
     for message in stating:
         profile_id, claim = message.group.id, message.claim
         said = [claim.source_id, micros(claim.occurred_at), micros(claim.received_at)]
-        assert message.stated is not None
         traits, meta = known[profile_id]
+        if restate is not None:
+            restate(message, traits)
+        assert message.stated is not None
         touched.add(profile_id)
         names = apply_traits(traits, meta, normal_form(message.stated), said)
         if names:
+            message.changed = True
             changed.setdefault(profile_id, []).extend(names)
     lines = []
     stamps = _stamps(group.created_at for group in new.values())
