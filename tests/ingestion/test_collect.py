@@ -248,7 +248,7 @@ def test_lets_browsers_read_good_answers():
 def test_answers_503_while_storage_is_down(fault):
     key = make_source()
     assert post("/v1/track", TRACK, key).status_code == 200
-    with patch("ingestion.collect.accept_request", side_effect=fault("gone")):
+    with patch("ingestion.collecting.intake.accept_request", side_effect=fault("gone")):
         response = post("/v1/track", TRACK, key)
     assert_problem(response, 503, "unavailable")
     assert int(response["Retry-After"]) <= 300

@@ -1,6 +1,7 @@
 """Numbers for Prometheus. Work that waits is counted in the database, so every process answers the same."""
 
 import os
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -20,6 +21,13 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 10),
     registry=_requests,
 )
+COLLECTION_SECONDS = Histogram(
+    "cdp_collection_seconds",
+    "Time to answer SDKs, by address and status.",
+    ["route", "status", "process"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.5),
+    registry=_requests,
+)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -29,6 +37,25 @@ def observe_request(*, method: str, route: str, status: int, seconds: float) -> 
     known = method if method in METHODS else "other"
     REQUEST_COUNT.labels(method=known, route=route, status=str(status), process=process).inc()
     REQUEST_SECONDS.labels(process=process).observe(seconds)
+
+
+RequestMeter = Callable[[float], None]
+
+
+def meter_collection(*, method: str, route: str, status: int) -> RequestMeter:
+    """Return what counts one answer to an SDK, given its seconds.
+
+    Looked up once and kept, as it runs for every message; `method` is one of `METHODS` or ``other``.
+    """
+    process = str(os.getpid())
+    count = REQUEST_COUNT.labels(method=method, route=route, status=str(status), process=process)
+    seconds_by_route = COLLECTION_SECONDS.labels(route=route, status=str(status), process=process)
+
+    def observe(seconds: float) -> None:
+        count.inc()
+        seconds_by_route.observe(seconds)
+
+    return observe
 
 
 def count_unsealed() -> int:
