@@ -29,12 +29,17 @@ class IngestionConfig(AppConfig):
         from ingestion.queries.sources import read_source_keys  # noqa: PLC0415 - models load after this module
 
         source_keys.append(read_source_keys)
-        from ingestion.personal_data import HeldMessages, QuarantinedMessages, forget_messages  # noqa: PLC0415
+        from ingestion.personal_data import (  # noqa: PLC0415
+            HeldMessages,
+            QuarantinedMessages,
+            TreatmentDefinitions,
+            forget_messages,
+        )
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
 
-        personal_data.extend([QuarantinedMessages(), HeldMessages()])
+        personal_data.extend([QuarantinedMessages(), HeldMessages(), TreatmentDefinitions()])
         erased_event_listeners.append(forget_messages)
         housekeeping.append(compact_counts)
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))

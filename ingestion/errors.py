@@ -97,3 +97,23 @@ class AmbiguousMessage(Conflict):
 
     code = "message.ambiguous"
     title = "Several sources have this message id"
+
+
+class InvalidTreatment(InvalidInput):
+    """Transformations, a tracking plan or cleaning have faults; nothing of them was saved."""
+
+    code = "treatment.invalid"
+    title = "The definition is not valid"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        first = errors[0]
+        place = f"{first.path}: " if first.path else ""
+        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+        super().__init__(f"{place}{first.message}{more}", errors=errors)
+
+
+class UnknownTreatment(NotFound):
+    """The source has no such version of its transformations, plan or cleaning."""
+
+    code = "treatment.not_found"
+    title = "No such version"

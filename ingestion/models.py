@@ -27,6 +27,10 @@ class Source(models.Model):
     max_event_bytes = models.PositiveIntegerField(default=32 * 1024)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField()
+    # The versions in force (`TreatmentVersion`); 0 is none. Read with the row, so that messages cost no look-up.
+    transformations_version = models.PositiveIntegerField(default=0, db_default=0)
+    plan_version = models.PositiveIntegerField(default=0, db_default=0)
+    cleaning_version = models.PositiveIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return self.name
@@ -35,6 +39,40 @@ class Source(models.Model):
     def is_public(self) -> bool:
         """Tell whether anyone can read the key (browser, mobile)."""
         return self.kind in {self.Kind.BROWSER, self.Kind.MOBILE}
+
+
+class TreatmentKind(models.TextChoices):
+    """What a source does to its messages, in this order."""
+
+    TRANSFORMATIONS = "transformations"
+    PLAN = "plan"
+    CLEANING = "cleaning"
+
+
+class TreatmentVersion(models.Model):
+    """One version of a source's transformations, tracking plan or cleaning; never changed once it is saved.
+
+    The source's row names the version in force. Going back to an older one makes a new version of the same content.
+
+    Personal data: what people wrote into tests and tables of values — erasure replaces the person's identifiers.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="treatments")
+    kind = models.CharField(max_length=16, choices=TreatmentKind.choices)
+    version = models.PositiveIntegerField()
+    definition = models.JSONField()
+    note = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["source", "kind", "version"], name="ingestion_treatmentversion_once"),
+            models.CheckConstraint(condition=models.Q(version__gte=1), name="ingestion_treatmentversion_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.version}"
 
 
 class InboxEntry(models.Model):

@@ -1,5 +1,6 @@
 """What this app holds about a person (`cdp.core.registries.PersonalData`), and the outcome rows of erased events."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,9 +8,9 @@ import orjson
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from cdp.core.copying import bytea_array, int_array
+from cdp.core.copying import bytea_array, int_array, text_array
 from cdp.core.registries import Subject
-from ingestion.models import Held, Outcome, Quarantined
+from ingestion.models import Held, Outcome, Quarantined, TreatmentVersion
 from ingestion.services.counting import count_moves
 
 ERASED = "erased"
@@ -19,6 +20,13 @@ FORGET = """
 UPDATE ingestion_message SET outcome = %s, reason = %s, occurred_at = NULL, warnings = NULL
 WHERE id = ANY(%s::bigint[]) AND outcome <> %s
 RETURNING source_id, received_at
+"""
+REPLACED = "erased"
+DEFINITIONS = """
+SELECT t.id FROM ingestion_treatmentversion t
+WHERE EXISTS (SELECT FROM unnest(%s::text[]) AS n(needle) WHERE position(n.needle IN lower(t.definition::text)) > 0
+    OR position(n.needle IN lower(t.note)) > 0)
+ORDER BY t.id
 """
 MENTIONING = """
 SELECT q.row_id FROM ingestion_quarantined q
@@ -84,6 +92,62 @@ class QuarantinedMessages:
         with connection.cursor() as cursor:
             cursor.execute(MENTIONING, [bytea_array(needles), limit])
             return [row[0] for row in cursor.fetchall()]
+
+
+class TreatmentDefinitions:
+    """Tests, tables and notes in which somebody wrote the person's identifiers; the definition stays, they go."""
+
+    name = "treatment definitions"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return which versions mention the person: their content is the organisation's own text."""
+        return {"treatment_definitions": [{"kind": row.kind, "version": row.version} for row in self._find(subject)]}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many versions mention the person."""
+        return len(self._find(subject))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Replace the identifiers in up to `limit` versions."""
+        rows = self._find(subject)[:limit]
+        values = [value for _, value in subject.identifiers]
+        for row in rows:
+            row.definition = _replaced(row.definition, values)
+            row.note = _replaced(row.note, values)
+        TreatmentVersion.objects.bulk_update(rows, ["definition", "note"])
+        return len(rows)
+
+    @staticmethod
+    def _find(subject: Subject) -> list[TreatmentVersion]:
+        values = [value for _, value in subject.identifiers]
+        needles = {orjson.dumps(value.lower()).decode()[1:-1] for value in values}
+        with connection.cursor() as cursor:
+            cursor.execute(DEFINITIONS, [text_array(needles)])
+            ids = [row[0] for row in cursor.fetchall()]
+        found = TreatmentVersion.objects.filter(pk__in=ids).order_by("pk")
+        # A short identifier stands in many texts by chance: only what a replacement would change counts.
+        return [
+            row
+            for row in found
+            if _replaced(row.definition, values) != row.definition or _replaced(row.note, values) != row.note
+        ]
+
+
+def _replaced(value: Any, identifiers: Sequence[str]) -> Any:
+    """Return a JSON value without the identifiers: as whole texts or numbers, and long ones within texts."""
+    if isinstance(value, dict):
+        return {_replaced(name, identifiers): _replaced(inner, identifiers) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, identifiers) for inner in value]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return value
+    text = str(value)
+    for identifier in identifiers:
+        if text.lower() == identifier.lower():
+            return REPLACED
+        if isinstance(value, str) and len(identifier) >= TELLING_CHARACTERS and identifier.lower() in text.lower():
+            text = re.sub(re.escape(identifier), REPLACED, text, flags=re.IGNORECASE)
+    return text if isinstance(value, str) else value
 
 
 class HeldMessages:

@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from ingestion.api import messages, sources
+from ingestion.api import messages, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
     path("sources/<str:key>", sources.OneSource.as_view()),
+    path("sources/<str:key>/transformations", treatments.OneTransformations.as_view()),
+    path("sources/<str:key>/transformations/versions", treatments.TransformationVersions.as_view()),
+    path("sources/<str:key>/transformations/versions/<int:version>", treatments.OneTransformationVersion.as_view()),
+    path("sources/<str:key>/transformations/preview", treatments.PreviewTransformations.as_view()),
     path("ingestion/status", messages.ReadStatus.as_view()),
     path("messages", messages.FindMessages.as_view()),
     path("messages/<path:message_id>", messages.ReadMessage.as_view()),

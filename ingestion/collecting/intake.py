@@ -111,6 +111,9 @@ def find_fault(batch: Batch, source: KnownSource, received_at: datetime) -> tupl
     if batch.endpoint_type == "merge" and source.is_public:
         message = "The link call joins profiles, so it needs the secret key of a server source."
         return SecretKeyNeeded(message), sent_message_id(item)
+    if source.is_transformed and batch.endpoint_type != "merge":
+        # Only the message that the transformations make of it tells whether it has a fault.
+        return None
     read = read_item(
         item,
         batch=batch,

@@ -18,7 +18,8 @@ REMEMBERED_SECONDS = 2.0
 SEALED_AS = "write key"
 
 FIND = """
-SELECT id, kind, max_event_bytes FROM ingestion_source WHERE write_key_digest = %s AND enabled
+SELECT id, kind, max_event_bytes, transformations_version > 0 FROM ingestion_source
+WHERE write_key_digest = %s AND enabled
 """
 
 
@@ -29,6 +30,7 @@ class KnownSource:
     id: int
     is_public: bool
     max_event_bytes: int
+    is_transformed: bool = False
 
 
 _known: dict[str, tuple[float, KnownSource]] = {}
@@ -61,7 +63,7 @@ def find_source_of(write_key: str) -> KnownSource | None:
     if row is None:
         _known.pop(write_key, None)
         return None
-    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2])
+    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2], row[3])
     _known[write_key] = (time.monotonic() + REMEMBERED_SECONDS, source)
     return source
 

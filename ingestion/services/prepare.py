@@ -3,12 +3,14 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from cdp.core.copying import NULL, escape, stamp
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest, message_digest
 from ingestion.errors import IngestionError
 from ingestion.models import Source
+from ingestion.services.treating import find_treatment, read_treated
 from ingestion.spec.consent import CONSENT_EVENT, read_consent
 from ingestion.spec.identifiers import IdentifierRules, is_blocked
 from ingestion.spec.item import read_item
@@ -85,11 +87,13 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
             item.fault = Fault(error.code, error.message)
             items.append(item)
             continue
-        keeps_payload = bool(request.source.required_purpose)
+        treatment = find_treatment(request.source)
+        keeps_payload = bool(request.source.required_purpose) or treatment is not None
         for raw in batch.items:
-            # The reader uses the item up; a source that may hold messages needs it once more.
+            # The reader uses the item up; a source that may hold messages, or changes them, needs it once more.
             payload = pack(raw) if keeps_payload and not isinstance(raw, BadItem) else raw
-            outcome = read_item(
+            read = read_item if treatment is None else partial(read_treated, treatment=treatment)
+            outcome = read(
                 raw,
                 batch=batch,
                 received_at=request.received_at,

@@ -9,6 +9,7 @@ from cdp.core.registries import consent_requirements, suppression_checks
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item, Rules, fill
 from ingestion.spec.message import ENDPOINTS
+from ingestion.treatment.treatment import FILTERED, UNUSABLE
 from profiles.services.graphs import fresh_ids
 
 KNOWN = """
@@ -18,6 +19,8 @@ JOIN ingestion_message m ON m.source_id = t.s AND m.message_hash = t.h
 """
 GIVES_WAY = {Outcome.REJECTED, Outcome.QUARANTINED, Outcome.HELD}
 FAULTS = {Outcome.REJECTED, Outcome.QUARANTINED}
+# What the source's own definitions decided, however the message came.
+DECIDED = {FILTERED: Outcome.REJECTED, UNUSABLE: Outcome.QUARANTINED}
 
 
 @dataclass(slots=True)
@@ -97,7 +100,8 @@ def _judge(
 ) -> tuple[Outcome, str]:
     if item.fault is not None:
         single = bool(ENDPOINTS.get(item.request.endpoint))
-        return (Outcome.REJECTED if single else Outcome.QUARANTINED), item.fault.code
+        usual = Outcome.REJECTED if single else Outcome.QUARANTINED
+        return DECIDED.get(item.fault.code, usual), item.fault.code
     if suppressed and not suppressed.isdisjoint(item.digests):
         if item.digests[0] in suppressed:
             return Outcome.SUPPRESSED, "suppressed"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cdp.core.patterns import postgres_pattern
 from segments.language.conditions import (
     LISTS,
     ON_ELEMENTS,
@@ -21,7 +22,6 @@ from segments.language.conditions import (
 )
 from segments.language.durations import Duration
 from segments.language.fold import FOLD_FROM, FOLD_TO, fold
-from segments.language.patterns import postgres_pattern
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows
 from segments.language.zones import shift
 

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cdp.core.patterns import Part, PatternFault, parse_pattern, pattern_matches
 from segments.language.durations import Duration
 from segments.language.fold import fold
-from segments.language.patterns import Part, PatternFault, parse_pattern, pattern_matches
 from segments.language.reading import (
     fault,
     join,

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.db import connection
 
-from segments.language.patterns import PatternFault, parse_pattern, pattern_matches, postgres_pattern
+from cdp.core.patterns import Matcher, PatternFault, parse_pattern, pattern_matches, postgres_pattern
 
 TEXTS = [
     "",
@@ -43,6 +43,8 @@ def test_engines_agree(pattern: str) -> None:
             [postgres_pattern(parsed), TEXTS],
         )
         stored = cursor.fetchone()[0]
+    matcher = Matcher(parsed)
+    assert [matcher.matches(text) for text in TEXTS * 2] == stored * 2
     assert [pattern_matches(parsed, text) for text in TEXTS] == stored == [bool(own.search(text)) for text in TEXTS]
 
 

@@ -1,9 +1,10 @@
-"""Patterns of the `matches` operator: the part of RE2 that every engine reads alike, matched in linear time.
+"""Patterns that people write: the part of RE2 that every engine reads alike, matched in linear time.
 
-Literals, `.`, classes, `\\d \\w \\s` and their complements, groups, `|`, `* + ? {m,n}` (lazy forms too: whether a text
-matches is the same), `^` and `$` as the ends of the whole text. Refused: back references, look-around, word
-boundaries, flags. A pattern is parsed once and written out for PostgreSQL; the reference runs it as a set of states,
-so that no pattern can take more than length times size steps.
+Used by the operator `matches` of segments and by `pattern` of tracking plans. Read are literals, `.`, classes,
+`\\d \\w \\s` and their complements, groups, `|`, `* + ? {m,n}` (lazy forms too: whether a text matches is the same),
+`^` and `$` as the ends of the whole text. Refused: back references, look-around, word boundaries, flags. A pattern is
+parsed once; it is written out for PostgreSQL, or run as a set of states, so that no pattern can take more than length
+times size steps.
 """
 
 from collections.abc import Iterable
@@ -327,3 +328,46 @@ class _Program:
             if move and move[0].matches(char):
                 self.follow(after, move[1], ends)
         return after
+
+
+class Matcher:
+    """A pattern for many texts: the sets of states that texts lead to are remembered, so a character costs a look-up.
+
+    At most `MAX_REMEMBERED` steps are; then the memory starts anew, and the time stays linear.
+    """
+
+    MAX_REMEMBERED = 4_000
+
+    def __init__(self, part: Part) -> None:
+        self._program = _Program(part)
+        self._steps: dict[tuple[frozenset[int], str, bool], frozenset[int]] = {}
+        self._first = {last: self._start((True, last)) for last in (False, True)}
+
+    def matches(self, text: str) -> bool:
+        """Tell whether the pattern occurs anywhere in the text."""
+        accept = self._program.accept
+        length = len(text)
+        states = self._first[length == 0]
+        steps = self._steps
+        for position, char in enumerate(text, start=1):
+            if accept in states:
+                return True
+            key = (states, char, position == length)
+            found = steps.get(key)
+            states = self._step(key) if found is None else found
+        return accept in states
+
+    def _start(self, ends: tuple[bool, bool]) -> frozenset[int]:
+        states: set[int] = set()
+        self._program.follow(states, 0, ends)
+        return frozenset(states)
+
+    def _step(self, key: tuple[frozenset[int], str, bool]) -> frozenset[int]:
+        states, char, last = key
+        ends = (False, last)
+        after = self._program.step(states, char, ends)
+        self._program.follow(after, 0, ends)
+        if len(self._steps) >= self.MAX_REMEMBERED:
+            self._steps.clear()
+        found = self._steps[key] = frozenset(after)
+        return found
