@@ -35,7 +35,7 @@ def take_note(definition: dict[str, Any]) -> str:
     return note
 
 
-class ExampleSchema(serializers.Serializer):
+class TransformationTest(serializers.Serializer):
     """A test: a message, and what must come out of it (null: filtered out)."""
 
     name = serializers.CharField(required=False)
@@ -43,20 +43,20 @@ class ExampleSchema(serializers.Serializer):
     output = serializers.DictField(allow_null=True)
 
 
-class StepSchema(serializers.Serializer):
+class TransformationStep(serializers.Serializer):
     """One step; which further members it has, its operation tells (docs/reference/transformations.md)."""
 
     op = serializers.ChoiceField(choices=["rename", "drop", "set", "filter", "map", "split", "join"])
     name = serializers.CharField(required=False)
     when = serializers.DictField(required=False, allow_null=True)
-    tests = ExampleSchema(many=True, required=False)
+    tests = TransformationTest(many=True, required=False)
 
 
 class TransformationsInput(serializers.Serializer):
     """Transformations to be saved or tried."""
 
-    steps = StepSchema(many=True)
-    tests = ExampleSchema(many=True, required=False)
+    steps = TransformationStep(many=True)
+    tests = TransformationTest(many=True, required=False)
     note = serializers.CharField(required=False)
 
 
@@ -74,8 +74,8 @@ class VersionSchema(serializers.Serializer):
 class TransformationsSchema(VersionSchema):
     """A version of a source's transformations."""
 
-    steps = StepSchema(many=True, required=False)
-    tests = ExampleSchema(many=True, required=False)
+    steps = TransformationStep(many=True, required=False)
+    tests = TransformationTest(many=True, required=False)
 
 
 class TriedExample(serializers.Serializer):

@@ -39,7 +39,6 @@ def present_treatment(source: Source, kind: TreatmentKind, row: TreatmentVersion
 
 def present_tried(tried: Sequence[Tried], principal: Principal, *, limit: int) -> dict[str, Any]:
     """Return what a definition would do to recent messages; only shapes without ``personal_data:read``."""
-    see = (lambda value: value) if principal.sees_personal_data else shape_of
     changed = [one for one in tried if one.is_changed]
     return {
         "samples": len(tried),
@@ -49,12 +48,16 @@ def present_tried(tried: Sequence[Tried], principal: Principal, *, limit: int) -
             {
                 "received_at": one.sample.received_at,
                 "quarantined_for": one.sample.aside or None,
-                "before": see(one.sample.message),
-                "after": see(one.after),
+                "before": _see(one.sample.message, principal),
+                "after": _see(one.after, principal),
             }
             for one in (changed or tried)[:limit]
         ],
     }
+
+
+def _see(value: Any, principal: Principal) -> Any:
+    return value if principal.sees_personal_data else shape_of(value)
 
 
 class SourceView(APIView):

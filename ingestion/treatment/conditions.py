@@ -143,7 +143,7 @@ def _comparison(given: Any, path: str, faults: Faults) -> tuple[Path, Test] | No
     elif operator[0] is None and "value" in read:
         faults.add(f"{path}.value", f"{read['op']} takes no value.")
     elif operator[0] is not None and ("value" not in read or not isinstance(read["value"], operator[0])):
-        kind = {str: "a text", list: "a list"}.get(operator[0], "a value")
+        kind = "a text" if operator[0] is str else "a list" if operator[0] is list else "a value"
         faults.add(f"{path}.value", f"{read['op']} needs {kind}.")
     elif isinstance(read.get("value"), list) and len(read["value"]) > MAX_LISTED:
         faults.add(f"{path}.value", f"At most {MAX_LISTED} values.")
