@@ -9,7 +9,9 @@ from cdp.core.registries import (
     erased_event_listeners,
     housekeeping,
     identifier_normalisers,
+    mention_redactors,
     personal_data,
+    preparations,
     source_keys,
     work_steps,
 )
@@ -30,18 +32,23 @@ class IngestionConfig(AppConfig):
 
         source_keys.append(read_source_keys)
         from ingestion.personal_data import (  # noqa: PLC0415
+            ArchivedMessages,
             HeldMessages,
             QuarantinedMessages,
             TreatmentDefinitions,
             forget_messages,
         )
+        from ingestion.services.archive import keep_archive, prepare_archive  # noqa: PLC0415
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
+        from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
 
-        personal_data.extend([QuarantinedMessages(), HeldMessages(), TreatmentDefinitions()])
+        personal_data.extend([QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions()])
+        mention_redactors.append(take_out_mentions)
         erased_event_listeners.append(forget_messages)
-        housekeeping.append(compact_counts)
+        preparations.append(prepare_archive)
+        housekeeping.extend([compact_counts, keep_archive])
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))
         # What still waits for a decision is not waiting work: each pass decides all that can be decided.
         work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))

@@ -100,6 +100,36 @@ class InboxEntry(models.Model):
         return f"inbox entry {self.pk}"
 
 
+class Archived(models.Model):
+    """Accepted messages as they were received, kept `CDP_ARCHIVE_DAYS`. Partitioned by `archived_at` (migration 0003).
+
+    Item number k of `body` is the message, and the event, with the id `first_id` + k; the last one is `last_id`. An
+    item that was taken out is null there, and its id is in `removed`. Only accepted messages are here: of a suppressed
+    one nothing is kept, a held one is kept sealed, a quarantined one in the quarantine.
+
+    Personal data: the messages — erasure takes the person's items out, and those that mention the person.
+    """
+
+    pk = models.CompositePrimaryKey("first_id", "archived_at")
+    first_id = models.BigIntegerField()
+    archived_at = models.DateTimeField()
+    last_id = models.BigIntegerField()
+    received_at = models.DateTimeField()
+    source_id = models.IntegerField()
+    endpoint = models.TextField()
+    ip = models.TextField(blank=True)
+    user_agent = models.TextField(blank=True)
+    removed = ArrayField(models.BigIntegerField(), null=True)
+    body = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "ingestion_archive"
+
+    def __str__(self) -> str:
+        return f"archived messages {self.first_id} to {self.last_id}"
+
+
 class Outcome(models.IntegerChoices):
     """What became of a message."""
 

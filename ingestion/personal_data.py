@@ -10,10 +10,14 @@ from django.db.models import Q, QuerySet
 
 from cdp.core.copying import bytea_array, int_array, text_array
 from cdp.core.registries import Subject
-from ingestion.models import Held, Outcome, Quarantined, TreatmentVersion
+from ingestion.models import Archived, Held, Outcome, Quarantined, TreatmentVersion
+from ingestion.queries.archived import find_places, find_places_of, read_raws
 from ingestion.services.counting import count_moves
+from ingestion.services.taking_out import take_out
 
 ERASED = "erased"
+# Bodies that are written again at once: each may hold thousands of messages.
+BODIES = 50
 # A shorter identifier ("42") stands in other people's payloads by chance.
 TELLING_CHARACTERS = 6
 FORGET = """
@@ -36,7 +40,8 @@ LIMIT %s
 
 
 def forget_messages(ids: Sequence[int]) -> None:
-    """Turn the outcome rows of erased events into suppressed ones; the counts follow."""
+    """Turn the outcome rows of erased events into suppressed ones; the counts follow. Nothing raw stays either."""
+    take_out(find_places(ids=ids))
     _forget(ids, Outcome.ACCEPTED)
 
 
@@ -174,3 +179,34 @@ class HeldMessages:
     @staticmethod
     def _rows(subject: Subject) -> QuerySet[Held]:
         return Held.objects.filter(Q(lookups__overlap=list(subject.lookups)))
+
+
+class ArchivedMessages:
+    """Accepted messages as they were received, found by the person's events: this store is emptied before those.
+
+    Messages of others that mention the person are taken out by `ingestion.services.taking_out.take_out_mentions`.
+    """
+
+    name = "archive"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return the messages, oldest first."""
+        found = []
+        for first_id, archived_at, ids in find_places_of(profile_ids=subject.profile_ids):
+            wanted = set(ids)
+            for row in Archived.objects.filter(first_id=first_id, archived_at=archived_at):
+                found += [
+                    {"received_at": raw.received_at, "message": raw.item}
+                    for raw in read_raws(row)
+                    if raw.row_id in wanted
+                ]
+        return {"archive": found}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many there are."""
+        return sum(len(ids) for _, _, ids in find_places_of(profile_ids=subject.profile_ids))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Take the messages of up to 50 requests out, whatever the limit."""
+        del limit
+        return take_out(find_places_of(profile_ids=subject.profile_ids)[:BODIES])

@@ -112,6 +112,17 @@ class ConsentObject:
     explicit: bool
 
 
+class Mentions(Protocol):
+    """The names of a person, as they are looked for in what belongs to others."""
+
+    @property
+    def patterns(self) -> list[str]:
+        """LIKE patterns over text lowered from A to Z: what holds a name matches one of them, other texts may."""
+        ...
+
+    def found_in(self, raw: bytes) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class WorkStep:
     """A kind of waiting work: how many rows wait, and one bounded pass over them."""
@@ -132,6 +143,9 @@ suppression_checks: list[Callable[[Sequence[bytes]], set[bytes]]] = []
 identifier_normalisers: list[Callable[[str, str], str | None]] = []
 # Called with the ids of events that erasure deletes, in its transaction: their outcome rows follow.
 erased_event_listeners: list[Callable[[Sequence[int]], None]] = []
+# Called by erasure, outside of any lock, to take the person's names out of what belongs to others: with the names, and
+# with a function to be called between the parts of the work. Each returns how many places it changed.
+mention_redactors: list[Callable[[Mentions, Callable[[], None]], int]] = []
 # Source ids → their keys, for apps that show where something came from.
 source_keys: list[Callable[[], Mapping[int, str]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []

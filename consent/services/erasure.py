@@ -75,6 +75,8 @@ def erase_person(*, request_id: str, fence: int, clock: Callable[[], datetime]) 
         names=[value for _, value in closure.identifiers] + list(closure.spellings), uuids=closure.uuids
     )
     mentions = database.redact_mentions(needles)
+    for redact in registries.mention_redactors:
+        mentions += redact(needles, lambda: _renew(request_id, fence, now=clock()))
     if mentions:
         erased[MENTIONS] = mentions
     remaining = find_traces(needles, keep_alive=lambda: _renew(request_id, fence, now=clock()))

@@ -17,6 +17,7 @@ from cdp.core import locks
 from cdp.core.copying import int_array, stamp
 from cdp.core.registries import ConsentObject, consent_recorders
 from ingestion.models import Source
+from ingestion.services.archive import empty_inbox
 from ingestion.services.outcomes import write_outcomes
 from ingestion.services.poison import set_aside
 from ingestion.services.prepare import Item, Request, Rules, prepare
@@ -118,8 +119,8 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
     rules = load_rules()
     items = prepare(requests, rules)
     _lock_in_order(cursor, requests[0].id)
-    write_items(cursor, items, rules, now=now)
-    cursor.execute("DELETE FROM ingestion_inbox WHERE id = ANY(%s::bigint[])", [int_array(r.id for r in requests)])
+    screened, _ = write_items(cursor, items, rules, now=now)
+    empty_inbox(cursor, requests, screened, now=now)
 
 
 def write_items(

@@ -21,6 +21,7 @@ GIVES_WAY = {Outcome.REJECTED, Outcome.QUARANTINED, Outcome.HELD}
 FAULTS = {Outcome.REJECTED, Outcome.QUARANTINED}
 # What the source's own definitions decided, however the message came.
 DECIDED = {FILTERED: Outcome.REJECTED, UNUSABLE: Outcome.QUARANTINED}
+DROPPED = "suppressed_identifier_dropped"
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ def _drop_suppressed(item: Item, rules: Rules, suppressed: set[bytes]) -> None:
     message.context = _without(message.context, folded)
     if message.traits is not None:
         message.traits = _without(message.traits, folded)
-    message.warnings.append("suppressed_identifier_dropped")
+    message.warnings.append(DROPPED)
     fill(item, message, rules)
 
 

@@ -105,6 +105,9 @@ COMPOSES_SQL = {
     "cdp/core/queries/sizes.py": "parts of the statement itself",
     "profiles/partitions.py": "names and bounds of partitions, computed from dates",
     "profiles/services/keeping.py": "names of partitions, read from the catalogue",
+    "ingestion/partitions.py": "names and bounds of partitions, computed from dates",
+    "ingestion/services/archive.py": "names of partitions, computed from dates",
+    "ingestion/services/taking_out.py": "names of partitions, read from the catalogue",
     "consent/traces/database.py": "names of tables and columns, read from the catalogue and quoted",
 }
 
