@@ -36,6 +36,7 @@ CDP_SNIPPET_DIR = Path(env("CDP_SNIPPET_DIR", default=str(CDP_DATA_DIR / "snippe
 CDP_ARCHIVE_DAYS = env.int("CDP_ARCHIVE_DAYS", default=7)
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
+CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
 
 DEVELOPMENT_SECRET = "only-for-commands-that-need-no-secret"  # noqa: S105 - production refuses it below
 SECRET_KEY = env("CDP_SECRET_KEY", default=DEVELOPMENT_SECRET)

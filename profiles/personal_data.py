@@ -6,11 +6,13 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from cdp.core.access import SYSTEM
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject, erased_event_listeners
-from profiles.models import AbsorbedId, Activity, Change, Edge, Identifier, Merge, Profile, Refusal, Work
+from profiles.models import AbsorbedId, Activity, Change, Edge, Identifier, Merge, Order, Profile, Refusal, Work
+from profiles.queries.orders import present_order
 from profiles.queries.profiles import present_identifier, present_traits, read_source_names
 from profiles.queries.timeline import (
     EventFilter,
@@ -20,6 +22,7 @@ from profiles.queries.timeline import (
     present_merge,
     present_refusal,
 )
+from profiles.services.orders import forget_order_messages
 
 EXPORT_LIMIT = 1_000_000
 ERASE_EVENTS = """
@@ -57,10 +60,33 @@ class Events:
         with connection.cursor() as cursor:
             cursor.execute(ERASE_EVENTS, [int_array(subject.profile_ids), limit])
             ids = [row[0] for row in cursor.fetchall()]
+            if ids:
+                forget_order_messages(cursor, ids, now=timezone.now())
         if ids:
             for listener in erased_event_listeners:
                 listener(ids)
         return len(ids)
+
+
+class Orders:
+    """The order view. It follows the events: when they are gone, so are the orders that they made."""
+
+    name = "orders"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return every order, oldest first."""
+        rows = Order.objects.filter(profile_id__in=subject.profile_ids).order_by("occurred_at", "id")
+        sources = read_source_names()
+        return {"orders": [present_order(row, sources=sources) for row in rows]}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many orders there are."""
+        return Order.objects.filter(profile_id__in=subject.profile_ids).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` orders that are left; there are none once the events are gone."""
+        ids = list(Order.objects.filter(profile_id__in=subject.profile_ids).values_list("pk", flat=True)[:limit])
+        return Order.objects.filter(pk__in=ids).delete()[0]
 
 
 class Ledgers:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from cdp.core.access import Principal, show
 from cdp.core.registries import profile_sections, source_keys
 from profiles.models import AbsorbedId, Activity, Identifier, Profile
+from profiles.queries.orders import present_computed_traits, read_order_summaries
 from profiles.services.traits import from_micros
 
 PERSONAL_KINDS = {"email": "email", "phone": "phone"}
@@ -54,6 +55,7 @@ def present_profiles(
     for section in profile_sections:
         if section.key == "segments":
             segments = section.read(profile_ids=ids, now=now)
+    orders = read_order_summaries(profile_ids=ids)
     shown = []
     for profile in profiles:
         seen = activity.get(profile.pk)
@@ -63,7 +65,10 @@ def present_profiles(
                 "id": str(profile.uuid),
                 "first_seen_at": seen.first_event_at if seen else profile.created_at,
                 "last_seen_at": seen.last_event_at if seen else profile.created_at,
-                "traits": present_traits(profile, sources, principal),
+                "traits": {
+                    **present_traits(profile, sources, principal),
+                    **present_computed_traits(orders.get(profile.pk), principal=principal),
+                },
                 "identifiers": held,
                 "segments": list(segments.get(profile.pk, [])),
                 "merged_ids": merged.get(profile.pk, []),

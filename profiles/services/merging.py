@@ -203,7 +203,7 @@ def _move_rows(cursor: Any, dropped: dict[int, int], large: set[int]) -> None:
     if not dropped:
         return
     both = [int_array(dropped), int_array(dropped.values())]
-    for table in ("profiles_identifier", "profiles_absorbedid", "profiles_work"):
+    for table in ("profiles_identifier", "profiles_absorbedid", "profiles_work", "profiles_order"):
         cursor.execute(MOVE.format(table=table), both)
     small = {old: new for old, new in dropped.items() if old not in large}
     cursor.execute(MOVE.format(table="profiles_event"), [int_array(small), int_array(small.values())])

@@ -32,7 +32,10 @@ def repoint_events(job: Job) -> bool:
         # The survivor may itself have been absorbed meanwhile.
         to_id = row[0] if row is not None else arguments["to"]
         cursor.execute(REPOINT, [to_id, arguments["from"], CHUNK])
-        if cursor.rowcount == CHUNK:
+        moved = cursor.rowcount
+        # An order that was touched meanwhile went back to the side of its event.
+        cursor.execute("UPDATE profiles_order SET profile_id = %s WHERE profile_id = %s", [to_id, arguments["from"]])
+        if moved == CHUNK:
             return False
         Merge.objects.filter(pk=arguments["merge"]).update(state=Merge.State.DONE)
         note_work(cursor, [to_id], "merge", _now())

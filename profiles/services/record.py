@@ -16,6 +16,7 @@ from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
 from profiles.services.graphs import load_graph
 from profiles.services.merging import apply_merges, write_edges
+from profiles.services.orders import record_orders
 from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
 
 EVENT_COLUMNS = (
@@ -129,6 +130,7 @@ def record_messages(
     changed_traits = _write_profiles(cursor, graph, messages, restate)
     _write_events(cursor, messages)
     _write_activity(cursor, messages)
+    record_orders(cursor, messages, now=now)
     _write_history(cursor, graph, changed_traits, now)
     if interests:
         _write_work(cursor, graph, messages, changed_traits, interests, now)

@@ -16,6 +16,7 @@ from cdp.core.registries import SplitPair, merge_participants
 from cdp.core.services.jobs import enqueue
 from profiles.models import ChangeKind, EventType
 from profiles.services.merging import EVENTS_AT_ONCE, write_changes
+from profiles.services.orders import rehome_orders
 from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
 
 MOVE_EVENTS = """
@@ -130,11 +131,12 @@ def note_work(cursor: Any, profile_ids: Sequence[int], token: str, now: datetime
 
 
 def recompute(cursor: Any, profile_ids: Sequence[int]) -> None:
-    """Compute activity and traits of profiles from their events."""
+    """Compute activity and traits of profiles from their events, and let their orders follow."""
     ids = int_array(profile_ids)
     cursor.execute("DELETE FROM profiles_activity WHERE profile_id = ANY(%s::bigint[])", [ids])
     cursor.execute(RECOUNT, [ids])
     known: dict[int, tuple[Traits, Meta]] = {profile_id: ({}, {}) for profile_id in profile_ids}
+    rehome_orders(cursor, profile_ids)
     cursor.execute(STATED, [ids, int(EventType.IDENTIFY)])
     for profile_id, source_id, occurred_at, received_at, traits in cursor.fetchall():
         stamp = [source_id, micros(occurred_at), micros(received_at)]

@@ -22,12 +22,24 @@ from segments.language.properties import (
     read_property_node,
 )
 from segments.language.reading import fault, join, read_choice, read_list, read_object, read_text
-from segments.language.scans import ANY_EVENT, Part, Range, Scan, names_sql, range_of, scan_for
+from segments.language.scans import (
+    ANY_EVENT,
+    PSEUDO_TABLES,
+    Part,
+    Range,
+    Scan,
+    event_tokens,
+    events_sql,
+    named_words,
+    names_sql,
+    range_of,
+    scan_for,
+)
 from segments.language.values import number_of, text_of
 from segments.language.windows import ALL_TIME, Window, earliest, read_window
 from segments.language.zones import TICK, to_local
 
-PSEUDO_EVENTS = ("$order", "$session")
+NOT_YET = ("$session",)
 MAX_NAMES = 100
 
 
@@ -50,7 +62,7 @@ class Occurrences:
             and (since is None or event.occurred_at >= since)
             and (self.where is None or self.where.holds(Seen(person, at, event, {})))
         ]
-        return sorted(found, key=lambda event: event.order)
+        return sorted(found, key=lambda event: (event.order, event.name))
 
     def where_sql(self, frame: Frame, rows: Rows) -> str:
         """Return the condition on each event, empty for none."""
@@ -58,13 +70,11 @@ class Occurrences:
 
     def tokens(self) -> set[str]:
         """Return what they depend on."""
-        return {f"event:{name}" for name in self.names} | property_tokens(self.where)
+        return event_tokens(self.names) | property_tokens(self.where)
 
     def words(self) -> str:
         """Return the names in English."""
-        if self.names == (ANY_EVENT,):
-            return "anything"
-        return " or ".join(f"“{name}”" for name in self.names)
+        return named_words(self.names)
 
     def suffix(self) -> str:
         """Return window and condition in English."""
@@ -73,8 +83,10 @@ class Occurrences:
 
 
 def is_named(event: Event, names: tuple[str, ...]) -> bool:
-    """Tell whether an event has one of the names; `*` is any event."""
-    return names == (ANY_EVENT,) or (event.name != "" and event.name in names)
+    """Tell whether an event has one of the names; `*` is any stored event."""
+    if names == (ANY_EVENT,):
+        return not event.derived
+    return event.name != "" and event.name in names and event.derived == (event.name in PSEUDO_TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,17 +289,12 @@ def _measure_next(node: Did, frame: Frame, scan: Scan, part: Part) -> str:
 
 def _crossing_scan(frame: Frame, what: Occurrences, where: str, rows: Rows, values: str) -> tuple[Scan, Part]:
     """Return a scan of its own whose rows are the values inside each event, e.g. of `products.price`."""
-    scan = Scan(frame.plan, what.names, rows, reads_data=True, shared=False)
+    inside = f"\n    cross join lateral {values}"
+    scan = Scan(frame.plan, what.names, rows, reads_data=True, shared=False, inside=inside)
     known = "v.v <> 'null'::jsonb"
     part = Part(range_of(frame, rows, what.window), f"{known} and ({where})" if where else known)
     scan.parts.append(part)
-    scan.name = frame.plan.source(
-        ("scan", len(frame.plan.scans)),
-        f"did_{'_or_'.join(what.names)}",
-        lambda: scan.render().replace(
-            "from profiles_event e", f"from profiles_event e\n    cross join lateral {values}", 1
-        ),
-    )
+    scan.name = frame.plan.source(("scan", len(frame.plan.scans)), f"did_{'_or_'.join(what.names)}", scan.render)
     frame.plan.scans.append(scan)
     return scan, part
 
@@ -306,7 +313,7 @@ def edge_source(frame: Frame, names: tuple[str, ...], window: Window) -> str:
         return (
             f"select e.profile_id, min(e.occurred_at + case when e.occurred_at >= {until} "
             f"then {shorter} else {longer} end) + {TICK_SQL} as at\n"
-            f"    from profiles_event e{rows.joins()}\n"
+            f"    from {events_sql(plan, names, 'e')}{rows.joins()}\n"
             f"    where {names_sql(plan, names, 'e')}{stretch.test('e')}"
             f"{plan.only('e.profile_id')}\n    group by e.profile_id"
         )
@@ -377,12 +384,15 @@ class Picked(Node):
             has = self.has.sql(frame, EventRows(rows, "e", {}))
             stretch = range_of(frame, rows, window)
             way = "" if self.pick == "first" else " desc"
+            # An order has time and id of the event that made it.
+            mixed = len(self.what.names) > 1 and any(name in PSEUDO_TABLES for name in self.what.names)
+            tied = f', e.name collate "C"{way}' if mixed else ""
             return (
                 f"select distinct on (e.profile_id) e.profile_id, e.occurred_at, ({has}) as fits\n"
-                f"    from profiles_event e{rows.joins()}\n"
+                f"    from {events_sql(plan, self.what.names, 'e')}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.what.names, 'e')}{stretch.test('e')}"
                 f"{f' and ({where})' if where else ''}{plan.only('e.profile_id')}\n"
-                f"    order by e.profile_id, e.occurred_at{way}, e.id{way}"
+                f"    order by e.profile_id, e.occurred_at{way}, e.id{way}{tied}"
             )
 
         source = plan.source(("pick", self.path, frame.timezone), f"{self.pick}_{'_or_'.join(self.what.names)}", render)
@@ -400,7 +410,7 @@ def read_names(value: Any, path: str) -> tuple[str, ...]:
     """Read one event name or several; `*` is every event."""
     names = read_list(value, path, read_text, most=MAX_NAMES) if isinstance(value, list) else (read_text(value, path),)
     for name in names:
-        if name in PSEUDO_EVENTS:
+        if name in NOT_YET:
             raise fault(path, "not_available", f"{name} is not available yet; use the stored events")
     if ANY_EVENT in names and len(names) > 1:
         raise fault(path, "invalid_value", "* already means every event; leave the other names out")

@@ -13,7 +13,7 @@ from segments.language.nodes import Node, Reading
 from segments.language.person import Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test
 from segments.language.reading import fault, join, read_choice, read_object, read_whole, read_window_duration
-from segments.language.scans import ANY_EVENT, names_sql
+from segments.language.scans import ANY_EVENT, event_tokens, events_sql, named_words, names_sql
 from segments.language.windows import earliest
 from segments.language.zones import TICK, shift, steady_until
 
@@ -34,7 +34,7 @@ class Lifecycle(Node):
     label = "Life cycle"
 
     def sentence(self) -> str:
-        named = "anything" if self.names == (ANY_EVENT,) else " or ".join(f"“{name}”" for name in self.names)
+        named = named_words(self.names)
         period = self.period.words()
         return {
             "new": f"did {named} for the first time in the last {period}",
@@ -45,7 +45,7 @@ class Lifecycle(Node):
         }[self.state]
 
     def tokens(self) -> set[str]:
-        return {f"event:{name}" for name in self.names}
+        return event_tokens(self.names)
 
     @property
     def _periods(self) -> int:
@@ -121,7 +121,7 @@ class Lifecycle(Node):
             next_at = f",\n        {self._crossing(frame, rows, starts)} as at" if plan.timed else ""
             return (
                 f"select e.profile_id, {self._test(flags, before)} as fits{next_at}\n"
-                f"    from profiles_event e{rows.joins()}\n"
+                f"    from {events_sql(plan, self.names, 'e')}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.names, 'e')}{bound}e.occurred_at < {now}"
                 f"{plan.only('e.profile_id')}\n    group by e.profile_id"
             )

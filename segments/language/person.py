@@ -18,13 +18,14 @@ ZONE_TRAIT = "timezone"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A stored event. `name` is empty for identify, group and alias."""
+    """A stored event, or one derived from them (`$order`). `name` is empty for identify, group and alias."""
 
     id: int
     name: str
     occurred_at: datetime
     properties: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
+    derived: bool = False
 
     @property
     def order(self) -> tuple[datetime, int]:

@@ -79,7 +79,7 @@ class Property(PropertyNode):
     def sql(self, frame: Frame, event: EventRows) -> str:
         def look_up(reference: Ref) -> Place:
             if reference.kind == "trait":
-                return trait_place(reference, event.rows)
+                return trait_place(reference, frame.plan, event.rows)
             return event_place(event.steps[reference.step], reference.path)
 
         place = event_place(event.alias, self.property)

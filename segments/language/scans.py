@@ -12,6 +12,9 @@ from segments.language.plan import Frame, Plan, Rows
 from segments.language.windows import Window
 
 ANY_EVENT = "*"
+# Derived from stored events (rule 16): rows of the same columns in a table of their own. `*` never includes them.
+PSEUDO_TABLES = {"$order": "profiles_order"}
+PSEUDO_WORDS = {"$order": "an order"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Scan:
     rows: Rows
     reads_data: bool
     shared: bool = True
+    inside: str = ""
     parts: list[Part] = field(default_factory=list)
     name: str = ""
 
@@ -85,10 +89,22 @@ class Scan:
             bounds = _outer(self.plan, self.parts)
         columns = ",\n        ".join(["e.profile_id", *selected])
         return (
-            f"select {columns}\n    from profiles_event e{self.rows.joins()}\n"
+            f"select {columns}\n    from {events_sql(self.plan, self.names, 'e')}{self.inside}{self.rows.joins()}\n"
             f"    where {names_sql(self.plan, self.names, 'e')}{bounds}{self.plan.only('e.profile_id')}\n"
             f"    group by e.profile_id"
         )
+
+
+def named_words(names: tuple[str, ...]) -> str:
+    """Return names of events in English."""
+    if names == (ANY_EVENT,):
+        return "anything"
+    return " or ".join(PSEUDO_WORDS.get(name, f"“{name}”") for name in names)
+
+
+def event_tokens(names: tuple[str, ...]) -> set[str]:
+    """Return what a condition on events of these names depends on."""
+    return {f"event:{name}" for name in names}
 
 
 def _filtered(aggregate: str, condition: str) -> str:
@@ -110,9 +126,25 @@ def _outer(plan: Plan, parts: Sequence[Part]) -> str:
     return f"e.occurred_at >= {plan.bind(min(known), 'since')} and e.occurred_at < {after}"
 
 
+def events_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:
+    """Return the FROM item of the events of these names: stored ones, those of a view, or both as one relation."""
+    pseudo = [name for name in names if name in PSEUDO_TABLES]
+    if not pseudo:
+        return f"profiles_event {alias}"
+    if len(names) == 1:
+        return f"{PSEUDO_TABLES[pseudo[0]]} {alias}"
+    columns = "id, profile_id, occurred_at, properties, context"
+    parts = [f"select {columns}, {plan.bind(name, 'view')} as name from {PSEUDO_TABLES[name]}" for name in pseudo]
+    stored = tuple(name for name in names if name not in PSEUDO_TABLES)
+    if stored:
+        named = names_sql(plan, stored, "s").removesuffix(" and ")
+        parts.append(f"select {columns}, name from profiles_event s where {named}")
+    return f"({' union all '.join(parts)}) as {alias}"
+
+
 def names_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:
-    """Return the condition on the name, ending in `and`; empty for every event."""
-    if names == (ANY_EVENT,):
+    """Return the condition on the name, ending in `and`; empty where `events_sql` leaves nothing to test."""
+    if names == (ANY_EVENT,) or any(name in PSEUDO_TABLES for name in names):
         return ""
     if len(names) == 1:
         return f"{alias}.name = {plan.bind(names[0], 'event')} and "

@@ -35,7 +35,7 @@ from segments.language.reading import (
     read_window_duration,
     shown,
 )
-from segments.language.scans import ANY_EVENT, Range, names_sql, range_of
+from segments.language.scans import ANY_EVENT, Range, event_tokens, events_sql, named_words, names_sql, range_of
 from segments.language.values import text_of
 from segments.language.windows import ALL_TIME, Window, earliest, read_window
 from segments.language.zones import TICK, shift
@@ -61,7 +61,7 @@ class Step:
 
     def sentence(self, *, first: bool) -> str:
         """Return the step in English."""
-        named = "anything" if self.names == (ANY_EVENT,) else " or ".join(f"“{name}”" for name in self.names)
+        named = named_words(self.names)
         text = named if self.occurs else f"not {named}"
         text = text if first else f"then {text}"
         if self.where:
@@ -85,7 +85,7 @@ class InOrder(Node):
         return f"did {', '.join(parts)}, {self.window.words()}"
 
     def tokens(self) -> set[str]:
-        found = {f"event:{name}" for step in self.steps for name in step.names}
+        found = {token for step in self.steps for token in event_tokens(step.names)}
         return found.union(*(property_tokens(step.where) for step in self.steps))
 
     # --- reference ---
@@ -149,7 +149,7 @@ class InOrder(Node):
             rest = writer.rest(1, "e0", {0: "e0"})
             return (
                 f"select e0.profile_id, max(e0.occurred_at) as last_start\n"
-                f"    from profiles_event e0{rows.joins()}\n"
+                f"    from {events_sql(plan, self.steps[0].names, 'e0')}{rows.joins()}\n"
                 f"    where {fitting}{plan.only('e0.profile_id')}{rest}\n    group by e0.profile_id"
             )
 
@@ -182,8 +182,9 @@ def _closing_source(frame: Frame, step: Step, previous: Step, window: Window) ->
         assert step.within is not None
         closing = frame.shifted(rows, "e.occurred_at", step.within)
         stretch = range_of(frame, rows, window)
+        events = events_sql(plan, previous.names, "e")
         return (
-            f"select e.profile_id, min({closing}) as at\n    from profiles_event e{rows.joins()}\n"
+            f"select e.profile_id, min({closing}) as at\n    from {events}{rows.joins()}\n"
             f"    where {names_sql(plan, previous.names, 'e')}{stretch.test('e')} and {closing} > {plan.now_sql()}"
             f"{plan.only('e.profile_id')}\n    group by e.profile_id"
         )
@@ -302,6 +303,7 @@ class _ChainWriter:
     def rest(self, number: int, previous: str, chain: Mapping[int, str]) -> str:
         """Return the conditions that the steps from `number` on put on the chain, each beginning with `and`."""
         steps, frame = self.node.steps, self.frame
+        events = [events_sql(frame.plan, step.names, f"e{place}") for place, step in enumerate(steps)]
         text, waiting = "", []
         while number < len(steps) and not steps[number].occurs:
             within, alias = steps[number].within, f"e{number}"
@@ -311,7 +313,7 @@ class _ChainWriter:
                 end = frame.shifted(self.rows, f"{previous}.occurred_at", within)
                 text += f"\n    and {end} <= {frame.plan.now_sql()}"
                 fitting = self.fitting(number, alias, chain, anywhere=True)
-                text += f"\n    and not exists (select 1 from profiles_event {alias} where {fitting}"
+                text += f"\n    and not exists (select 1 from {events[number]} where {fitting}"
                 text += f" and {alias}.occurred_at < {end})"
             number += 1
         if number == len(steps):
@@ -325,11 +327,12 @@ class _ChainWriter:
             before = f" and (e{each}.occurred_at, e{each}.id) < ({alias}.occurred_at, {alias}.id)"
             inner += self._absent(each, chain, before)
         inner += self.rest(number + 1, alias, {**chain, number: alias})
-        return f"{text}\n    and exists (select 1 from profiles_event {alias} where {inner})"
+        return f"{text}\n    and exists (select 1 from {events[number]} where {inner})"
 
     def _absent(self, number: int, chain: Mapping[int, str], further: str) -> str:
         fitting = self.fitting(number, f"e{number}", chain)
-        return f"\n    and not exists (select 1 from profiles_event e{number} where {fitting}{further})"
+        events = events_sql(self.frame.plan, self.node.steps[number].names, f"e{number}")
+        return f"\n    and not exists (select 1 from {events} where {fitting}{further})"
 
 
 def read_sequence(data: Mapping[str, Any], reading: Reading) -> InOrder:

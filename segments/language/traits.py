@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from segments.language import conditions
+from segments.language.computed import COMPUTED_TRAITS, ORDER, computed_of, computed_sql
 from segments.language.condition_sql import Place, condition_sql
 from segments.language.conditions import Clock, Condition, Ref, next_change, read_condition, satisfied
 from segments.language.nodes import Node, Reading
 from segments.language.person import PROFILE_ZONE, ZONE_TRAIT, Moment, Person
-from segments.language.plan import Frame, Rows, Test
+from segments.language.plan import Frame, Plan, Rows, Test
 from segments.language.reading import join, read_object, read_path
 from segments.language.values import candidates
 from segments.language.windows import earliest
@@ -42,11 +43,12 @@ class Trait(Node):
 
     def compile(self, frame: Frame) -> Test:
         rows = frame.plan.main
-        place = Place(rows.traits_sql(), self.trait, normal=True)
-        return condition_sql(self.condition, place, frame, rows, lambda ref: trait_place(ref, rows))
+        plan = frame.plan
+        place = trait_at(self.trait, plan, rows)
+        return condition_sql(self.condition, place, frame, rows, lambda ref: trait_place(ref, plan, rows))
 
     def tokens(self) -> set[str]:
-        return {f"trait:{self.trait[0]}"} | condition_tokens(self.condition)
+        return trait_tokens(self.trait) | condition_tokens(self.condition)
 
     def next_change(self, person: Person, at: Moment) -> datetime | None:
         return next_change(self.condition, self._found(person), Clock(at.now, at.zone_for(person)))
@@ -56,7 +58,7 @@ class Trait(Node):
         return earliest(conditions.runs_at(self.condition, Clock(now, tz)) for tz in frame.zones())
 
     def _found(self, person: Person) -> list[Any]:
-        return list(candidates(dict(person.traits), self.trait))
+        return values_at(self.trait, person)
 
 
 def read_trait(data: Mapping[str, Any], reading: Reading) -> Trait:
@@ -70,18 +72,35 @@ def trait_values(condition: Condition, person: Person) -> list[Any]:
     """Return the values that a condition's reference to a trait finds."""
     if condition.reference is None or condition.reference.kind != "trait":
         return []
-    return list(candidates(dict(person.traits), condition.reference.path))
+    return values_at(condition.reference.path, person)
 
 
-def trait_place(reference: Ref, rows: Rows) -> Place:
+def values_at(path: tuple[str, ...], person: Person) -> list[Any]:
+    """Return what lies at a path of the traits, computed ones included."""
+    traits = computed_of(person) if path[0] in COMPUTED_TRAITS else person.traits
+    return list(candidates(dict(traits), path))
+
+
+def trait_at(path: tuple[str, ...], plan: Plan, rows: Rows) -> Place:
+    """Return where a path of the traits lies in SQL: the twin of `values_at`."""
+    base = computed_sql(plan, rows) if path[0] in COMPUTED_TRAITS else rows.traits_sql()
+    return Place(base, path, normal=True)
+
+
+def trait_place(reference: Ref, plan: Plan, rows: Rows) -> Place:
     """Return where a reference to a trait points in SQL."""
-    return Place(rows.traits_sql(), reference.path, normal=True)
+    return trait_at(reference.path, plan, rows)
+
+
+def trait_tokens(path: tuple[str, ...]) -> set[str]:
+    """Return what a trait depends on: a computed one also on the orders."""
+    return {f"trait:{path[0]}"} | ({f"event:{ORDER}"} if path[0] in COMPUTED_TRAITS else set())
 
 
 def condition_tokens(condition: Condition) -> set[str]:
     """Return the trait that a condition's reference depends on."""
     reference = condition.reference
-    return {f"trait:{reference.path[0]}"} if reference and reference.kind == "trait" else set()
+    return trait_tokens(reference.path) if reference and reference.kind == "trait" else set()
 
 
 def zone_tokens(timezone: str) -> set[str]:

@@ -9,6 +9,8 @@ from django.db import connection
 
 from consent.models import Current
 from profiles.models import Identifier, Profile
+from profiles.queries.orders import list_orders
+from segments.language.computed import ORDER
 from segments.language.evaluate import Explanation, explain
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person
 from segments.language.scans import ANY_EVENT
@@ -68,14 +70,21 @@ def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Pe
 
 def _events(profile_id: int, names: list[str], now: datetime) -> Iterable[Event]:
     everything = ANY_EVENT in names
+    orders = _orders(profile_id, now) if ORDER in names else ()
     parameters: dict[str, Any] = {"profile": profile_id, "now": now, "names": names}
     with connection.cursor() as cursor:
         cursor.execute(EVENTS.format(named="" if everything else "AND name = ANY(%(names)s)"), parameters)
         rows = cursor.fetchall()
-    return (
+    stored = (
         Event(id, name, occurred_at, orjson.loads(properties or "null"), orjson.loads(context or "null"))
         for id, name, occurred_at, properties, context in rows
     )
+    return (*stored, *orders)
+
+
+def _orders(profile_id: int, now: datetime) -> Iterable[Event]:
+    rows = list_orders(profile_ids=[profile_id]).filter(occurred_at__lt=now).order_by("occurred_at", "id")
+    return (Event(row.id, ORDER, row.occurred_at, row.properties, row.context, derived=True) for row in rows)
 
 
 def _consents(profile_id: int) -> Iterable[Consent]:

@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 
 from consent.models import Purpose
 from profiles.models import IdentifierType
+from segments.language.computed import COMPUTED_TRAITS
+from segments.language.scans import PSEUDO_TABLES
 from segments.models import Segment, StaticList
 
 Names = TypeVar("Names", list[str], dict[str, str])
@@ -39,6 +41,13 @@ SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
         jsonb_each(part.properties) AS p
 ) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
 """
+PROPERTIES_OF_VIEW = """
+SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
+    SELECT p.key AS name, jsonb_typeof(p.value) AS kind
+    FROM (SELECT properties FROM {table} LIMIT 200) AS part, jsonb_each(part.properties) AS p
+) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
+"""
+COMPUTED_KINDS = {name: "string" if name.endswith("_at") else "number" for name in COMPUTED_TRAITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,8 @@ class Suggestions:
 def read_suggestions() -> Suggestions:
     """Return what can be chosen in the builder; names out of the data are at most a minute old."""
     return Suggestions(
-        events=_remembered("segments.events", _read_event_names),
-        traits=_remembered("segments.traits", _read_trait_names),
+        events=[*_remembered("segments.events", _read_event_names), *PSEUDO_TABLES],
+        traits={**_remembered("segments.traits", _read_trait_names), **COMPUTED_KINDS},
         segments=_named(Segment.objects.exclude(status=Segment.Status.ARCHIVED)),
         lists=_named(StaticList.objects.all()),
         purposes=[
@@ -70,8 +79,12 @@ def read_suggestions() -> Suggestions:
 
 def read_property_names(*, event: str) -> dict[str, str]:
     """Return the properties of the latest 200 events of a name, most frequent first, with their type of JSON."""
+    table = PSEUDO_TABLES.get(event)
     with connection.cursor() as cursor:
-        cursor.execute(PROPERTIES, [event, MOST])
+        if table is not None:
+            cursor.execute(PROPERTIES_OF_VIEW.format(table=table), [MOST])
+        else:
+            cursor.execute(PROPERTIES, [event, MOST])
         return dict(cursor.fetchall())
 
 

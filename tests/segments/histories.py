@@ -22,11 +22,13 @@ NOWS = (
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "installation", "profile")
 INSTALLATION_ZONE = "Europe/Berlin"
 NAMES = ("Order Completed", "Product Viewed", "Added to Cart")
+VIEWS = ("$order",)
 DURATIONS = ("P1D", "PT24H", "P7D", "P30D", "P1M", "PT1H", "P1DT12H", "P2W")
 TEXTS = ("DE", "de", "FR", "", "5", "true", "Köln", "KÖLN", "Ko\u0308ln", "müller@example.org", "K", "1.50", "a.b", "Ǆ")
 NUMBERS = (0, 1, 5, -3, 1.5, 2.25, 1e3, 0.1, 100, 1.50)
 TIMES = ("2026-03-01", "2026-03-14T15:09:26Z", "2026-03-29T02:30:00", "2026-10-25T02:30", "2024-02-29", "2026-02-30")
-TRAITS = ("country", "age", "tags", "joined", "home.city", "items.sku", "active", "plan")
+TRAITS = ("country", "age", "tags", "joined", "home.city", "items.sku", "active", "plan", "orders_count")
+COMPUTED = ("orders_count", "orders_revenue", "orders_unconverted", "first_order_at", "last_order_at")
 PATTERNS = ("^D", "[a-z]+$", "\\d", "ö", "(a|b).", "^$|5", "K", ".+@.+\\.org$")
 STATES = ("granted", "denied", "withdrawn", "objected", "pending")
 
@@ -120,7 +122,8 @@ def comparison(draw: random.Random, *, references: tuple[str, ...]) -> dict[str,
 def trait(draw: random.Random) -> dict[str, Any]:
     """Draw a trait node."""
     references = tuple(f"trait:{name}" for name in TRAITS)
-    return {"type": "trait", "path": pick(draw, TRAITS), **comparison(draw, references=references)}
+    path = pick(draw, COMPUTED if draw.random() < 0.2 else TRAITS)
+    return {"type": "trait", "path": path, **comparison(draw, references=references)}
 
 
 def property_node(draw: random.Random, *, depth: int = 1, references: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def property_node(draw: random.Random, *, depth: int = 1, references: tuple[str,
     name = pick(draw, ("category", "revenue", "products.price", "context.page.url", "product_id", "tags"))
     return {
         "property": name,
-        **comparison(draw, references=references or ("trait:country", "trait:tags", "trait:items.sku")),
+        **comparison(draw, references=references or ("trait:country", "trait:items.sku", "trait:orders_count")),
     }
 
 
@@ -144,7 +147,10 @@ def optional_where(draw: random.Random) -> dict[str, Any]:
 def names(draw: random.Random) -> Any:
     """Draw what events are named."""
     kind = draw.random()
-    return "*" if kind < 0.15 else list(draw.sample(NAMES, 2)) if kind < 0.3 else pick(draw, NAMES)
+    if kind < 0.45:
+        pool = (*NAMES, *VIEWS) if draw.random() < 0.5 else NAMES
+        return "*" if kind < 0.15 else list(draw.sample(pool, 2)) if kind < 0.3 else pick(draw, VIEWS)
+    return pick(draw, NAMES)
 
 
 def event(draw: random.Random) -> dict[str, Any]:
@@ -311,7 +317,7 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
     events = tuple(
         Event(
             id=number * 100 + index,
-            name=pick(draw, (*NAMES, "")),
+            name=pick(draw, (*NAMES, "", *VIEWS)) if draw.random() < 0.3 else pick(draw, NAMES),
             occurred_at=shared if draw.random() < 0.15 else moment(draw, now),
             properties=properties(draw, now) if draw.random() < 0.9 else None,
             context={"page": {"url": pick(draw, TEXTS)}} if draw.random() < 0.5 else None,
@@ -334,7 +340,7 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
     return Person(
         uuid=str(uuid.UUID(int=draw.getrandbits(128), version=4)),
         traits=normalised(traits),
-        events=events,
+        events=(*events, *orders(draw, now, events, number)),
         consents=consents,
         identifiers=(HeldIdentifier("email", f"{number}@example.org", draw.random() < 0.5),) * (draw.random() < 0.5),
         segments={key: moment(draw, now) for key in ("vip", "lost") if draw.random() < 0.4},
@@ -344,6 +350,26 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         ),
         lists=frozenset({"staff"} if draw.random() < 0.3 else ()),
     )
+
+
+def orders(draw: random.Random, now: datetime, events: tuple[Event, ...], number: int) -> list[Event]:
+    """Draw orders: some with time and id of the event that made them."""
+    made = [each for each in events if each.name == "Order Completed" and draw.random() < 0.7]
+    made += [Event(number * 100 + 50 + index, "", moment(draw, now)) for index in range(draw.choice([0, 0, 1, 3]))]
+    return [
+        Event(each.id, "$order", each.occurred_at, order_properties(draw, now), each.context, derived=True)
+        for each in made
+    ]
+
+
+def order_properties(draw: random.Random, now: datetime) -> dict[str, Any]:
+    """Draw the properties of an order: amounts are numbers."""
+    found = {name: each for name, each in properties(draw, now).items() if name != "revenue"}
+    if draw.random() < 0.8:
+        found["revenue"] = pick(draw, NUMBERS)
+        if draw.random() < 0.7:
+            found["converted_revenue"] = pick(draw, NUMBERS)
+    return found
 
 
 def properties(draw: random.Random, now: datetime) -> dict[str, Any]:

@@ -72,15 +72,39 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
                 )
                 for n, p in ids.items()
                 for e in p.events
+                if not e.derived
+            ],
+        )
+        insert(
+            "profiles_order",
+            "id, profile_id, source_id, order_id, occurred_at, currency, base_currency, revenue, converted,"
+            " properties, context",
+            [
+                (
+                    e.id,
+                    n,
+                    1,
+                    str(e.id),
+                    e.occurred_at,
+                    "EUR",
+                    "EUR",
+                    (e.properties or {}).get("revenue"),
+                    (e.properties or {}).get("converted_revenue"),
+                    json.dumps(e.properties),
+                    None if e.context is None else json.dumps(e.context),
+                )
+                for n, p in ids.items()
+                for e in p.events
+                if e.derived
             ],
         )
         insert(
             "profiles_activity",
             "profile_id, first_event_at, last_event_at, event_count",
             [
-                (n, min(e.occurred_at for e in p.events), max(e.occurred_at for e in p.events), len(p.events))
+                (n, min(times), max(times), len(times))
                 for n, p in ids.items()
-                if p.events
+                if (times := [e.occurred_at for e in p.events if not e.derived])
             ],
         )
         insert(

@@ -57,6 +57,13 @@ SEGMENTS: dict[str, Any] = {
             {"type": "segment", "key": "waiting", "op": "not_in"},
         ],
     },
+    "ordered": did("$order", "P1D"),
+    "order-value": did("$order", measure={"fn": "sum", "property": "revenue"}, op="gte", value=8),
+    "refunded": did("$order", where={"property": "status", "op": "in", "value": ["refunded", "cancelled"]}),
+    "orders": trait("orders_count", "gte", 2),
+    "revenue": trait("orders_revenue", "between", [1, 10]),
+    "recent-order": {"type": "trait", "path": "last_order_at", "op": "in_last", "value": "PT3H"},
+    "no-order": trait("orders_count", "eq", 0),
     "entered": {"type": "segment", "key": "bought", "op": "entered", "window": {"last": "PT2H"}},
     "held": {"type": "segment", "key": "known", "op": "held", "for": "PT3H"},
 }
@@ -67,7 +74,13 @@ def step(draw: random.Random, now: datetime) -> None:
     kind = draw.random()
     who = {"userId": draw.choice(USERS)} if draw.random() < 0.6 else {"anonymousId": draw.choice(DEVICES)}
     at = now - timedelta(minutes=draw.choice([0, 0, 0, 30, 90, 600]))
-    if kind < 0.5:
+    if kind < 0.25:
+        amount = {"total": draw.choice([4, 8, "7.5"])} if draw.random() < 0.8 else {}
+        event = draw.choice(["Completed", "Completed", "Updated", "Refunded", "Cancelled"])
+        told = {"order_id": draw.choice("AB"), "currency": draw.choice(["EUR", "USD", None]), **amount}
+        item = {"type": "track", **who, "event": f"Order {event}", "properties": told, "timestamp": at.isoformat()}
+        send(item, at=now)
+    elif kind < 0.5:
         properties = {"total": draw.choice([4, 8, "7.5", None]), "colour": draw.choice(["red", "blue"])}
         event = {"event": draw.choice(["Order", "Cart", "View"]), "properties": properties}
         send({"type": "track", **who, **event, "timestamp": at.isoformat()}, at=now)
@@ -98,9 +111,8 @@ def step(draw: random.Random, now: datetime) -> None:
 
 def check(now: datetime, told: str) -> None:
     """Compare what is stored with what everyone's evaluation gives."""
-    people = {
-        profile.pk: read_person(profile=profile, tokens={"event:*"}, now=now) for profile in Profile.objects.all()
-    }
+    everything = {"event:*", "event:$order"}
+    people = {profile.pk: read_person(profile=profile, tokens=everything, now=now) for profile in Profile.objects.all()}
     at = Moment(now, installation_zone=installation_zone())
     counts = dict(Segment.objects.values_list("pk", "member_count"))
     for each in read_live_segments():
