@@ -74,6 +74,67 @@ class MessageSchema(serializers.Serializer):
     processed_at = serializers.DateTimeField(allow_null=True)
 
 
+class TailSchema(serializers.Serializer):
+    """One of the last messages of a source; `id` is that of its row, `detail` says what is wrong with it."""
+
+    id = serializers.CharField()
+    message_id = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+    type = serializers.CharField()
+    event = serializers.CharField()
+    reason = serializers.CharField()
+    detail = serializers.CharField()
+    warnings = serializers.ListField(child=serializers.CharField())
+    copies = serializers.IntegerField()
+    received_at = serializers.DateTimeField()
+    processed_at = serializers.DateTimeField()
+
+
+class TailAnswer(serializers.Serializer):
+    """The last messages of a source, newest first, and how many wait."""
+
+    pending = serializers.IntegerField()
+    results = TailSchema(many=True)
+
+
+class DifferenceSchema(serializers.Serializer):
+    """One place that a step changed; without `before` it was added, without `after` removed."""
+
+    path = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["added", "removed", "changed"])
+    before = serializers.JSONField(required=False)
+    after = serializers.JSONField(required=False)
+
+
+class FactSchema(serializers.Serializer):
+    """A name and its value."""
+
+    name = serializers.CharField()
+    value = serializers.JSONField()
+
+
+class StepSchema(serializers.Serializer):
+    """What one step made of a message."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    state = serializers.ChoiceField(choices=["passed", "stopped", "skipped", "unknown"])
+    sentence = serializers.CharField()
+    facts = FactSchema(many=True)
+    differences = DifferenceSchema(many=True)
+    value = serializers.JSONField(allow_null=True)
+
+
+class StripSchema(serializers.Serializer):
+    """A message step by step; `curl` sends it again, null where it is not kept."""
+
+    id = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+    reason = serializers.CharField()
+    curl = serializers.CharField(allow_null=True)
+    steps = StepSchema(many=True)
+
+
 class QuarantinedSchema(serializers.Serializer):
     """A message that was put aside."""
 

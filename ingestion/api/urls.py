@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.api import messages, sources, treatments
+from ingestion.api import debugger, messages, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("sources/<str:key>/transformations/versions", treatments.TransformationVersions.as_view()),
     path("sources/<str:key>/transformations/versions/<int:version>", treatments.OneTransformationVersion.as_view()),
     path("sources/<str:key>/transformations/preview", treatments.PreviewTransformations.as_view()),
+    path("sources/<str:key>/messages", debugger.LatestMessages.as_view()),
+    path("sources/<str:key>/messages/<int:row_id>", debugger.FollowMessage.as_view()),
     path("ingestion/status", messages.ReadStatus.as_view()),
     path("messages", messages.FindMessages.as_view()),
     path("messages/<path:message_id>", messages.ReadMessage.as_view()),

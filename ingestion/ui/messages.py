@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -12,17 +13,19 @@ from cdp.core.access import Principal, show
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.errors import NotFound
 from cdp.core.queries.sizes import count_list
+from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import read_list, show_page, signed_in
-from ingestion.models import Message, Outcome, Quarantined
+from ingestion.models import Message, Outcome, Quarantined, Source
+from ingestion.queries.presenting import write_curl
 from ingestion.queries.sources import read_source_keys
 from ingestion.queries.traffic import (
-    find_event_of,
     find_messages,
     list_messages,
     list_quarantined,
     list_waiting,
     read_waiting,
 )
+from ingestion.services.strip import follow_message, show_step
 from ingestion.ui.forms import LookupForm
 
 OUTCOMES = {outcome.label: outcome.value for outcome in Outcome}
@@ -77,20 +80,26 @@ def look_up(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def message(request: HttpRequest, row_id: int) -> HttpResponse:
-    """Show what became of one message."""
-    signed_in(request, "sources:read")
+    """Show what became of one message, step by step."""
+    principal = signed_in(request, "sources:read")
     row = Message.objects.filter(pk=row_id).first()
-    if row is None:
+    source = Source.objects.filter(pk=row.source_id).first() if row is not None else None
+    if row is None or source is None:
         text = "No message has this id."
         raise NoSuchMessage(text)
+    strip = follow_message(row=row, source=source)
+    if principal.sees_personal_data and strip.raw is not None:
+        note_read(actor=principal.actor, object=f"message:{row.pk}")
     return show_page(
         request,
         "ingestion/message.html",
         title="Message",
         message=row,
-        source=read_source_keys().get(row.source_id, ""),
-        event=find_event_of(message=row),
-        aside=Quarantined.objects.filter(pk=row.pk).exists(),
+        source=source.key,
+        event=strip.event,
+        aside=strip.aside is not None,
+        steps=[show_step(principal, step) for step in strip.steps],
+        curl=write_curl(strip.raw, base_url=settings.CDP_BASE_URL, principal=principal) if strip.raw else "",
     )
 
 

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from ingestion.ui import messages, sources
+from ingestion.ui import debugger, messages, sources
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
     path("sources/new", sources.create, name="create_source"),
     path("sources/<slug:key>", sources.source, name="source"),
+    path("sources/<slug:key>/debugger", debugger.debugger, name="debugger"),
+    path("sources/<slug:key>/debugger/rows", debugger.debugger_rows, name="debugger_rows"),
     path("inbox", messages.inbox, name="inbox"),
     path("messages", messages.messages, name="messages"),
     path("messages/find", messages.look_up, name="find_message"),
