@@ -32,6 +32,8 @@ CDP_HOST = env("CDP_HOST", default="127.0.0.1")
 CDP_PORT = env.int("CDP_PORT", default=8000)
 CDP_BASE_URL = env("CDP_BASE_URL", default=f"http://{CDP_HOST}:{CDP_PORT}").rstrip("/")
 CDP_CHANGE_DAYS = env.int("CDP_CHANGE_DAYS", default=90)
+CDP_INBOX_LIMIT = env.int("CDP_INBOX_LIMIT", default=10_000_000)
+CDP_FREE_DISK_MB = env.int("CDP_FREE_DISK_MB", default=1024)
 CDP_SNIPPET_DIR = Path(env("CDP_SNIPPET_DIR", default=str(CDP_DATA_DIR / "snippet"))).resolve()
 CDP_ARCHIVE_DAYS = env.int("CDP_ARCHIVE_DAYS", default=7)
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None

@@ -7,11 +7,13 @@ from django.utils import timezone
 from cdp.core.registries import (
     WorkStep,
     erased_event_listeners,
+    gauges,
     housekeeping,
     identifier_normalisers,
     mention_redactors,
     personal_data,
     preparations,
+    readiness_checks,
     source_keys,
     work_steps,
 )
@@ -38,6 +40,7 @@ class IngestionConfig(AppConfig):
             TreatmentDefinitions,
             forget_messages,
         )
+        from ingestion.queries.pressure import gauge_pressure, judge_pressure  # noqa: PLC0415
         from ingestion.services.archive import keep_archive, prepare_archive  # noqa: PLC0415
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
@@ -46,6 +49,8 @@ class IngestionConfig(AppConfig):
 
         personal_data.extend([QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions()])
         mention_redactors.append(take_out_mentions)
+        readiness_checks.append(judge_pressure)
+        gauges.append(gauge_pressure)
         erased_event_listeners.append(forget_messages)
         preparations.append(prepare_archive)
         housekeeping.extend([compact_counts, keep_archive])

@@ -40,6 +40,30 @@ class UnusableKey(IngestionError):
     title = "The write key is missing or unknown"
 
 
+class InboxFull(IngestionError):
+    """More messages wait than the installation allows; `wait` is after how many seconds to send again."""
+
+    code = "ingestion.inbox_full"
+    status = 429
+    title = "Too many messages wait"
+
+    def __init__(self, message: str, *, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class DiskNearlyFull(IngestionError):
+    """The disk has less free space than the installation keeps; `wait` is after how many seconds to send again."""
+
+    code = "ingestion.disk_nearly_full"
+    status = 503
+    title = "The disk is nearly full"
+
+    def __init__(self, message: str, *, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
 class RefusedMessage(IngestionError):
     """A single message has a fault; `code` is that of the fault."""
 

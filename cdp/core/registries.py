@@ -150,6 +150,12 @@ mention_redactors: list[Callable[[Mentions, Callable[[], None]], int]] = []
 source_keys: list[Callable[[], Mapping[int, str]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
 
+# Name of a check, what it found, and whether all is well: shown by `/readyz`, whose state it can make degraded.
+readiness_checks: list[Callable[[], tuple[str, str, bool]]] = []
+
+# Name, explanation and value of further gauges for `/metrics`, read in one call.
+gauges: list[Callable[[], Iterable[tuple[str, str, float]]]] = []
+
 # By kind. True: the job is done; False: call again. A handler runs in the transaction that also writes the job's
 # progress, so a step happens exactly once. Those in the second table reach the network or run VACUUM: they run outside
 # any transaction and must bear being run twice.

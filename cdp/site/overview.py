@@ -13,6 +13,7 @@ from cdp.core.access import ADMINISTRATOR, ROLE_SCOPES, Principal
 from cdp.core.models import Job
 from cdp.core.queries.sizes import Size, count_rows
 from consent.queries.desk import list_conflicts, list_open_requests, list_overdue_requests
+from ingestion.queries.pressure import read_pressure
 from ingestion.queries.traffic import Traffic, Waiting, list_quarantined, list_sources, read_traffic, read_waiting
 from profiles.models import Profile
 from profiles.queries.timeline import list_merges, list_refusals
@@ -59,7 +60,7 @@ def read_overview(*, principal: Principal, hours: int, now: datetime) -> Overvie
         tiles.append(Tile("Requests in the inbox", Size(waiting.requests), reverse("inbox")))
     return Overview(
         tiles=tiles,
-        attention=[*_attention(sizes), *_slowness(waiting, now), *_mails(principal)],
+        attention=[*_pressure(principal), *_attention(sizes), *_slowness(waiting, now), *_mails(principal)],
         traffic=read_traffic(hours=hours, now=now) if waiting is not None else None,
         is_new="profiles" in sizes and sizes["profiles"].value == 0,
     )
@@ -130,6 +131,11 @@ def _slowness(waiting: Waiting | None, now: datetime) -> list[Attention]:
         return []
     text = f"The oldest request has been waiting for {seconds // 60} min {seconds % 60} s: is the worker running?"
     return [Attention(text, reverse("inbox"), "bad")]
+
+
+def _pressure(principal: Principal) -> list[Attention]:
+    said = read_pressure().describe() if principal.may("sources:read") else ""
+    return [Attention(said[0].upper() + said[1:], reverse("inbox"), "bad")] if said else []
 
 
 def _mails(principal: Principal) -> list[Attention]:

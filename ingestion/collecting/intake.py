@@ -14,6 +14,7 @@ from django.conf import settings
 from cdp.core.errors import CdpError
 from cdp.core.services.wakeups import wake_now
 from ingestion.collecting.answers import GOOD, Answer, Environ
+from ingestion.collecting.pressure import check_pressure
 from ingestion.collecting.routes import Route
 from ingestion.errors import NoItems, NotJson, RefusedMessage, SecretKeyNeeded, TooLarge, UnusableKey
 from ingestion.queries.write_keys import KnownSource, find_source_of, read_identifier_rules
@@ -47,6 +48,7 @@ def take_messages(environ: Environ, route: Route, received_at: datetime) -> Answ
 def _take_in(environ: Environ, endpoint: str, received_at: datetime) -> None:
     key = key_of(environ)
     raw = read_raw(environ)
+    check_pressure()
     source = source_of(key) if key else None
     body = read_body(raw, environ.get("HTTP_CONTENT_ENCODING"))
     batch = split_items(body, endpoint)

@@ -8,7 +8,9 @@ from django.db import DatabaseError, InterfaceError
 from cdp.core.errors import CdpError
 from ingestion.collecting.answers import PIXEL, Answer, Environ
 from ingestion.collecting.intake import UNATTRIBUTED, code_of, find_fault, key_of, new_id, put_in, source_of
+from ingestion.collecting.pressure import check_disk
 from ingestion.collecting.routes import Route
+from ingestion.errors import DiskNearlyFull
 from ingestion.services.accept import count_unattributed, reject_message
 from ingestion.spec.pixel import read_pixel
 from ingestion.spec.split import split_items
@@ -25,6 +27,8 @@ def take_pixel(environ: Environ, route: Route, received_at: datetime) -> Answer:
         _take_in(environ, route, received_at)
     except UNATTRIBUTED:
         _count(received_at)
+    except DiskNearlyFull:
+        log.warning("a pixel could not be stored: the disk is nearly full")
     except CdpError:
         # Its row is written.
         pass
@@ -34,6 +38,8 @@ def take_pixel(environ: Environ, route: Route, received_at: datetime) -> Answer:
 
 
 def _take_in(environ: Environ, route: Route, received_at: datetime) -> None:
+    # Nobody sends a pixel again, so it is taken in past the limit of the inbox.
+    check_disk()
     body, query_key = read_pixel(environ.get("QUERY_STRING", ""))
     batch = split_items(body, route.endpoint)
     source = source_of(key_of(environ) or query_key or batch.write_key)

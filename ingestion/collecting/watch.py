@@ -10,7 +10,10 @@ import os
 import threading
 from dataclasses import dataclass, field
 
+from django.db import DatabaseError, InterfaceError, connection
+
 from cdp.core.queries.metrics import METHODS, RequestMeter, meter_collection
+from ingestion.collecting.pressure import refresh_pressure
 
 log = logging.getLogger("cdp.requests")
 
@@ -92,6 +95,12 @@ def _look_each_second() -> None:
     pause = threading.Event()
     while not pause.wait(SECOND):
         write_tallies()
+        try:
+            refresh_pressure()
+        except (DatabaseError, InterfaceError, OSError) as error:
+            # The last figure stands; whoever sends now learns from the database itself.
+            log.warning("the inbox could not be measured", extra={"fault": type(error).__name__})
+            connection.close()
 
 
 def _start_over() -> None:

@@ -11,11 +11,13 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cdp.core.ui.shell import show_page, signed_in
+from ingestion.collecting.snippet import is_installed
 from ingestion.errors import UnknownSource
 from ingestion.models import Outcome, Source
 from ingestion.queries.traffic import count_outcomes_by_source, list_sources, read_traffic
 from ingestion.queries.write_keys import read_write_key
 from ingestion.services.sources import SourceSettings, change_source, create_source
+from ingestion.ui.connecting import list_examples
 from ingestion.ui.forms import KILO, ChangeForm, SourceForm
 
 OUTCOMES = [outcome.label for outcome in Outcome]
@@ -72,13 +74,15 @@ def source(request: HttpRequest, key: str) -> HttpResponse:
         change_source(key=key, changes=changes, actor=principal.actor, now=now)
         messages.success(request, "Saved.")
         return redirect("source", key)
+    write_key = read_write_key(row) if principal.may("sources:write") else ""
     return show_page(
         request,
         "ingestion/source.html",
         title=row.name,
         source=row,
-        write_key=read_write_key(row) if principal.may("sources:write") else "",
-        base_url=settings.CDP_BASE_URL,
+        write_key=write_key,
+        examples=list_examples(source=row, write_key=write_key, base_url=settings.CDP_BASE_URL),
+        lacks_script=row.kind == Source.Kind.BROWSER and not is_installed(),
         form=form,
         counts=_row(count_outcomes_by_source().get(row.pk)),
         traffic=read_traffic(hours=48, now=now, source_id=row.pk),

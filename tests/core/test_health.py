@@ -33,7 +33,10 @@ def test_is_not_alive_without_the_database(monkeypatch, path):
 def test_is_ready():
     answer = Client().get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}}
+    assert answer.json() == {
+        "status": "ok",
+        "checks": {"database": "ok", "migrations": "ok", "broker": "ok", "inbox": "ok"},
+    }
 
 
 @pytest.mark.django_db

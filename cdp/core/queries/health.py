@@ -7,6 +7,7 @@ from django.db.migrations.executor import MigrationExecutor
 from kombu.exceptions import KombuError
 
 from cdp.celery import app
+from cdp.core.registries import readiness_checks
 
 BROKER_SECONDS = 1.0
 
@@ -54,7 +55,10 @@ def broker_answers() -> bool:
 
 
 def read_readiness() -> Readiness:
-    """Check database, migrations and broker. Without the broker everything still happens, a second later."""
+    """Check database, migrations, broker and what is registered.
+
+    Without the broker everything still happens, a second later.
+    """
     if not database_answers():
         return Readiness(ready=False, degraded=False, checks={"database": "does not answer"})
     checks = {"database": "ok"}
@@ -65,4 +69,9 @@ def read_readiness() -> Readiness:
     checks["migrations"] = "ok" if migrated else "not applied; run manage.py migrate"
     broker = broker_answers()
     checks["broker"] = "ok" if broker else "does not answer; work starts at the next sweep instead of at once"
-    return Readiness(ready=migrated, degraded=not broker, checks=checks)
+    degraded = not broker
+    for check in readiness_checks if migrated else ():
+        name, found, well = check()
+        checks[name] = found
+        degraded = degraded or not well
+    return Readiness(ready=migrated, degraded=degraded, checks=checks)

@@ -69,6 +69,9 @@ def read_metrics() -> bytes:
     pending = Gauge("cdp_pending", "Work that waits, by step.", ["step"], registry=registry)
     for step in registries.work_steps:
         pending.labels(step=step.name).set(step.count_pending())
+    for read in registries.gauges:
+        for name, explanation, value in read():
+            Gauge(name, explanation, registry=registry).set(value)
     Gauge("cdp_audit_unsealed", "Audit entries not yet sealed.", registry=registry).set(count_unsealed())
     Gauge("cdp_mail_waiting", "Mails not yet sent.", registry=registry).set(OutboxMail.objects.count())
     Gauge("cdp_jobs_failed", "Jobs given up.", registry=registry).set(
