@@ -38,3 +38,16 @@ class BadSplit(InvalidInput):
     """The identifiers to split off are not those of the profile, or are all of them."""
 
     code = "split.invalid"
+
+
+class BadRates(InvalidInput):
+    """Exchange rates that are none."""
+
+    code = "rates.invalid"
+    title = "These are no exchange rates"
+
+
+class NoSuchRate(NotFound):
+    """No exchange rate has this id."""
+
+    code = "rates.not_found"

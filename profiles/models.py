@@ -284,6 +284,8 @@ class Order(models.Model):
     Personal data: purchases — erasure deletes the row with the events that it comes from.
     """
 
+    objects: "models.Manager[Order]"
+
     id = models.BigIntegerField(primary_key=True)
     profile_id = models.BigIntegerField()
     source_id = models.IntegerField()
@@ -309,6 +311,8 @@ class ExchangeRate(models.Model):
 
     Personal data: none.
     """
+
+    objects: "models.Manager[ExchangeRate]"
 
     id = models.BigAutoField(primary_key=True)
     currency = models.CharField(max_length=3)

@@ -45,6 +45,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Sources", "input", "sources", "sources:read"),
             Entry("Messages", "mail", "messages", "sources:read"),
             Entry("Quarantine", "report", "quarantine", "sources:read"),
+            Entry("Exchange rates", "currency_exchange", "exchange_rates", "sources:read"),
         ),
     ),
     (

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import identity, profiles
+from profiles.api import identity, profiles, rates
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -14,6 +14,9 @@ urlpatterns = [
     path("profiles/<str:profile_id>/merges", profiles.ListProfileMerges.as_view()),
     path("profiles/<str:profile_id>/changes", profiles.ListProfileChanges.as_view()),
     path("profiles/<str:profile_id>/split", identity.SplitProfile.as_view()),
+    path("exchange-rates", rates.ExchangeRates.as_view()),
+    path("exchange-rates/missing", rates.UnconvertedOrders.as_view()),
+    path("exchange-rates/<int:rate_id>", rates.OneExchangeRate.as_view()),
     path("merges", identity.ListMerges.as_view()),
     path("merges/<int:merge_id>", identity.ReadMerge.as_view()),
     path("merges/<int:merge_id>/undo", identity.UndoMerge.as_view()),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.ui import ledgers, merging, people, profile
+from profiles.ui import ledgers, merging, people, profile, rates
 
 urlpatterns = [
     path("profiles", people.profiles, name="profiles"),
@@ -16,5 +16,7 @@ urlpatterns = [
     path("merges", ledgers.merges, name="merges"),
     path("merges/<int:merge_id>/undo", ledgers.confirm_undo, name="confirm_undo_merge"),
     path("merges/<int:merge_id>/undone", ledgers.undo, name="undo_merge"),
+    path("exchange-rates", rates.exchange_rates, name="exchange_rates"),
+    path("exchange-rates/<int:rate_id>/deleted", rates.delete_exchange_rate, name="delete_exchange_rate"),
     path("refusals", ledgers.refusals, name="refusals"),
 ]

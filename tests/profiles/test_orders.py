@@ -218,7 +218,9 @@ def test_is_what_the_stored_events_say_after_any_history(seed):
 
 
 def test_goes_with_the_events_of_the_person_who_is_erased():
-    send(said("Completed", order="A", user="u1", minutes=9, revenue=5), said("Updated", order="A", user="u2", revenue=3))
+    send(
+        said("Completed", order="A", user="u1", minutes=9, revenue=5), said("Updated", order="A", user="u2", revenue=3)
+    )
     send(said("Completed", order="B", user="u2", minutes=9, revenue=7), said("Completed", order="B", user="u1"))
     subject = Subject((holder("u2"),), (), (), (), ())
     assert Orders().count(subject=subject) == 1

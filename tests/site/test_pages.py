@@ -39,6 +39,7 @@ def pages() -> Iterator[str]:
         "/merges",
         f"/merges/{Merge.objects.first().pk}/undo",
         "/refusals",
+        "/exchange-rates",
         "/refusals?day=today",
         "/segments",
         "/segments/new",
