@@ -2,7 +2,8 @@
 
 `IDENTITY` comes before the first read of identity state in every transaction that writes identifiers, merges, splits,
 suppressions or erasures. `SEGMENTS` makes evaluation of membership single-file; it is never taken while `IDENTITY` is
-held, and `IDENTITY` never while `SEGMENTS` is held.
+held, and `IDENTITY` never while `SEGMENTS` is held. `PROCESSING` is held over many batches by the worker that comes first
+to the inbox, before any other lock; nothing depends on it but how large the batches are.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 IDENTITY = 0x1D_E4_71_7A
 SEGMENTS = 0x5E_63_E4_75
 SEALER = 0x5E_A1_E4
+PROCESSING = 0x11_B0_CE_55
 
 
 def take(cursor: Any, lock: int) -> None:

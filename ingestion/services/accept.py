@@ -1,18 +1,18 @@
-"""Taking requests in: one statement each, committed before the answer."""
+"""Taking requests in: one statement for all that arrive at the same moment, committed before they are answered."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 
+from cdp.core.copying import copy_rows, escape, stamp
 from cdp.core.digests import message_digest
 from ingestion.models import Outcome
+from ingestion.services.together import Together
 
-ACCEPT = """
-INSERT INTO ingestion_inbox (source_id, received_at, endpoint, items, body, ip, user_agent, attempts)
-VALUES (%s, %s, %s, %s, %s, %s, %s, 0)
-"""
+INBOX_COLUMNS = "source_id, received_at, endpoint, items, body, ip, user_agent, attempts"
 # A row that is there already keeps what it tells; this one is a further copy of the same message id.
 REJECT = f"""
 WITH refused AS (
@@ -49,7 +49,12 @@ def accept_request(
     sender : tuple of str
         IP address and user agent to be filled into contexts that lack them, or ``""``.
     """
-    _execute(ACCEPT, [source_id, received_at, endpoint, items, body, *sender])
+    address, user_agent = sender
+    line = (
+        f"{source_id}\t{stamp(received_at)}\t{endpoint}\t{items}\t\\\\x{body.hex()}\t{address}\t"
+        f"{escape(user_agent)}\t0\n"
+    )
+    _inbox.write(line)
 
 
 def reject_message(*, source_id: int, message_id: str, code: str, received_at: datetime) -> None:
@@ -71,29 +76,40 @@ def count_unattributed(*, received_at: datetime) -> None:
     _execute(COUNT_UNATTRIBUTED, [_hour(received_at)])
 
 
+def _copy_in(lines: list[str]) -> None:
+    _on_living_connection(partial(_copy_once, lines))
+
+
+def _copy_once(lines: list[str]) -> None:
+    with connection.cursor() as cursor:
+        copy_rows(cursor, "ingestion_inbox", INBOX_COLUMNS, lines)
+
+
+_inbox = Together(_copy_in)
+
+
 def _execute(statement: str, parameters: Sequence[Any]) -> None:
-    """Run one statement, on a new connection if the old one turns out to be dead.
+    _on_living_connection(partial(_execute_once, statement, parameters))
+
+
+def _execute_once(statement: str, parameters: Sequence[Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+def _on_living_connection(run: Callable[[], None]) -> None:
+    """Run a statement, on a new connection if the old one turns out to be dead.
 
     Nobody asks the server before every request whether the connection lives: that would cost as much as the statement.
     Inside a transaction (tests) nothing is tried twice.
     """
     try:
-        _execute_once(statement, parameters)
+        run()
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
-        _execute_once(statement, parameters)
-
-
-def _execute_once(statement: str, parameters: Sequence[Any]) -> None:
-    """Run one statement with the driver's own cursor: Django's doubles the time that this side needs."""
-    if connection.connection is None or connection.queries_logged:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-        return
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
+        run()
 
 
 def _hour(moment: datetime) -> datetime:

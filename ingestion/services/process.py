@@ -16,6 +16,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from cdp.core import locks
 from cdp.core.copying import int_array, stamp
 from cdp.core.registries import ConsentObject, consent_recorders
+from cdp.core.services.wakeups import wake
 from ingestion.models import Source
 from ingestion.services.archive import empty_inbox
 from ingestion.services.outcomes import write_outcomes
@@ -27,6 +28,8 @@ from profiles.identity.graph import Graph, TypeRule
 from profiles.models import IdentifierType
 from profiles.services.record import Restate, record_messages
 
+# By name: this app does not know who follows changes of profiles.
+FOLLOWERS = "segments.follow_changes"
 BATCH_ITEMS = 3000
 # A request holds one item or thousands: the first fetch tells which, the next ones are measured by it.
 FIRST_FETCH = 8
@@ -59,9 +62,10 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
     Returns
     -------
     int
-        How many requests were processed; 0 means that none waited.
+        How many items were processed; 0 means that none waited.
     """
     taken: list[int] = []
+    items = 0
     # A batch makes some 100 000 objects that all live until its end: collecting among them finds nothing, again and
     # again, and took a seventh of the time.
     gc.disable()
@@ -69,6 +73,7 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             rows = _take(cursor, max_items)
             taken.extend(row[0] for row in rows)
+            items = sum(row[ITEMS] for row in rows)
             _process(cursor, rows, now)
     except OperationalError:
         raise
@@ -77,7 +82,7 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
             _process_alone(inbox_id, now)
     finally:
         gc.enable()
-    return len(taken)
+    return items
 
 
 def _process_alone(inbox_id: int, now: datetime) -> None:
@@ -137,15 +142,18 @@ def write_items(
     good = [item for item in screened.good if item.incoming is not None]
     graph = None
     if good:
+        interests = _interests(cursor)
         graph = record_messages(
             cursor,
             [item.incoming for item in good if item.incoming is not None],
             rules=rules.by_id,
-            interests=_interests(cursor),
+            interests=interests,
             now=now,
             restate=restate,
         )
         _record_consents(cursor, good, now)
+        if interests:
+            wake(FOLLOWERS)
     write_outcomes(cursor, screened, graph, now=now)
     return screened, graph
 
