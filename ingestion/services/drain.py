@@ -17,7 +17,7 @@ RUN_SECONDS = 20.0
 PAUSE_SECONDS = 0.05
 # A batch of ten messages costs as much as one of five hundred. So what trickles in is gathered this long: short beside
 # the second in which a message is to be seen.
-GATHER_SECONDS = 0.15
+GATHER_SECONDS = 0.25
 GATHERED_ITEMS = BATCH_ITEMS // 3
 # A second worker at the same trickle would only make smaller batches of it. It helps where more than this waits, or
 # where nobody comes to it for so long.
