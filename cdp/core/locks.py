@@ -2,8 +2,8 @@
 
 `IDENTITY` comes before the first read of identity state in every transaction that writes identifiers, merges, splits,
 suppressions or erasures. `SEGMENTS` makes evaluation of membership single-file; it is never taken while `IDENTITY` is
-held, and `IDENTITY` never while `SEGMENTS` is held. `PROCESSING` is held over many batches by the worker that comes first
-to the inbox, before any other lock; nothing depends on it but how large the batches are.
+held, and `IDENTITY` never while `SEGMENTS` is held. `PROCESSING` is held over many batches by the worker that comes
+first to the inbox, before any other lock; nothing depends on it but how large the batches are.
 """
 
 from collections.abc import Iterator
