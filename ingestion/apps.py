@@ -10,6 +10,7 @@ from cdp.core.registries import (
     gauges,
     housekeeping,
     identifier_normalisers,
+    job_handlers,
     mention_redactors,
     personal_data,
     preparations,
@@ -45,12 +46,14 @@ class IngestionConfig(AppConfig):
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
+        from ingestion.services.replays import JOB, step_replay  # noqa: PLC0415
         from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
 
         personal_data.extend([QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions()])
         mention_redactors.append(take_out_mentions)
         readiness_checks.append(judge_pressure)
         gauges.append(gauge_pressure)
+        job_handlers[JOB] = step_replay
         erased_event_listeners.append(forget_messages)
         preparations.append(prepare_archive)
         housekeeping.extend([compact_counts, keep_archive])

@@ -141,3 +141,17 @@ class UnknownTreatment(NotFound):
 
     code = "treatment.not_found"
     title = "No such version"
+
+
+class UnknownReplay(NotFound):
+    """No replay has this id."""
+
+    code = "replay.not_found"
+    title = "No such replay"
+
+
+class ReplayState(Conflict):
+    """The replay is not in a state in which this can be done."""
+
+    code = "replay.state"
+    title = "The replay cannot do this now"

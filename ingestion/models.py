@@ -212,6 +212,48 @@ class Quarantined(models.Model):
         return f"quarantined message {self.pk}"
 
 
+class Replay(models.Model):
+    """One run over messages that are kept: quarantined ones, or accepted ones in the archive.
+
+    It first counts what would change, then waits for somebody to run it. The row owns its progress: `after_id` is the
+    message (or, in the archive, the request) up to which it has come, `last_id` where it ends.
+
+    Personal data: none.
+    """
+
+    class Kind(models.TextChoices):
+        QUARANTINE = "quarantine"
+        ARCHIVE = "archive"
+
+    class Status(models.TextChoices):
+        COUNTING = "counting"
+        COUNTED = "counted"
+        RUNNING = "running"
+        PAUSED = "paused"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    source = models.ForeignKey(Source, null=True, on_delete=models.CASCADE, related_name="replays")
+    code = models.TextField(blank=True)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.COUNTING)
+    total = models.BigIntegerField(default=0)
+    done = models.BigIntegerField(default=0)
+    expected = models.JSONField(default=dict)
+    results = models.JSONField(default=dict)
+    after_id = models.BigIntegerField(default=0)
+    last_id = models.BigIntegerField(default=0)
+    actor = models.TextField()
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"replay {self.pk}"
+
+
 class Held(models.Model):
     """A message that waits for consent, sealed (`cdp.core.secrets`), at most `hold_days`.
 

@@ -46,6 +46,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Messages", "mail", "messages", "sources:read"),
             Entry("Quarantine", "report", "quarantine", "sources:read"),
             Entry("Exchange rates", "currency_exchange", "exchange_rates", "sources:read"),
+            Entry("Replays", "replay", "replays", "sources:read"),
         ),
     ),
     (

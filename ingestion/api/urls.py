@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.api import debugger, messages, sources, treatments
+from ingestion.api import debugger, messages, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -16,5 +16,9 @@ urlpatterns = [
     path("ingestion/status", messages.ReadStatus.as_view()),
     path("messages", messages.FindMessages.as_view()),
     path("messages/<path:message_id>", messages.ReadMessage.as_view()),
+    path("replays", replays.Replays.as_view()),
+    path("replays/<int:replay_id>", replays.OneReplay.as_view()),
+    path("replays/<int:replay_id>/<slug:act>", replays.ChangeReplay.as_view()),
+    path("quarantine/<int:row_id>/retry", replays.RetryQuarantined.as_view()),
     path("quarantine", messages.ListQuarantined.as_view()),
 ]

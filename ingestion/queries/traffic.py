@@ -22,6 +22,7 @@ COLOURS = {
 }
 # Outcomes are looked for among this many of the newest messages: most have no index, and pages must stay quick.
 NEWEST = 200_000
+NEWEST_ASIDE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,12 @@ def find_event_of(*, message: Message) -> EventOf | None:
 def list_quarantined() -> QuerySet[Quarantined]:
     """Return what was put aside, without the payloads; the caller orders it."""
     return Quarantined.objects.defer("payload", "lookups")
+
+
+def find_codes() -> list[str]:
+    """Return the faults among the newest of what was put aside."""
+    newest = Quarantined.objects.order_by("-row_id").values_list("code", flat=True)[:NEWEST_ASIDE]
+    return sorted(set(newest))
 
 
 def list_sources() -> QuerySet[Source]:

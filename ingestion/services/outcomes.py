@@ -9,11 +9,13 @@ import orjson
 from cdp.core.copying import NULL, copy_rows, escape, int_array, stamp, text_array
 from cdp.core.digests import LOOKUP_BYTES
 from cdp.core.secrets import seal
+from ingestion.errors import IngestionError
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item
 from ingestion.services.screen import Row, Screened
 from ingestion.spec.message import BadItem
 from ingestion.spec.soundness import pack
+from ingestion.spec.split import Batch, split_items
 from profiles.identity.graph import Graph
 
 COLUMNS = "id, source_id, message_hash, outcome, copies, received_at, processed_at, occurred_at, reason, warnings"
@@ -100,10 +102,11 @@ def _replace(cursor: Any, changed: list[Row], now: datetime) -> None:
 
 def _write_quarantine(cursor: Any, screened: Screened, now: datetime) -> None:
     lines = []
+    batches: dict[bytes, Batch | None] = {}
     for item, row in screened.quarantined:
         if row.item is not item or item.fault is None:
             continue
-        payload = _payload(item)
+        payload = _payload(item, batches)
         lines.append(
             f"{row.id}\t{item.request.source.id}\t{escape(item.message_id)}\t{escape(item.fault.code)}\t"
             f"{escape(item.fault.message)}\t\\\\x{payload.hex()}\t{{}}\t{stamp(now)}\n"
@@ -112,11 +115,38 @@ def _write_quarantine(cursor: Any, screened: Screened, now: datetime) -> None:
     copy_rows(cursor, "ingestion_quarantined", columns, lines)
 
 
-def _payload(item: Item) -> bytes:
+def _payload(item: Item, batches: dict[bytes, Batch | None]) -> bytes:
+    """Return the item with what its request shared under it, so that it can be processed again by itself."""
     payload = item.payload.item if isinstance(item.payload, BadItem) else item.payload
-    if isinstance(payload, bytes):
-        return payload
-    return pack(payload)
+    request = item.request
+    if request.body not in batches:
+        batches[request.body] = _split(item)
+    batch = batches[request.body]
+    if batch is not None and (batch.sent_at or batch.context or batch.integrations or batch.endpoint_type):
+        fields = orjson.loads(payload) if isinstance(payload, bytes) else payload
+        if isinstance(fields, dict):
+            return pack(_with_shared(fields, batch))
+    return payload if isinstance(payload, bytes) else pack(payload)
+
+
+def _split(item: Item) -> Batch | None:
+    try:
+        return split_items(item.request.body, item.request.endpoint)
+    except IngestionError:
+        return None
+
+
+def _with_shared(fields: dict[str, Any], batch: Batch) -> dict[str, Any]:
+    whole = dict(fields)
+    for name, shared in (("context", batch.context), ("integrations", batch.integrations)):
+        own = fields.get(name)
+        if shared and (own is None or isinstance(own, dict)):
+            whole[name] = {**shared, **(own or {})}
+    if batch.sent_at is not None:
+        whole.setdefault("sentAt", batch.sent_at.isoformat())
+    if batch.endpoint_type and batch.endpoint_type != "merge" and not whole.get("type"):
+        whole["type"] = batch.endpoint_type
+    return whole
 
 
 def _write_held(cursor: Any, screened: Screened) -> None:

@@ -66,6 +66,18 @@ def _divide(entry: InboxEntry) -> bool:
     return True
 
 
+def _typed(entry: InboxEntry) -> bytes:
+    """Return the request with what its path said, so that it can be processed again by itself."""
+    try:
+        batch = split_items(bytes(entry.body), entry.endpoint)
+    except IngestionError:
+        return bytes(entry.body)
+    item = batch.items[0] if batch.endpoint_type not in {"", "merge"} else None
+    if not isinstance(item, dict):
+        return bytes(entry.body)
+    return pack({**item, "type": item.get("type") or batch.endpoint_type})
+
+
 def _quarantine(entry: InboxEntry, fault: str, now: datetime) -> None:
     message_id = f"cdp-{uuid.uuid4()}"
     row = Message.objects.create(
@@ -82,7 +94,7 @@ def _quarantine(entry: InboxEntry, fault: str, now: datetime) -> None:
         message_id=message_id,
         code=CODE,
         detail=f"The message could not be processed ({fault}).",
-        payload=entry.body,
+        payload=_typed(entry),
         created_at=now,
     )
     hour = entry.received_at.replace(minute=0, second=0, microsecond=0)

@@ -142,7 +142,7 @@ def write_items(
     good = [item for item in screened.good if item.incoming is not None]
     graph = None
     if good:
-        interests = _interests(cursor)
+        interests = read_interests(cursor)
         graph = record_messages(
             cursor,
             [item.incoming for item in good if item.incoming is not None],
@@ -171,7 +171,8 @@ def _lock_in_order(cursor: Any, first_id: int) -> None:
         time.sleep(0.005)
 
 
-def _interests(cursor: Any) -> frozenset[str]:
+def read_interests(cursor: Any) -> frozenset[str]:
+    """Return the tokens on which followers depend."""
     cursor.execute("SELECT token FROM profiles_workinterest")
     return frozenset(row[0] for row in cursor.fetchall())
 

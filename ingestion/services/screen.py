@@ -86,6 +86,13 @@ def screen(cursor: Any, items: list[Item], rules: Rules) -> Screened:
     return screened
 
 
+def judge_again(cursor: Any, items: list[Item], rules: Rules) -> list[Outcome]:
+    """Return what each item would be now, copies left aside; what is suppressed of a message is dropped from it."""
+    suppressed = _suppressed(items)
+    states = _consent_states(cursor, items)
+    return [_judge(item, rules, suppressed, states)[0] for item in items]
+
+
 def _known_rows(cursor: Any, items: list[Item]) -> dict[tuple[int, bytes], Row]:
     cursor.execute(KNOWN, [int_array(i.request.source.id for i in items), bytea_array(i.hash for i in items)])
     return {(row[1], bytes(row[2])): Row(row[0], row[3], None, False) for row in cursor.fetchall()}

@@ -19,6 +19,7 @@ from ingestion.models import Message, Outcome, Quarantined, Source
 from ingestion.queries.presenting import write_curl
 from ingestion.queries.sources import read_source_keys
 from ingestion.queries.traffic import (
+    find_codes,
     find_messages,
     list_messages,
     list_quarantined,
@@ -122,10 +123,15 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def quarantine(request: HttpRequest) -> HttpResponse:
-    """List what was put aside, newest first."""
+    """List what was put aside, newest first; `?source=` and `?code=` narrow."""
     signed_in(request, "sources:read")
     keys = read_source_keys()
+    source, code = request.GET.get("source", ""), request.GET.get("code", "").replace("\0", "")
     rows = list_quarantined()
+    if source:
+        rows = rows.filter(source_id=next((one for one, key in keys.items() if key == source), 0))
+    if code:
+        rows = rows.filter(code=code)
     page = read_list(request, fetch=fetch_from(rows, "-row_id"), key=key_from("row_id"))
     return show_page(
         request,
@@ -134,6 +140,10 @@ def quarantine(request: HttpRequest) -> HttpResponse:
         page=page,
         quarantined=[(one, keys.get(one.source_id, "")) for one in page.rows],
         size=count_list(rows),
+        sources=sorted(keys.values()),
+        codes=find_codes(),
+        source=source,
+        code=code,
     )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.ui import debugger, messages, sources
+from ingestion.ui import debugger, messages, replays, sources
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -14,6 +14,11 @@ urlpatterns = [
     path("messages", messages.messages, name="messages"),
     path("messages/find", messages.look_up, name="find_message"),
     path("messages/<int:row_id>", messages.message, name="message"),
+    path("replays", replays.replays, name="replays"),
+    path("replays/<int:replay_id>", replays.replay, name="replay"),
+    path("replays/<int:replay_id>/progress", replays.progress, name="replay_progress"),
+    path("replays/<int:replay_id>/<slug:act>", replays.change, name="change_replay"),
+    path("quarantine/<int:row_id>/retry", replays.retry, name="retry_quarantined"),
     path("quarantine", messages.quarantine, name="quarantine"),
     path("quarantine/<int:row_id>", messages.quarantined, name="quarantined"),
 ]

@@ -8,7 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from cdp.core.services.jobs import run_jobs
 from ingestion.models import Message, Quarantined
+from ingestion.services.replays import Selection, create_replay
 from profiles.models import Merge, Refusal
 from tests.site.shop import ask, open_shop, profile_of
 from tests.world import DANA, EVE, signed_in
@@ -77,8 +79,19 @@ def pages() -> Iterator[str]:
         "/messages?source=shop&outcome=quarantined",
         f"/messages/{Message.objects.first().pk}",
         "/quarantine",
+        "/quarantine?source=shop&code=no_event_name",
+        "/replays",
+        f"/replays/{make_replay()}",
+        f"/replays/{make_replay()}/progress",
         f"/quarantine/{Quarantined.objects.first().pk}",
     )
+
+
+def make_replay() -> int:
+    """Make a replay of the quarantine and let it count."""
+    made = create_replay(kind="quarantine", selection=Selection(), actor="system", now=timezone.now())
+    run_jobs()
+    return made.pk
 
 
 def test_shows_every_page_in_few_statements(shop):
