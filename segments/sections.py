@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from segments.models import Membership
+from django.db import connection
+
+from cdp.core.copying import int_array
+
+KEYS = """
+SELECT m.profile_id, array_agg(s.key ORDER BY s.key) FROM segments_membership m
+JOIN segments_segment s ON s.id = m.segment_id WHERE m.profile_id = ANY(%s::bigint[]) GROUP BY m.profile_id
+"""
 
 
 class SegmentsOfProfile:
@@ -16,8 +23,6 @@ class SegmentsOfProfile:
 
     def read(self, *, profile_ids: Sequence[int], now: datetime) -> Mapping[int, list[str]]:  # noqa: ARG002
         """Return keys in order, by internal profile id."""
-        found: dict[int, list[str]] = {}
-        rows = Membership.objects.filter(profile_id__in=profile_ids).order_by("segment__key")
-        for profile_id, key in rows.values_list("profile_id", "segment__key"):
-            found.setdefault(profile_id, []).append(key)
-        return found
+        with connection.cursor() as cursor:
+            cursor.execute(KEYS, [int_array(profile_ids)])
+            return dict(cursor.fetchall())

@@ -1,12 +1,16 @@
 """Reading sources."""
 
+from django.db import connection
+
 from ingestion.errors import UnknownSource
 from ingestion.models import Source
 
 
 def read_source_keys() -> dict[int, str]:
     """Return the key of each source by its id."""
-    return dict(Source.objects.values_list("id", "key"))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, key FROM ingestion_source")
+        return dict(cursor.fetchall())
 
 
 def get_source(*, key: str) -> Source:

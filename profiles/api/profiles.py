@@ -17,7 +17,6 @@ from cdp.core.api.times import read_time
 from cdp.core.services.audit import note_read
 from profiles.api import schemas
 from profiles.errors import BadIdentifier, NoSuchProfile
-from profiles.models import Profile
 from profiles.queries.people import Person, all_internal_ids, find_by_identifier, get_by_uuid, name_identifier
 from profiles.queries.profiles import (
     list_identifiers,
@@ -41,10 +40,13 @@ from profiles.queries.timeline import (
 def show_profile(request: Request, person: Person) -> dict[str, Any]:
     """Return one profile as this caller may see it, and note that it was read."""
     principal = principal_of(request)
-    profile = Profile.objects.get(pk=person.profile_id)
+    found = present_profiles([person.profile_id], principal=principal, now=timezone.now())
+    if not found:
+        message = "The profile was erased at this moment."
+        raise NoSuchProfile(message)
     if principal.sees_personal_data:
         note_read(actor=principal.actor, object=f"profile:{person.uuid}")
-    return present_profiles([profile], principal=principal, now=timezone.now())[0]
+    return found[0]
 
 
 def read_identifier(text: str) -> tuple[str, str]:
@@ -85,7 +87,8 @@ class ListProfiles(APIView):
             found = [show_profile(request, person)] if person is not None else []
             return Response({"results": found, "next": None, "previous": None})
         page = read_page(request, fetch=fetch_from(list_profiles(), "-id"), key=key_from("id"))
-        return Response(page.body(present_profiles(page.rows, principal=principal_of(request), now=timezone.now())))
+        ids = [row.pk for row in page.rows]
+        return Response(page.body(present_profiles(ids, principal=principal_of(request), now=timezone.now())))
 
 
 class LookUpProfile(APIView):

@@ -6,13 +6,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db import connection
+from django.db.models import QuerySet
 
 from cdp.core.access import Principal, show
+from cdp.core.copying import int_array
 from profiles.models import Order
 
 # Where a trait came from that no source sent.
 COMPUTED = "computed"
+SUMMARIES = """
+SELECT profile_id, count(*), coalesce(sum(converted), 0),
+       count(*) FILTER (WHERE revenue IS NOT NULL AND converted IS NULL), min(occurred_at), max(occurred_at)
+FROM profiles_order WHERE profile_id = ANY(%s::bigint[]) GROUP BY profile_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +50,9 @@ def list_orders(*, profile_ids: Sequence[int]) -> QuerySet[Order]:
 
 def read_order_summaries(*, profile_ids: Sequence[int]) -> dict[int, OrderSummary]:
     """Return what is counted over the orders of profiles; those without any are left out (one statement)."""
-    rows = (
-        Order.objects.filter(profile_id__in=profile_ids)
-        .values("profile_id")
-        .annotate(
-            number=Count("id"),
-            sum=Sum("converted"),
-            missing=Count("id", filter=Q(revenue__isnull=False, converted__isnull=True)),
-            first=Min("occurred_at"),
-            last=Max("occurred_at"),
-        )
-    )
-    return {
-        row["profile_id"]: OrderSummary(
-            row["number"], row["sum"] or Decimal(0), row["missing"], row["first"], row["last"]
-        )
-        for row in rows
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(SUMMARIES, [int_array(profile_ids)])
+        return {profile_id: OrderSummary(*rest) for profile_id, *rest in cursor.fetchall()}
 
 
 def present_computed_traits(summary: OrderSummary | None, *, principal: Principal) -> dict[str, Any]:

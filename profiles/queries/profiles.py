@@ -1,18 +1,32 @@
 """Profiles as REST and the pages show them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+from django.db import connection
 from django.db.models import QuerySet
 
 from cdp.core.access import Principal, show
+from cdp.core.copying import int_array
 from cdp.core.registries import profile_sections, source_keys
-from profiles.models import AbsorbedId, Activity, Identifier, Profile
+from profiles.models import Identifier, Profile
 from profiles.queries.orders import present_computed_traits, read_order_summaries
 from profiles.services.traits import from_micros
 
 PERSONAL_KINDS = {"email": "email", "phone": "phone"}
+# Everything that stands in one row or belongs to it, in one statement: a statement costs more than what it finds.
+HELD = """
+SELECT p.id, p.uuid::text, coalesce(a.first_event_at, p.created_at), coalesce(a.last_event_at, p.created_at),
+       p.traits::text, p.trait_meta::text,
+       (SELECT json_agg(json_build_array(t.key, i.value, i.first_seen_at, i.source_id)
+                        ORDER BY t.priority, i.first_seen_at, i.id)::text
+        FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id WHERE i.profile_id = p.id),
+       ARRAY(SELECT x.uuid::text FROM profiles_absorbedid x WHERE x.profile_id = p.id ORDER BY 1)
+FROM profiles_profile p LEFT JOIN profiles_activity a ON a.profile_id = p.id
+WHERE p.id = ANY(%s::bigint[])
+"""
 
 
 def read_source_names() -> dict[int, str]:
@@ -29,52 +43,55 @@ def list_profiles() -> QuerySet[Profile]:
 
 
 def present_profiles(
-    profiles: Sequence[Profile], *, principal: Principal, now: datetime, sources: Mapping[int, str] | None = None
+    profile_ids: Sequence[int], *, principal: Principal, now: datetime, sources: Mapping[int, str] | None = None
 ) -> list[dict[str, Any]]:
-    """Return profiles in the shape of the contract, in a constant number of statements.
+    """Return profiles in the shape of the contract, in the order of the ids; what is gone is left out.
 
     Parameters
     ----------
+    profile_ids : sequence of int
+        Internal ids.
     principal : Principal
         Without `personal_data:read` values are masked.
     sources : mapping, optional
         The keys of all sources, where they are known already.
     """
-    ids = [profile.pk for profile in profiles]
+    return list(present_by_id(profile_ids, principal=principal, now=now, sources=sources).values())
+
+
+def present_by_id(
+    profile_ids: Sequence[int], *, principal: Principal, now: datetime, sources: Mapping[int, str] | None = None
+) -> dict[int, dict[str, Any]]:
+    """Return the same by internal id, in a constant number of statements."""
+    ids = list(profile_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [int_array(ids)])
+        held = {row[0]: row for row in cursor.fetchall()}
     sources = read_source_names() if sources is None else sources
-    activity = {row.pk: row for row in Activity.objects.filter(pk__in=ids)}
-    identifiers: dict[int, list[dict[str, Any]]] = {}
-    for identifier in list_identifiers(profile_ids=ids):
-        identifiers.setdefault(identifier.profile_id, []).append(present_identifier(identifier, sources, principal))
-    merged: dict[int, list[str]] = {}
-    for profile_id, absorbed in (
-        AbsorbedId.objects.filter(profile_id__in=ids).order_by("uuid").values_list("profile_id", "uuid")
-    ):
-        merged.setdefault(profile_id, []).append(str(absorbed))
     segments: Mapping[int, Any] = {}
     for section in profile_sections:
         if section.key == "segments":
             segments = section.read(profile_ids=ids, now=now)
     orders = read_order_summaries(profile_ids=ids)
-    shown = []
-    for profile in profiles:
-        seen = activity.get(profile.pk)
-        held = identifiers.get(profile.pk, [])
-        shown.append(
-            {
-                "id": str(profile.uuid),
-                "first_seen_at": seen.first_event_at if seen else profile.created_at,
-                "last_seen_at": seen.last_event_at if seen else profile.created_at,
-                "traits": {
-                    **present_traits(profile, sources, principal),
-                    **present_computed_traits(orders.get(profile.pk), principal=principal),
-                },
-                "identifiers": held,
-                "segments": list(segments.get(profile.pk, [])),
-                "merged_ids": merged.get(profile.pk, []),
-                "anonymous": not any(one["type"] not in {"anonymous_id", "device_id"} for one in held),
-            }
-        )
+    shown = {}
+    for profile_id in ids:
+        if profile_id not in held:
+            continue
+        _, public_id, first_seen_at, last_seen_at, traits, meta, identifiers, merged = held[profile_id]
+        known = [_present_held(one, sources, principal) for one in orjson.loads(identifiers or "[]")]
+        shown[profile_id] = {
+            "id": public_id,
+            "first_seen_at": first_seen_at,
+            "last_seen_at": last_seen_at,
+            "traits": {
+                **_present_traits(orjson.loads(traits), orjson.loads(meta), sources, principal),
+                **present_computed_traits(orders.get(profile_id), principal=principal),
+            },
+            "identifiers": known,
+            "segments": list(segments.get(profile_id, [])),
+            "merged_ids": merged,
+            "anonymous": not any(one["type"] not in {"anonymous_id", "device_id"} for one in known),
+        }
     return shown
 
 
@@ -89,20 +106,43 @@ def list_identifiers(*, profile_ids: Sequence[int]) -> QuerySet[Identifier]:
 
 def present_identifier(identifier: Identifier, sources: Mapping[int, str], principal: Principal) -> dict[str, Any]:
     """Return one identifier in the shape of the contract."""
-    kind = PERSONAL_KINDS.get(identifier.type.key, "text")
+    held = (identifier.type.key, identifier.value, identifier.first_seen_at, identifier.source_id)
+    return _present_identifier(*held, sources, principal)
+
+
+def _present_held(held: list[Any], sources: Mapping[int, str], principal: Principal) -> dict[str, Any]:
+    type_key, value, first_seen_at, source_id = held
+    moment = datetime.fromisoformat(first_seen_at).astimezone(UTC)
+    return _present_identifier(type_key, value, moment, source_id, sources, principal)
+
+
+def _present_identifier(
+    type_key: str,
+    value: str,
+    first_seen_at: datetime,
+    source_id: int,
+    sources: Mapping[int, str],
+    principal: Principal,
+) -> dict[str, Any]:
     return {
-        "type": identifier.type.key,
-        "value": show(principal, identifier.value, kind),
-        "first_seen_at": identifier.first_seen_at,
-        "source": sources.get(identifier.source_id, ""),
+        "type": type_key,
+        "value": show(principal, value, PERSONAL_KINDS.get(type_key, "text")),
+        "first_seen_at": first_seen_at,
+        "source": sources.get(source_id, ""),
     }
 
 
 def present_traits(profile: Profile, sources: Mapping[int, str], principal: Principal) -> dict[str, Any]:
     """Return the traits with where and when each came from."""
+    return _present_traits(profile.traits, profile.trait_meta, sources, principal)
+
+
+def _present_traits(
+    traits: Mapping[str, Any], meta: Mapping[str, Any], sources: Mapping[int, str], principal: Principal
+) -> dict[str, Any]:
     shown = {}
-    for name, value in sorted(profile.traits.items()):
-        source_id, occurred, received = profile.trait_meta.get(name, (0, 0, 0))
+    for name, value in sorted(traits.items()):
+        source_id, occurred, received = meta.get(name, (0, 0, 0))[:3]
         shown[name] = {
             "value": show(principal, value, PERSONAL_KINDS.get(name, "text")),
             "source": sources.get(source_id, ""),

@@ -78,7 +78,7 @@ def _find_other(text: str, this: Profile) -> Profile | None:
 
 
 def _side_by_side(this: Profile, other: Profile, principal: Principal) -> dict[str, Any]:
-    left, right = present_profiles([this, other], principal=principal, now=timezone.now())
+    left, right = present_profiles([this.pk, other.pk], principal=principal, now=timezone.now())
     names = sorted({*left["traits"], *right["traits"]})
     return {
         "left": {**left, "name": display_name(left)},

@@ -50,7 +50,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 
 def _people(rows: list[Profile], principal: Principal) -> list[dict[str, object]]:
-    shown = present_profiles(rows, principal=principal, now=timezone.now())
+    shown = present_profiles([row.pk for row in rows], principal=principal, now=timezone.now())
     return [{**one, "display_name": display_name(one)} for one in shown]
 
 

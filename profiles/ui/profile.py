@@ -45,7 +45,7 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect("profile", get_by_uuid(public_id=str(public_id)).uuid)
     now = timezone.now()
     sources = read_source_names()
-    shown = present_profiles([row], principal=principal, now=now, sources=sources)[0]
+    shown = present_profiles([row.pk], principal=principal, now=now, sources=sources)[0]
     if principal.sees_personal_data:
         note_read(actor=principal.actor, object=f"profile:{row.uuid}")
     return show_page(

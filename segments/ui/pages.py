@@ -14,9 +14,9 @@ from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.queries.sizes import count_list
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from profiles.models import Profile
-from profiles.queries.pages import display_name, list_by_ids, name_profile
+from profiles.queries.pages import display_name, name_profile
 from profiles.queries.people import get_by_uuid
-from profiles.queries.profiles import present_profiles
+from profiles.queries.profiles import present_by_id
 from segments.language.evaluate import sentence
 from segments.models import Membership, MembershipChange, Segment
 from segments.queries.history import read_sizes, reason_in_words
@@ -185,12 +185,8 @@ def _observed(found: Any, principal: Principal) -> Any:
 
 def _people(rows: Sequence[Membership], principal: Principal) -> list[dict[str, Any]]:
     since = {row.profile_id: row.since for row in rows}
-    profiles = list_by_ids(profile_ids=list(since))
-    shown = present_profiles(profiles, principal=principal, now=timezone.now())
-    return [
-        {**one, "display_name": display_name(one), "since": since[profile.pk]}
-        for profile, one in zip(profiles, shown, strict=True)
-    ]
+    shown = present_by_id(list(since), principal=principal, now=timezone.now())
+    return [{**one, "display_name": display_name(one), "since": since[pk]} for pk, one in shown.items()]
 
 
 def _told(rows: Sequence[MembershipChange]) -> list[dict[str, Any]]:
