@@ -242,6 +242,8 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
+        "ReplayKindEnum": "ingestion.api.shapes.REPLAY_KINDS",
+        "DifferenceKindEnum": "ingestion.api.shapes.DIFFERENCES",
         "ConsentStateEnum": "consent.decision.STATES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
     },

@@ -23,7 +23,7 @@ from ingestion.services.replays import ACTS, Selection, change_replay, create_re
 class NewReplay(shapes.StrictSerializer):
     """What to replay: quarantined messages, or accepted ones of the archive."""
 
-    kind = serializers.ChoiceField(choices=Replay.Kind.values)
+    kind = serializers.ChoiceField(choices=shapes.REPLAY_KINDS)
     source = serializers.CharField(required=False, max_length=64)  # type: ignore[assignment]
     code = serializers.CharField(required=False, max_length=100)
     since = serializers.DateTimeField(required=False)
@@ -34,7 +34,7 @@ class ReplaySchema(serializers.Serializer):
     """A replay; `expected` is what it counted beforehand, `results` what came of it, by outcome or kind of change."""
 
     id = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Replay.Kind.values)
+    kind = serializers.ChoiceField(choices=shapes.REPLAY_KINDS)
     source = serializers.CharField(allow_null=True)  # type: ignore[assignment]
     code = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)

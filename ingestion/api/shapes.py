@@ -5,10 +5,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ingestion.models import Outcome, Source
+from ingestion.models import Outcome, Replay, Source
 from ingestion.queries.outcomes import PENDING
 from ingestion.services.sources import KINDS
 
+REPLAY_KINDS = [kind.value for kind in Replay.Kind]
+DIFFERENCES = ["added", "removed", "changed"]
 OUTCOMES = [PENDING, *(outcome.label for outcome in Outcome)]
 
 
@@ -101,7 +103,7 @@ class DifferenceSchema(serializers.Serializer):
     """One place that a step changed; without `before` it was added, without `after` removed."""
 
     path = serializers.CharField()
-    kind = serializers.ChoiceField(choices=["added", "removed", "changed"])
+    kind = serializers.ChoiceField(choices=DIFFERENCES)
     before = serializers.JSONField(required=False)
     after = serializers.JSONField(required=False)
 
@@ -113,7 +115,7 @@ class FactSchema(serializers.Serializer):
     value = serializers.JSONField()
 
 
-class StepSchema(serializers.Serializer):
+class MessageStepSchema(serializers.Serializer):
     """What one step made of a message."""
 
     key = serializers.CharField()
@@ -132,7 +134,7 @@ class StripSchema(serializers.Serializer):
     outcome = serializers.ChoiceField(choices=OUTCOMES)
     reason = serializers.CharField()
     curl = serializers.CharField(allow_null=True)
-    steps = StepSchema(many=True)
+    steps = MessageStepSchema(many=True)
 
 
 class QuarantinedSchema(serializers.Serializer):
