@@ -40,6 +40,12 @@ class BadSplit(InvalidInput):
     code = "split.invalid"
 
 
+class NoSuchGroup(NotFound):
+    """No group call named this id."""
+
+    code = "group.not_found"
+
+
 class BadRates(InvalidInput):
     """Exchange rates that are none."""
 

@@ -254,6 +254,46 @@ class Event(models.Model):
         return f"event {self.id}"
 
 
+class Group(models.Model):
+    """What `group` calls named by one groupId: an account, a company, a household. Never a reason to merge people.
+
+    `traits` and `trait_meta` are as those of a profile: the most recent statement of each name wins.
+
+    Personal data: none in this row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    group_id = models.TextField(unique=True)
+    traits = models.JSONField(default=dict)
+    trait_meta = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"group {self.pk}"
+
+
+class GroupMembership(models.Model):
+    """A profile belongs to a group: said with this identifier, and so moving with it when profiles are split.
+
+    Personal data: pseudonymous id, the group — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="memberships", db_index=False)
+    profile = models.ForeignKey(
+        Profile, on_delete=models.CASCADE, related_name="group_memberships", db_constraint=False
+    )
+    identifier_id = models.BigIntegerField(db_index=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "identifier_id"], name="profiles_groupmembership_once")]
+
+    def __str__(self) -> str:
+        return f"group membership {self.pk}"
+
+
 class OrderMessage(models.Model):
     """Which stored event speaks of which order: a track named as in `services.orders.ORDER_EVENTS`, with an order id.
 

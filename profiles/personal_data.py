@@ -11,7 +11,20 @@ from django.utils import timezone
 from cdp.core.access import SYSTEM
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject, erased_event_listeners
-from profiles.models import AbsorbedId, Activity, Change, Edge, Identifier, Merge, Order, Profile, Refusal, Work
+from profiles.models import (
+    AbsorbedId,
+    Activity,
+    Change,
+    Edge,
+    GroupMembership,
+    Identifier,
+    Merge,
+    Order,
+    Profile,
+    Refusal,
+    Work,
+)
+from profiles.queries.groups import read_groups_of
 from profiles.queries.orders import present_order
 from profiles.queries.profiles import present_identifier, present_traits, read_source_names
 from profiles.queries.timeline import (
@@ -87,6 +100,25 @@ class Orders:
         """Delete up to `limit` orders that are left; there are none once the events are gone."""
         ids = list(Order.objects.filter(profile_id__in=subject.profile_ids).values_list("pk", flat=True)[:limit])
         return Order.objects.filter(pk__in=ids).delete()[0]
+
+
+class Groups:
+    """Which groups the person belongs to. The groups themselves stay."""
+
+    name = "groups"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return the groups, last named first."""
+        return {"groups": read_groups_of(profile_ids=subject.profile_ids, principal=SYSTEM)}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many memberships there are."""
+        return GroupMembership.objects.filter(profile_id__in=subject.profile_ids).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` memberships."""
+        rows = GroupMembership.objects.filter(profile_id__in=subject.profile_ids)
+        return GroupMembership.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 class Ledgers:

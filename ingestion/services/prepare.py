@@ -147,7 +147,12 @@ def fill(item: Item, message: Message, rules: Rules) -> None:
         occurred,
         f"{kind}\t{escape(message.name)}\t{occurred}\t{request.received_text}\t{original}\t{stamp(message.sent_at)}\t"
         f"{request.source.id}\t{escape(message.message_id)}",
-        prepare_json(message.properties, message.traits, message.context),
+        prepare_json(
+            # The event has no place of its own for it.
+            {**message.properties, "groupId": message.group_id} if message.group_id else message.properties,
+            message.traits,
+            message.context,
+        ),
         message.traits if message.type == "identify" else None,
     )
     if "consent" in message.context or "consentManagement" in message.context:

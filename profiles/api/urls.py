@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import identity, profiles, rates
+from profiles.api import groups, identity, profiles, rates
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("profiles/<str:profile_id>/merges", profiles.ListProfileMerges.as_view()),
     path("profiles/<str:profile_id>/changes", profiles.ListProfileChanges.as_view()),
     path("profiles/<str:profile_id>/split", identity.SplitProfile.as_view()),
+    path("profiles/<str:profile_id>/groups", groups.ListProfileGroups.as_view()),
+    path("groups", groups.Groups.as_view()),
+    path("groups/<path:group_id>/members", groups.GroupMembers.as_view()),
+    path("groups/<path:group_id>", groups.ReadGroup.as_view()),
     path("exchange-rates", rates.ExchangeRates.as_view()),
     path("exchange-rates/missing", rates.UnconvertedOrders.as_view()),
     path("exchange-rates/<int:rate_id>", rates.OneExchangeRate.as_view()),

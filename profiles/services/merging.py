@@ -31,6 +31,13 @@ ORDER BY n RETURNING id
 """
 MOVE = "UPDATE {table} t SET profile_id = m.kept FROM unnest(%s::bigint[], %s::bigint[]) AS m(dropped, kept) "
 MOVE += "WHERE t.profile_id = m.dropped"
+FOLLOWING = (
+    "profiles_identifier",
+    "profiles_absorbedid",
+    "profiles_work",
+    "profiles_order",
+    "profiles_groupmembership",
+)
 MERGE_ACTIVITY = """
 INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)
 SELECT m.kept, min(a.first_event_at), max(a.last_event_at), sum(a.event_count)
@@ -203,7 +210,7 @@ def _move_rows(cursor: Any, dropped: dict[int, int], large: set[int]) -> None:
     if not dropped:
         return
     both = [int_array(dropped), int_array(dropped.values())]
-    for table in ("profiles_identifier", "profiles_absorbedid", "profiles_work", "profiles_order"):
+    for table in FOLLOWING:
         cursor.execute(MOVE.format(table=table), both)
     small = {old: new for old, new in dropped.items() if old not in large}
     cursor.execute(MOVE.format(table="profiles_event"), [int_array(small), int_array(small.values())])

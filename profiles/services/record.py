@@ -15,6 +15,7 @@ from profiles.identity.graph import Claim, Graph, Group, TypeRule, find
 from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
 from profiles.services.graphs import load_graph
+from profiles.services.groups import record_groups
 from profiles.services.merging import apply_merges, write_edges
 from profiles.services.orders import record_orders
 from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
@@ -131,6 +132,7 @@ def record_messages(
     _write_events(cursor, messages)
     _write_activity(cursor, messages)
     record_orders(cursor, messages, now=now)
+    record_groups(cursor, messages, now=now)
     _write_history(cursor, graph, changed_traits, now)
     if interests:
         _write_work(cursor, graph, messages, changed_traits, interests, now)

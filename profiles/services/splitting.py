@@ -15,6 +15,7 @@ from cdp.core.copying import int_array, text_array
 from cdp.core.registries import SplitPair, merge_participants
 from cdp.core.services.jobs import enqueue
 from profiles.models import ChangeKind, EventType
+from profiles.services.groups import move_memberships
 from profiles.services.merging import EVENTS_AT_ONCE, write_changes
 from profiles.services.orders import rehome_orders
 from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
@@ -106,6 +107,7 @@ def split_off(
     )
     ids = int_array(moved)
     cursor.execute("UPDATE profiles_identifier SET profile_id = %s WHERE id = ANY(%s::bigint[])", [to_id, ids])
+    move_memberships(cursor, identifier_ids=moved, to_id=to_id)
     cursor.execute("SELECT coalesce(max(event_count), 0) FROM profiles_activity WHERE profile_id = %s", [from_id])
     if cursor.fetchone()[0] <= EVENTS_AT_ONCE:
         cursor.execute(MOVE_EVENTS, [to_id, from_id, ids])

@@ -17,6 +17,7 @@ from cdp.core.registries import profile_sections
 from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import ListPage, read_list, show_page, show_part, signed_in
 from profiles.models import EventType, Profile
+from profiles.queries.groups import read_groups_of
 from profiles.queries.pages import display_name, find_event_names, tell_merge, tell_refusal
 from profiles.queries.people import all_internal_ids, get_by_uuid
 from profiles.queries.profiles import present_profiles, read_source_names
@@ -63,7 +64,7 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @require_safe
 def origin(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Answer how a profile came about: its merges, what was not joined, its history."""
+    """Answer what it belongs to and how a profile came about: its merges, what was not joined, its history."""
     principal = signed_in(request, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     ids = all_internal_ids(profile_id=person.profile_id)
@@ -73,6 +74,7 @@ def origin(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return show_part(
         request,
         "profiles/origin.html",
+        groups=read_groups_of(profile_ids=[person.profile_id], principal=principal),
         merges=[tell_merge(merge) for merge in merges] if sees else [],
         refusals=[(present_refusal(one, principal=principal), tell_refusal(one)) for one in refusals] if sees else [],
         changes=[present_change(one) for one in list_changes(profile_ids=ids).order_by("-at", "-id")[:MOST]],
