@@ -269,6 +269,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 600, "socket_timeout": 5, "socket_connect_timeout": 2}
 CELERY_TASK_PUBLISH_RETRY = False
+# Tasks keep the connection of their process (`cdp.celery.keep_connection`); a fresh one now and then frees memory.
+CELERY_DB_REUSE_MAX = 10_000
 CELERY_TIMEZONE = "UTC"
 # Sweeps make wake-ups optional: a flushed broker loses nothing. `expires` keeps a backlog of sweeps from piling up.
 CELERY_BEAT_SCHEDULE = {

@@ -1,7 +1,7 @@
 """Working through what waits: the inbox by the worker, everything by `drain`."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.db.models import Sum
@@ -19,14 +19,21 @@ PAUSE_SECONDS = 0.05
 # the second in which a message is to be seen.
 GATHER_SECONDS = 0.25
 GATHERED_ITEMS = BATCH_ITEMS // 3
-# A second worker at the same trickle would only make smaller batches of it. It helps where more than this waits, or
-# where nobody comes to it for so long.
-BACKLOG_ITEMS = 2 * BATCH_ITEMS
+# A second worker at the same trickle would only make smaller batches of it. It helps where as much as this waits,
+# what the first is busy with included, or where nobody comes to it for so long.
+BACKLOG_ITEMS = BATCH_ITEMS
 BACKLOG_SECONDS = 2.0
-BACKLOG = """
-SELECT coalesce(sum(items), 0), coalesce(extract(epoch FROM now() - min(received_at)), 0)
+WAITING = """
+SELECT coalesce(sum(items), 0)::int, coalesce(extract(epoch FROM now() - min(received_at)), 0)::float
 FROM (SELECT items, received_at FROM ingestion_inbox ORDER BY id LIMIT %s) AS oldest
 """
+
+
+class Waiting(NamedTuple):
+    """The oldest of what waits: how many items, at most about `BACKLOG_ITEMS`, and since how many seconds."""
+
+    items: int
+    seconds: float
 
 
 def process_inbox() -> int:
@@ -46,15 +53,20 @@ def process_inbox() -> int:
             done += items
             if not items or time.monotonic() > deadline:
                 break
-            if items < GATHERED_ITEMS:
-                time.sleep(max(0.0, began_at + GATHER_SECONDS - time.monotonic()))
+            while items < GATHERED_ITEMS and time.monotonic() < began_at + GATHER_SECONDS:
+                time.sleep(PAUSE_SECONDS)
+                items = _waiting(cursor).items
     return done
 
 
 def _has_backlog(cursor: Any) -> bool:
-    cursor.execute(BACKLOG, [BACKLOG_ITEMS])
-    items, seconds = cursor.fetchone()
-    return bool(items >= BACKLOG_ITEMS or seconds >= BACKLOG_SECONDS)
+    waiting = _waiting(cursor)
+    return waiting.items >= BACKLOG_ITEMS or waiting.seconds >= BACKLOG_SECONDS
+
+
+def _waiting(cursor: Any) -> Waiting:
+    cursor.execute(WAITING, [BACKLOG_ITEMS])
+    return Waiting(*cursor.fetchone())
 
 
 def count_inbox() -> int:
