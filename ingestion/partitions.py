@@ -21,7 +21,7 @@ def archive_day(day: date) -> str:
 def day_statements(day: date) -> Iterator[str]:
     """Give the SQL that makes and attaches the partition of one UTC day; the batches go on meanwhile."""
     name = archive_day(day)
-    yield f"CREATE TABLE IF NOT EXISTS {name} (LIKE {PARENT} INCLUDING DEFAULTS)"
+    yield f"CREATE TABLE IF NOT EXISTS {name} (LIKE {PARENT} INCLUDING DEFAULTS INCLUDING STORAGE)"
     yield (
         f"ALTER TABLE {PARENT} ATTACH PARTITION {name} "
         f"FOR VALUES FROM ('{day.isoformat()} 00:00+00') TO ('{(day + timedelta(days=1)).isoformat()} 00:00+00')"
@@ -30,7 +30,7 @@ def day_statements(day: date) -> Iterator[str]:
 
 def older_statements(before: date) -> Iterator[str]:
     """Give the SQL that makes and attaches the partition of everything before a UTC day."""
-    yield f"CREATE TABLE IF NOT EXISTS {OLDER} (LIKE {PARENT} INCLUDING DEFAULTS)"
+    yield f"CREATE TABLE IF NOT EXISTS {OLDER} (LIKE {PARENT} INCLUDING DEFAULTS INCLUDING STORAGE)"
     yield (
         f"ALTER TABLE {PARENT} ATTACH PARTITION {OLDER} FOR VALUES FROM (MINVALUE) TO ('{before.isoformat()} 00:00+00')"
     )
