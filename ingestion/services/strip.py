@@ -135,12 +135,13 @@ def _received(trail: Trail) -> Step:
     title = "As received"
     if trail.raw is None:
         return Step("raw", title, UNKNOWN, _why_not_kept(trail.row))
-    request = "alone" if trail.raw.items == 1 else f"with {trail.raw.items - 1} other messages"
+    others = trail.raw.items - 1
+    beside = f", with {others} other{'' if others == 1 else 's'} that were accepted" if others else ""
     return Step(
         "raw",
         title,
         PASSED,
-        f"It came {request} to /v1/{trail.raw.endpoint}." if trail.aside is None else "It is kept in the quarantine.",
+        f"It came to /v1/{trail.raw.endpoint}{beside}." if trail.aside is None else "It is kept in the quarantine.",
         value=trail.raw.item,
         facts=[(f"Shared by the request: {name}", value) for name, value in _shared(trail.raw.batch)],
         is_personal=True,
@@ -148,7 +149,11 @@ def _received(trail: Trail) -> Step:
 
 
 def _shared(batch: Batch) -> list[tuple[str, Any]]:
-    shared = [("context", batch.context), ("integrations", batch.integrations), ("sentAt", batch.sent_at)]
+    shared = [
+        ("context", batch.context),
+        ("integrations", batch.integrations),
+        ("sentAt", batch.sent_at.isoformat() if batch.sent_at is not None else None),
+    ]
     return [(name, value) for name, value in shared if value]
 
 
