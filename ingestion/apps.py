@@ -37,6 +37,7 @@ class IngestionConfig(AppConfig):
         from ingestion.personal_data import (  # noqa: PLC0415
             ArchivedMessages,
             HeldMessages,
+            NamesSeen,
             QuarantinedMessages,
             TreatmentDefinitions,
             forget_messages,
@@ -45,18 +46,21 @@ class IngestionConfig(AppConfig):
         from ingestion.services.archive import keep_archive, prepare_archive  # noqa: PLC0415
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
+        from ingestion.services.findings import keep_findings  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
         from ingestion.services.replays import JOB, step_replay  # noqa: PLC0415
         from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
 
-        personal_data.extend([QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions()])
+        personal_data.extend(
+            [QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions(), NamesSeen()]
+        )
         mention_redactors.append(take_out_mentions)
         readiness_checks.append(judge_pressure)
         gauges.append(gauge_pressure)
         job_handlers[JOB] = step_replay
         erased_event_listeners.append(forget_messages)
         preparations.append(prepare_archive)
-        housekeeping.extend([compact_counts, keep_archive])
+        housekeeping.extend([compact_counts, keep_archive, keep_findings])
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))
         # What still waits for a decision is not waiting work: each pass decides all that can be decided.
         work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))

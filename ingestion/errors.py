@@ -155,3 +155,10 @@ class ReplayState(Conflict):
 
     code = "replay.state"
     title = "The replay cannot do this now"
+
+
+class PlanStopsMessages(Conflict):
+    """The plan would stop messages that are accepted today, and nobody said that this is meant."""
+
+    code = "tracking_plan.stops_messages"
+    title = "The plan would stop recent messages"

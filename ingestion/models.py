@@ -75,6 +75,62 @@ class TreatmentVersion(models.Model):
         return f"{self.kind} {self.version}"
 
 
+class Finding(models.Model):
+    """How often messages of an hour broke a rule of the plan or had no normal form: rows to be summed.
+
+    `path` and `event` hold names only; what looks like a value is written as ``*``. `action` is what was done.
+
+    Personal data: none by construction, as names could be values — erasure deletes rows that mention the person.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField()
+    hour = models.DateTimeField()
+    type = models.CharField(max_length=10)
+    event = models.TextField()
+    path = models.TextField()
+    rule = models.TextField()
+    action = models.CharField(max_length=10)
+    count = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["source_id", "hour"], name="ingestion_finding_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.rule}"
+
+
+class Discovered(models.Model):
+    """An event, or a property of one, that a source was seen to send; `property` ``""`` is the event itself.
+
+    Volumes are estimated from samples, and a few seconds of them may be lost with a process. `examples` are shapes
+    (`aaa@aaa.aa`, `9999-99-99`), never values.
+
+    Personal data: none by construction, as names could be values — erasure deletes rows that mention the person.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source_id = models.IntegerField()
+    type = models.CharField(max_length=10)
+    event = models.TextField()
+    property = models.TextField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    volume = models.BigIntegerField()
+    types = ArrayField(models.TextField(), default=list)
+    examples = ArrayField(models.TextField(), default=list)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source_id", "type", "event", "property"], name="ingestion_discovered_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.property or self.event
+
+
 class InboxEntry(models.Model):
     """One accepted request that waits for the processor: the inflated body as it came, and how many items it has.
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from cdp.core.copying import bytea_array, int_array, text_array
 from cdp.core.registries import Subject
-from ingestion.models import Archived, Held, Outcome, Quarantined, TreatmentVersion
+from ingestion.models import Archived, Discovered, Finding, Held, Outcome, Quarantined, TreatmentVersion
 from ingestion.queries.archived import find_places, find_places_of, read_raws
 from ingestion.services.counting import count_moves
 from ingestion.services.taking_out import take_out
@@ -97,6 +97,46 @@ class QuarantinedMessages:
         with connection.cursor() as cursor:
             cursor.execute(MENTIONING, [bytea_array(needles), limit])
             return [row[0] for row in cursor.fetchall()]
+
+
+class NamesSeen:
+    """Names of events and properties in which somebody put the person's identifiers."""
+
+    name = "names of events and properties"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return the names."""
+        names = {name for row in self._discovered(subject) for name in (row.event, row.property) if name}
+        return {"names_seen": sorted(names)}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        return self._discovered(subject).count() + self._findings(subject).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` of each kind."""
+        discovered = list(self._discovered(subject).order_by("pk").values_list("pk", flat=True)[:limit])
+        Discovered.objects.filter(pk__in=discovered).delete()
+        found = list(self._findings(subject).order_by("pk").values_list("pk", flat=True)[:limit])
+        Finding.objects.filter(pk__in=found).delete()
+        return len(discovered) + len(found)
+
+    @staticmethod
+    def _mention(subject: Subject, *fields: str) -> Q:
+        telling = [value for _, value in subject.identifiers if len(value) >= TELLING_CHARACTERS]
+        found = Q(pk__in=[])
+        for field in fields:
+            for value in telling:
+                found |= Q(**{f"{field}__icontains": value})
+            for _, value in subject.identifiers:
+                found |= Q(**{f"{field}__iexact": value})
+        return found
+
+    def _discovered(self, subject: Subject) -> QuerySet[Discovered]:
+        return Discovered.objects.filter(self._mention(subject, "event", "property"))
+
+    def _findings(self, subject: Subject) -> QuerySet[Finding]:
+        return Finding.objects.filter(self._mention(subject, "event", "path"))
 
 
 class TreatmentDefinitions:

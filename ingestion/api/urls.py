@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.api import debugger, messages, replays, sources, treatments
+from ingestion.api import cleaning, debugger, messages, plans, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -13,6 +13,19 @@ urlpatterns = [
     path("sources/<str:key>/transformations/preview", treatments.PreviewTransformations.as_view()),
     path("sources/<str:key>/messages", debugger.LatestMessages.as_view()),
     path("sources/<str:key>/messages/<int:row_id>", debugger.FollowMessage.as_view()),
+    path("sources/<str:key>/cleaning", cleaning.OneCleaning.as_view()),
+    path("sources/<str:key>/cleaning/versions", cleaning.CleaningVersions.as_view()),
+    path("sources/<str:key>/cleaning/versions/<int:version>", cleaning.OneCleaningVersion.as_view()),
+    path("sources/<str:key>/cleaning/preview", cleaning.PreviewCleaning.as_view()),
+    path("tracking-plans", plans.TrackingPlans.as_view()),
+    path("tracking-plans/<str:key>", plans.OnePlan.as_view()),
+    path("tracking-plans/<str:key>/versions", plans.PlanVersions.as_view()),
+    path("tracking-plans/<str:key>/versions/<int:version>", plans.OnePlanVersion.as_view()),
+    path("tracking-plans/<str:key>/preview", plans.PreviewPlan.as_view()),
+    path("tracking-plans/<str:key>/segment", plans.SegmentPlan.as_view()),
+    path("tracking-plans/<str:key>/proposal", plans.ProposePlan.as_view()),
+    path("tracking-plans/<str:key>/discovered", plans.ListDiscovered.as_view()),
+    path("tracking-plans/<str:key>/violations", plans.ListFindings.as_view()),
     path("ingestion/status", messages.ReadStatus.as_view()),
     path("messages", messages.FindMessages.as_view()),
     path("messages/<path:message_id>", messages.ReadMessage.as_view()),

@@ -21,6 +21,7 @@ from ingestion.services.prepare import Request
 from ingestion.services.screen import DROPPED, Screened
 from ingestion.spec.soundness import pack
 from ingestion.spec.split import Batch, split_items
+from ingestion.treatment.treatment import FIELDS_DROPPED
 
 COLUMNS = "first_id, archived_at, last_id, received_at, source_id, endpoint, ip, user_agent, body"
 EMPTY = "DELETE FROM ingestion_inbox WHERE id = ANY(%s::bigint[])"
@@ -36,6 +37,8 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS t(id, first, last) JOIN
 # A browser's key is public; a server's must not lie about in the clear.
 KEY_IN_BODY = b'"writeKey"'
 KEY = "writeKey"
+# What was dropped from a message must not stay here either.
+NOT_KEPT = frozenset({DROPPED, FIELDS_DROPPED})
 DAY = re.compile(r"ingestion_archive_d(\d{4})_(\d{2})_(\d{2})")
 PARTITIONS = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass"
 
@@ -121,7 +124,7 @@ def _divide(screened: Screened) -> tuple[list[tuple[Request, Run]], list[tuple[R
             if request is not None:
                 _sort(request, runs, position, whole, parts)
             request, runs, position = item.request, [], 0
-        if outcome == accepted and item.incoming is not None and DROPPED not in item.warnings:
+        if outcome == accepted and item.incoming is not None and NOT_KEPT.isdisjoint(item.warnings):
             event_id = item.incoming.event_id
             last = runs[-1] if runs else None
             if last is not None and last.end == position - 1 and last.last_id == event_id - 1:

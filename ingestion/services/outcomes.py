@@ -11,6 +11,7 @@ from cdp.core.digests import LOOKUP_BYTES
 from cdp.core.secrets import seal
 from ingestion.errors import IngestionError
 from ingestion.models import Outcome
+from ingestion.services.findings import count_findings
 from ingestion.services.prepare import Item
 from ingestion.services.screen import Row, Screened
 from ingestion.spec.message import BadItem
@@ -55,6 +56,7 @@ def write_outcomes(cursor: Any, screened: Screened, graph: Graph | None, *, now:
     _write_quarantine(cursor, screened, now)
     _write_held(cursor, screened)
     _count(cursor, screened)
+    count_findings(cursor, screened)
 
 
 def _refusals(graph: Graph | None) -> set[tuple[int, str]]:
@@ -109,10 +111,14 @@ def _write_quarantine(cursor: Any, screened: Screened, now: datetime) -> None:
         payload = _payload(item, batches)
         lines.append(
             f"{row.id}\t{item.request.source.id}\t{escape(item.message_id)}\t{escape(item.fault.code)}\t"
-            f"{escape(item.fault.message)}\t\\\\x{payload.hex()}\t{{}}\t{stamp(now)}\n"
+            f"{escape(item.fault.message)}\t\\\\x{payload.hex()}\t{_lookups(item)}\t{stamp(now)}\n"
         )
     columns = "row_id, source_id, message_id, code, detail, payload, lookups, created_at"
     copy_rows(cursor, "ingestion_quarantined", columns, lines)
+
+
+def _lookups(item: Item) -> str:
+    return "{" + ",".join(f'"\\\\\\\\x{digest[:LOOKUP_BYTES].hex()}"' for digest in item.digests) + "}"
 
 
 def _payload(item: Item, batches: dict[bytes, Batch | None]) -> bytes:
@@ -160,10 +166,9 @@ def _write_held(cursor: Any, screened: Screened) -> None:
         if message.sent_at is not None:
             body["sentAt"] = message.sent_at
         sealed = seal(orjson.dumps(body), context=HELD)
-        lookups = ",".join(f'"\\\\\\\\x{digest[:LOOKUP_BYTES].hex()}"' for digest in item.digests)
         until = item.request.received_at + timedelta(days=source.hold_days)
         lines.append(
-            f"{row.id}\t{source.id}\t{source.required_purpose}\t{{{lookups}}}\t\\\\x{sealed.hex()}\tbatch\t"
+            f"{row.id}\t{source.id}\t{source.required_purpose}\t{_lookups(item)}\t\\\\x{sealed.hex()}\tbatch\t"
             f"{stamp(item.request.received_at)}\t{stamp(until)}\n"
         )
     columns = "row_id, source_id, purpose, lookups, sealed, endpoint, received_at, until"

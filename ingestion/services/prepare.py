@@ -10,6 +10,7 @@ from cdp.core.copying import NULL, escape, stamp
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest, message_digest
 from ingestion.errors import IngestionError
 from ingestion.models import Source
+from ingestion.services.discovering import discover
 from ingestion.services.treating import find_treatment, read_treated
 from ingestion.spec.consent import CONSENT_EVENT, read_consent
 from ingestion.spec.identifiers import IdentifierRules, is_blocked
@@ -17,6 +18,8 @@ from ingestion.spec.item import read_item
 from ingestion.spec.message import BadItem, Fault, Message
 from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
+from ingestion.treatment.plans import ALLOW
+from ingestion.treatment.treatment import Treated
 from profiles.identity.graph import Claim, Given, TypeRule
 from profiles.models import EventType
 from profiles.services.record import Incoming, prepare_json
@@ -52,12 +55,13 @@ class Request:
 class Item:
     """One item of a request: its source, the hash of its message id, and either a message or a fault.
 
-    `digests` are those of its identifiers, strongest first; `consent` is its consent object.
+    `digests` are those of its identifiers, strongest first; `consent` is its consent object; `treated` holds what plan
+    and cleaning found, if anything.
     """
 
     __slots__ = (
         "anonymous_id", "consent", "digests", "fault", "hash", "incoming", "is_consent_event", "message", "message_id",
-        "payload", "request", "warnings",
+        "payload", "request", "treated", "warnings",
     )  # fmt: skip
 
     def __init__(self, request: Request, message_id: str, payload: Any) -> None:
@@ -73,6 +77,7 @@ class Item:
         self.consent: dict[str, bool] | None = None
         self.is_consent_event = False
         self.anonymous_id = ""
+        self.treated: Treated | None = None
 
 
 def prepare(requests: list[Request], rules: Rules) -> list[Item]:
@@ -88,11 +93,13 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
             items.append(item)
             continue
         treatment = find_treatment(request.source)
+        notice = partial(discover, request.source.id, request.received_at)
         keeps_payload = bool(request.source.required_purpose) or treatment is not None
         for raw in batch.items:
             # The reader uses the item up; a source that may hold messages, or changes them, needs it once more.
             payload = pack(raw) if keeps_payload and not isinstance(raw, BadItem) else raw
-            read = read_item if treatment is None else partial(read_treated, treatment=treatment)
+            treated = None if treatment is None else Treated(treatment, batch.context, notice)
+            read = read_item if treatment is None else partial(read_treated, treatment=treatment, treated=treated)
             outcome = read(
                 raw,
                 batch=batch,
@@ -106,7 +113,14 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
                 item.fault = outcome
             else:
                 item = Item(request, outcome.message_id, payload)
+                if treated is None:
+                    notice(outcome.type, outcome.name, outcome.properties, outcome.traits)
                 fill(item, outcome, rules)
+                if treated is not None and treated.findings:
+                    item.treated = treated
+                    if treated.action != ALLOW:
+                        # Read in whole all the same: whether anything of it may be kept depends on whose it is.
+                        item.fault = Fault(*treated.reason())
             items.append(item)
     return items
 

@@ -19,6 +19,7 @@ from cdp.core.registries import ConsentObject, consent_recorders
 from cdp.core.services.wakeups import wake
 from ingestion.models import Source
 from ingestion.services.archive import empty_inbox
+from ingestion.services.discovering import flush_discovered
 from ingestion.services.outcomes import write_outcomes
 from ingestion.services.poison import set_aside
 from ingestion.services.prepare import Item, Request, Rules, prepare
@@ -82,6 +83,7 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
             _process_alone(inbox_id, now)
     finally:
         gc.enable()
+    flush_discovered(now_or_later=bool(taken))
     return items
 
 

@@ -9,7 +9,7 @@ from cdp.core.registries import consent_requirements, suppression_checks
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item, Rules, fill
 from ingestion.spec.message import ENDPOINTS
-from ingestion.treatment.treatment import FILTERED, UNUSABLE
+from ingestion.treatment.treatment import FILTERED, PLAN_VIOLATION, UNPLANNED_EVENT, UNUSABLE
 from profiles.services.graphs import fresh_ids
 
 KNOWN = """
@@ -20,7 +20,12 @@ JOIN ingestion_message m ON m.source_id = t.s AND m.message_hash = t.h
 GIVES_WAY = {Outcome.REJECTED, Outcome.QUARANTINED, Outcome.HELD}
 FAULTS = {Outcome.REJECTED, Outcome.QUARANTINED}
 # What the source's own definitions decided, however the message came.
-DECIDED = {FILTERED: Outcome.REJECTED, UNUSABLE: Outcome.QUARANTINED}
+DECIDED = {
+    FILTERED: Outcome.REJECTED,
+    UNUSABLE: Outcome.QUARANTINED,
+    PLAN_VIOLATION: Outcome.QUARANTINED,
+    UNPLANNED_EVENT: Outcome.REJECTED,
+}
 DROPPED = "suppressed_identifier_dropped"
 
 
@@ -106,12 +111,12 @@ def _suppressed(items: list[Item]) -> set[bytes]:
 def _judge(
     item: Item, rules: Rules, suppressed: set[bytes], states: dict[str, dict[bytes, str]]
 ) -> tuple[Outcome, str]:
-    if item.fault is not None:
+    if item.fault is not None and not item.digests:
         single = bool(ENDPOINTS.get(item.request.endpoint))
         usual = Outcome.REJECTED if single else Outcome.QUARANTINED
         return DECIDED.get(item.fault.code, usual), item.fault.code
     if suppressed and not suppressed.isdisjoint(item.digests):
-        if item.digests[0] in suppressed:
+        if item.digests[0] in suppressed or item.fault is not None:
             return Outcome.SUPPRESSED, "suppressed"
         _drop_suppressed(item, rules, suppressed)
     purpose = item.request.source.required_purpose
@@ -121,6 +126,9 @@ def _judge(
             return Outcome.SUPPRESSED, "consent"
         if state != "granted":
             return Outcome.HELD, "consent"
+    if item.fault is not None:
+        # The plan stops it, and nobody whose data must not be kept is in it.
+        return DECIDED[item.fault.code], item.fault.code
     return Outcome.ACCEPTED, ""
 
 
@@ -167,7 +175,7 @@ def _consent_states(cursor: Any, items: list[Item]) -> dict[str, dict[bytes, str
     wanted: dict[str, set[bytes]] = {}
     for item in items:
         purpose = item.request.source.required_purpose
-        if purpose and item.fault is None:
+        if purpose and item.digests:
             wanted.setdefault(purpose, set()).update(digest[:LOOKUP_BYTES] for digest in item.digests)
     states: dict[str, dict[bytes, str]] = {purpose: {} for purpose in wanted}
     for purpose, lookups in wanted.items():

@@ -1,8 +1,6 @@
-"""Saving what a source does to its messages, and trying it before."""
+"""Saving what a source does to its messages: transformations, tracking plan, cleaning."""
 
-import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +10,11 @@ from cdp.core.errors import FieldError
 from cdp.core.services import audit
 from ingestion.errors import InvalidTreatment, UnknownSource
 from ingestion.models import Source, TreatmentKind, TreatmentVersion
-from ingestion.queries.samples import Sample
 from ingestion.queries.treatments import find_version
+from ingestion.treatment.cleaning import Failure as CleaningFailure
+from ingestion.treatment.cleaning import compile_cleaning
+from ingestion.treatment.normalisers import INVALID
+from ingestion.treatment.plans import compile_plan
 from ingestion.treatment.transformations import CODE, Failure, compile_transformations
 
 MAX_NOTE_CHARACTERS = 300
@@ -44,7 +45,40 @@ def _fault_of(failure: Failure) -> FieldError:
     return FieldError(path=failure.path, code="test.failed", message=f"The test{name} fails: {outcome}.")
 
 
-CHECKS: dict[TreatmentKind, Callable[[Any], None]] = {TreatmentKind.TRANSFORMATIONS: check_transformations}
+def check_plan(definition: Any) -> None:
+    """Compile the plan.
+
+    Raises
+    ------
+    InvalidTreatment
+        Naming the faults.
+    """
+    compile_plan(definition)
+
+
+def check_cleaning(definition: Any) -> None:
+    """Compile the cleaning and run its tests.
+
+    Raises
+    ------
+    InvalidTreatment
+        Naming the faults, or the tests that fail.
+    """
+    failures = compile_cleaning(definition).failures()
+    if failures:
+        raise InvalidTreatment([_fault_of_cleaning(failure) for failure in failures])
+
+
+def _fault_of_cleaning(failure: CleaningFailure) -> FieldError:
+    outcome = "the value has no normal form" if failure.outcome is INVALID else "another normal form comes out"
+    return FieldError(path=failure.path, code="test.failed", message=f"The test fails: {outcome}.")
+
+
+CHECKS: dict[TreatmentKind, Callable[[Any], None]] = {
+    TreatmentKind.TRANSFORMATIONS: check_transformations,
+    TreatmentKind.PLAN: check_plan,
+    TreatmentKind.CLEANING: check_cleaning,
+}
 
 
 def save_treatment(
@@ -104,32 +138,3 @@ def save_treatment(
             now=now,
         )
     return made
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One sample before and after; `after` None: it would be filtered out."""
-
-    sample: Sample
-    after: dict[str, Any] | None
-
-    @property
-    def is_changed(self) -> bool:
-        """Tell whether anything would differ."""
-        return self.after != self.sample.message
-
-
-def try_transformations(*, definition: Any, samples: Sequence[Sample]) -> list[Tried]:
-    """Return what the transformations would make of recent messages; nothing is saved, tests are not run.
-
-    Raises
-    ------
-    InvalidTreatment
-        The definition has faults.
-    """
-    compiled = compile_transformations(definition)
-    tried = []
-    for sample in samples:
-        message = copy.deepcopy(sample.message)
-        tried.append(Tried(sample, message if compiled.run(message, "") else None))
-    return tried

@@ -23,8 +23,11 @@ from ingestion.spec.soundness import check_item, storable_text
 from ingestion.spec.split import Batch
 from ingestion.spec.times import correct_clock
 
+Treat = Callable[[str, str, dict[str, Any], dict[str, Any] | None, dict[str, Any], list[str]], None]
+"""Takes type, name, properties, traits, context and warnings of a message; changes them in place."""
 
-def read_item(
+
+def read_item(  # noqa: PLR0913 - what a message is read with
     item: object,
     *,
     batch: Batch,
@@ -32,6 +35,7 @@ def read_item(
     max_event_bytes: int,
     rules: IdentifierRules,
     new_id: Callable[[], str],
+    treat: "Treat | None" = None,
 ) -> Message | Fault:
     """Read one item of a request.
 
@@ -49,6 +53,8 @@ def read_item(
         The configured identifier types.
     new_id : callable
         Makes a message id for items without one.
+    treat : callable or None
+        What the source does to the parts of a message, before identifiers are taken from them.
 
     Returns
     -------
@@ -64,18 +70,19 @@ def read_item(
         sound = check_item(item, max_event_bytes=max_event_bytes, warnings=warnings)
         if batch.endpoint_type == "merge":
             return _read_link(sound, received_at, rules, new_id, warnings)
-        return _read_sound(sound, batch, received_at, rules, new_id, warnings)
+        return _read_sound(sound, batch, received_at, rules, new_id, warnings, treat)
     except Faulty as fault:
         return Fault(fault.code, fault.message, sent_message_id(item))
 
 
-def _read_sound(  # noqa: PLR0912, PLR0915 - one straight pass, called for every message
+def _read_sound(  # noqa: PLR0912, PLR0913, PLR0915 - one straight pass, called for every message
     item: dict[str, Any],
     batch: Batch,
     received_at: datetime,
     rules: IdentifierRules,
     new_id: Callable[[], str],
     warnings: list[str],
+    treat: "Treat | None",
 ) -> Message:
     get = item.get
     message_id = get("messageId")
@@ -134,6 +141,13 @@ def _read_sound(  # noqa: PLR0912, PLR0915 - one straight pass, called for every
         item, batch_sent_at=batch.sent_at, received_at=received_at, warnings=warnings
     )
 
+    if batch.ip and "ip" not in context:
+        context["ip"] = batch.ip
+    if batch.user_agent and "userAgent" not in context:
+        context["userAgent"] = batch.user_agent
+    if treat is not None:
+        treat(kind, name, properties, traits, context, warnings)
+
     identifiers: list[Identifier] = []
     if user_id:
         add_identifier(identifiers, "user_id", user_id, rules, warnings)
@@ -154,10 +168,6 @@ def _read_sound(  # noqa: PLR0912, PLR0915 - one straight pass, called for every
         priorities = rules.priorities
         identifiers.sort(key=lambda identifier: priorities[identifier[0]])
 
-    if batch.ip and "ip" not in context:
-        context["ip"] = batch.ip
-    if batch.user_agent and "userAgent" not in context:
-        context["userAgent"] = batch.user_agent
     return Message(
         kind,
         message_id,

@@ -20,6 +20,7 @@ from tests.benchmarks.preview import preview
 from tests.benchmarks.process import process_with_segments, process_without_segments
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
 from tests.benchmarks.report import Row, machine, table
+from tests.benchmarks.treatment import treat_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ BENCHMARKS = {
     "lookup": Benchmark(profile_lookup, 500, 2_000),
     "erasure": Benchmark(erasure, 2_000, 10_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
+    "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }
 # What a product in trouble makes a benchmark meet: the other figures are wanted all the same.
