@@ -45,58 +45,62 @@ CROSS JOIN LATERAL (
 ) AS e
 WHERE e.order_id IS NOT NULL ON CONFLICT DO NOTHING RETURNING source_id, order_id
 """
+# One pass over the events of all keys, in windows and one grouping: joining its steps with each other would be at the
+# mercy of estimates, which know nothing of them, and take the square of the number of orders.
 COMPUTE = """
 WITH key AS (
     SELECT DISTINCT source_id, order_id FROM unnest(%(sources)s::int[], %(orders)s::text[]) AS k(source_id, order_id)
 ),
-said AS MATERIALIZED (
-    SELECT k.source_id, k.order_id, e.*
-    FROM key k JOIN profiles_ordermessage m ON m.source_id = k.source_id AND m.order_id = k.order_id
-    CROSS JOIN LATERAL (
+said AS (
+    SELECT k.source_id, k.order_id, e.*, first_value(e.id) OVER made AS made_id,
+        first_value(e.profile_id) OVER made AS made_profile_id, first_value(e.occurred_at) OVER made AS made_at,
+        first_value(e.name) OVER made = 'Order Completed' AS is_made
+    FROM key k LEFT JOIN profiles_ordermessage m ON m.source_id = k.source_id AND m.order_id = k.order_id
+    LEFT JOIN LATERAL (
         SELECT id, profile_id, name, occurred_at, coalesce(properties, '{}') AS properties, context
         FROM profiles_event WHERE id = m.event_id AND occurred_at = m.occurred_at LIMIT 1
-    ) AS e
-),
-made AS (
-    SELECT DISTINCT ON (source_id, order_id) * FROM said WHERE name = 'Order Completed'
-    ORDER BY source_id, order_id, occurred_at, id
+    ) AS e ON true
+    WINDOW made AS (
+        PARTITION BY k.source_id, k.order_id ORDER BY e.name IS DISTINCT FROM 'Order Completed', e.occurred_at, e.id
+    )
 ),
 stated AS (
-    SELECT source_id, order_id, s.properties, s.properties ?| %(amounts)s AS names_amounts,
-        row_number() OVER (PARTITION BY source_id, order_id ORDER BY s.id <> f.id, s.occurred_at, s.id) AS place
-    FROM said s JOIN made f USING (source_id, order_id)
-    WHERE s.id = f.id OR (s.name = 'Order Updated' AND s.occurred_at >= f.occurred_at)
+    SELECT *, id = made_id OR (name = 'Order Updated' AND occurred_at >= made_at) AS states,
+        row_number() OVER (PARTITION BY source_id, order_id ORDER BY id <> made_id, occurred_at, id) AS place,
+        CASE name WHEN 'Order Refunded' THEN
+            coalesce(profiles_amount(properties -> 'total'), profiles_amount(properties -> 'revenue')) END AS refund
+    FROM said
 ),
 priced AS (
-    SELECT source_id, order_id, max(place) AS place FROM stated WHERE names_amounts GROUP BY source_id, order_id
+    SELECT *, max(place) FILTER (WHERE states AND properties ?| %(amounts)s) OVER (PARTITION BY source_id, order_id)
+        AS priced_at
+    FROM stated
 ),
-current AS (
-    SELECT source_id, order_id, jsonb_object_agg(p.key, p.value ORDER BY s.place) AS properties
-    FROM stated s LEFT JOIN priced USING (source_id, order_id), jsonb_each(s.properties) AS p
-    WHERE p.key <> ALL (%(amounts)s) OR s.place = priced.place GROUP BY source_id, order_id
-),
-back AS (
-    SELECT source_id, order_id, bool_or(name = 'Order Cancelled') AS cancelled,
-        bool_or(name = 'Order Refunded' AND amount IS NULL) AS refunded, sum(amount) AS amount
-    FROM (
-        SELECT source_id, order_id, name, CASE name WHEN 'Order Refunded' THEN
-            coalesce(profiles_amount(properties -> 'total'), profiles_amount(properties -> 'revenue')) END AS amount
-        FROM said WHERE name IN ('Order Cancelled', 'Order Refunded')
-    ) AS taken GROUP BY source_id, order_id
+-- What is not stated has no keys here, and so one row each.
+folded AS (
+    SELECT source_id, order_id, is_made, made_id, made_profile_id, made_at,
+        (array_agg(s.context) FILTER (WHERE s.id = s.made_id))[1] AS context,
+        jsonb_object_agg(p.key, p.value ORDER BY s.place)
+            FILTER (WHERE p.key <> ALL (%(amounts)s) OR s.place = s.priced_at) AS properties,
+        bool_or(name = 'Order Cancelled') AS cancelled,
+        bool_or(name = 'Order Refunded' AND refund IS NULL) AS refunded, sum(refund) AS amount
+    FROM priced s LEFT JOIN LATERAL jsonb_each(CASE WHEN s.states THEN s.properties ELSE '{}' END) AS p ON true
+    GROUP BY source_id, order_id, is_made, made_id, made_profile_id, made_at
 ),
 amounts AS (
-    SELECT c.source_id, c.order_id, c.properties, b.cancelled, b.refunded, b.amount,
+    SELECT c.*,
         coalesce(profiles_amount(c.properties -> 'revenue'), profiles_amount(c.properties -> 'total'),
             profiles_amount(c.properties -> 'value')) AS revenue,
         coalesce(profiles_amount(c.properties -> 'total'), profiles_amount(c.properties -> 'revenue'),
             profiles_amount(c.properties -> 'value')) AS total,
         CASE WHEN c.properties ->> 'currency' ~ '^ *[A-Za-z]{3} *$' THEN upper(btrim(c.properties ->> 'currency'))
             WHEN coalesce(btrim(c.properties ->> 'currency'), '') = '' THEN %(base)s ELSE '' END AS currency
-    FROM current c LEFT JOIN back b USING (source_id, order_id)
+    FROM folded c WHERE is_made
 ),
 -- What is left of it: nothing of one that was cancelled, or refunded as a whole or in parts up to its total.
 remaining AS (
-    SELECT f.id, f.profile_id, f.source_id, f.order_id, f.occurred_at, f.context, a.properties, a.currency,
+    SELECT a.made_id AS id, a.made_profile_id AS profile_id, a.source_id, a.order_id, a.made_at AS occurred_at,
+        a.context, a.properties, a.currency,
         CASE WHEN a.cancelled OR a.refunded THEN a.total
             WHEN a.amount IS NOT NULL THEN least(a.amount, a.total) END AS refund,
         -- greatest() would make 0 of an amount that is not known.
@@ -107,7 +111,7 @@ remaining AS (
         CASE WHEN a.cancelled THEN 'cancelled'
             WHEN a.refunded OR a.amount >= a.total THEN 'refunded'
             WHEN a.amount IS NOT NULL THEN 'partially_refunded' ELSE 'completed' END AS status
-    FROM made f JOIN amounts a USING (source_id, order_id)
+    FROM amounts a
 ),
 converted AS (
     SELECT r.*, CASE WHEN r.currency = %(base)s THEN 1 ELSE x.rate END AS rate
@@ -135,8 +139,8 @@ kept AS (
     RETURNING profile_id
 ),
 gone AS (
-    DELETE FROM profiles_order o USING key k WHERE o.source_id = k.source_id AND o.order_id = k.order_id
-        AND NOT EXISTS (SELECT FROM made f WHERE f.source_id = o.source_id AND f.order_id = o.order_id)
+    DELETE FROM profiles_order o USING folded f
+    WHERE o.source_id = f.source_id AND o.order_id = f.order_id AND f.is_made IS NOT TRUE
 )
 SELECT profile_id FROM kept UNION SELECT profile_id FROM old
 """
