@@ -10,7 +10,7 @@ from django.utils import timezone
 from cdp.core import locks
 from cdp.core.registries import work_steps
 from ingestion.models import InboxEntry
-from ingestion.services.process import BATCH_ITEMS, process_batch
+from ingestion.services.process import BATCH_ITEMS, process_batch, process_lost
 
 # A task ends after this long, so that the worker takes its other tasks in between; a sweep or wake-up follows.
 RUN_SECONDS = 20.0
@@ -47,6 +47,7 @@ def process_inbox() -> int:
     deadline = time.monotonic() + RUN_SECONDS
     done = 0
     with connection.cursor() as cursor, locks.hold(cursor, locks.PROCESSING, wait=False) as is_first:
+        process_lost(now=timezone.now())
         while is_first or _has_backlog(cursor):
             began_at = time.monotonic()
             items = process_batch(now=timezone.now())

@@ -1,7 +1,8 @@
 """What the processor cannot handle is set aside, so that nothing stands behind it; nothing is lost.
 
-A batch that fails is tried again request by request. A request that fails three times is divided into its items; an
-item that still fails is quarantined with the kind of error (never its text, which can hold values).
+A batch that fails is tried again request by request; one whose worker was killed in ever smaller parts. A request that
+fails three times is divided into its items; an item that still fails is quarantined with the kind of error (never its
+text, which can hold values).
 """
 
 import logging

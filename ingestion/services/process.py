@@ -20,6 +20,7 @@ from cdp.core.services.wakeups import wake
 from ingestion.models import Source
 from ingestion.services.archive import empty_inbox
 from ingestion.services.discovering import flush_discovered
+from ingestion.services.marks import find_lost, mark
 from ingestion.services.outcomes import write_outcomes
 from ingestion.services.poison import set_aside
 from ingestion.services.prepare import Item, Request, Rules, prepare
@@ -35,6 +36,8 @@ BATCH_ITEMS = 3000
 # A request holds one item or thousands: the first fetch tells which, the next ones are measured by it.
 FIRST_FETCH = 8
 FETCH_ROWS = 1000
+# Into how many parts a batch is divided whose worker was killed.
+LOST_PARTS = 10
 # How long a batch lets older ones go first. One that takes longer is in trouble, and what is behind it goes on.
 PATIENCE_SECONDS = 2.0
 # What a message that this code cannot handle may raise. A database that is down is not the message's fault.
@@ -47,6 +50,7 @@ DECLARE waiting NO SCROLL CURSOR FOR
 SELECT {COLUMNS} FROM ingestion_inbox ORDER BY id FOR UPDATE SKIP LOCKED
 """
 TAKE_ONE = f"SELECT {COLUMNS} FROM ingestion_inbox WHERE id = %s FOR UPDATE SKIP LOCKED"
+TAKE_SOME = f"SELECT {COLUMNS} FROM ingestion_inbox WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE SKIP LOCKED"
 OLDER = "SELECT EXISTS (SELECT FROM ingestion_inbox WHERE id < %s)"
 
 
@@ -75,6 +79,7 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
             rows = _take(cursor, max_items)
             taken.extend(row[0] for row in rows)
             items = sum(row[ITEMS] for row in rows)
+            mark.set(taken)
             _process(cursor, rows, now)
     except OperationalError:
         raise
@@ -83,11 +88,40 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
             _process_alone(inbox_id, now)
     finally:
         gc.enable()
+    mark.set([])
     flush_discovered(now_or_later=bool(taken))
     return items
 
 
+def process_lost(*, now: datetime) -> None:
+    """Process what workers were busy with when they were killed, in ever smaller parts until one is alone.
+
+    A request that was alone when its worker was killed has failed once more; after the last attempt it is set aside.
+    """
+    for inbox_ids in find_lost():
+        if len(inbox_ids) == 1:
+            set_aside(inbox_id=inbox_ids[0], fault="its worker was killed", now=now)
+        size = -(-len(inbox_ids) // LOST_PARTS)
+        for start in range(0, len(inbox_ids), size):
+            _process_part(inbox_ids[start : start + size], now)
+    mark.set([])
+
+
+def _process_part(inbox_ids: list[int], now: datetime) -> None:
+    mark.set(inbox_ids)
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(TAKE_SOME, [int_array(inbox_ids)])
+            _process(cursor, cursor.fetchall(), now)
+    except OperationalError:
+        raise
+    except POISON:
+        for inbox_id in inbox_ids:
+            _process_alone(inbox_id, now)
+
+
 def _process_alone(inbox_id: int, now: datetime) -> None:
+    mark.set([inbox_id])
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(TAKE_ONE, [inbox_id])
