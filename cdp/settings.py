@@ -36,6 +36,7 @@ CDP_INBOX_LIMIT = env.int("CDP_INBOX_LIMIT", default=10_000_000)
 CDP_FREE_DISK_MB = env.int("CDP_FREE_DISK_MB", default=1024)
 CDP_SNIPPET_DIR = Path(env("CDP_SNIPPET_DIR", default=str(CDP_DATA_DIR / "snippet"))).resolve()
 CDP_ARCHIVE_DAYS = env.int("CDP_ARCHIVE_DAYS", default=7)
+CDP_IMPORT_MAX_BYTES = env.int("CDP_IMPORT_MAX_MB", default=2048) * 1024 * 1024
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
@@ -246,6 +247,9 @@ SPECTACULAR_SETTINGS = {
         "DifferenceKindEnum": "ingestion.api.shapes.DIFFERENCES",
         "ConsentStateEnum": "consent.decision.STATES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
+        "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",
+        "RowOutcomeEnum": "ingestion.queries.imports.ROW_OUTCOMES",
+        "ImportStatusEnum": "ingestion.models.Import.Status",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

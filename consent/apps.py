@@ -17,6 +17,7 @@ class ConsentConfig(AppConfig):
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
         from consent.personal_data import ConsentRecords, PrivacyRequests  # noqa: PLC0415
+        from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
@@ -26,6 +27,7 @@ class ConsentConfig(AppConfig):
         registries.merge_participants.append(ConsentMerging())
         registries.consent_recorders.append(record_consent_objects)
         registries.suppression_checks.append(find_suppressed)
+        registries.profile_anchors.append(find_anchored)
         registries.consent_requirements.append(
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
         )

@@ -11,6 +11,7 @@ from cdp.core.registries import (
     housekeeping,
     identifier_normalisers,
     job_handlers,
+    job_handlers_outside_transaction,
     mention_redactors,
     personal_data,
     preparations,
@@ -39,15 +40,19 @@ class IngestionConfig(AppConfig):
             HeldMessages,
             NamesSeen,
             QuarantinedMessages,
+            RefusedRows,
             TreatmentDefinitions,
             forget_messages,
         )
+        from ingestion.queries.imports import count_unfinished  # noqa: PLC0415
         from ingestion.queries.pressure import gauge_pressure, judge_pressure  # noqa: PLC0415
         from ingestion.services.archive import keep_archive, prepare_archive  # noqa: PLC0415
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.findings import keep_findings  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
+        from ingestion.services.import_jobs import import_step, undo_step  # noqa: PLC0415
+        from ingestion.services.imports import IMPORT_JOB, UNDO_JOB, expire_imports  # noqa: PLC0415
         from ingestion.services.replays import JOB, step_replay  # noqa: PLC0415
         from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
 
@@ -58,6 +63,12 @@ class IngestionConfig(AppConfig):
         readiness_checks.append(judge_pressure)
         gauges.append(gauge_pressure)
         job_handlers[JOB] = step_replay
+        personal_data.append(RefusedRows())
+        job_handlers_outside_transaction[IMPORT_JOB] = import_step
+        job_handlers[UNDO_JOB] = undo_step
+        housekeeping.append(expire_imports)
+        # The jobs bring them in; whoever drains waits until they are in.
+        work_steps.append(WorkStep("imports", count_unfinished, lambda: 0))
         erased_event_listeners.append(forget_messages)
         preparations.append(prepare_archive)
         housekeeping.extend([compact_counts, keep_archive, keep_findings])

@@ -162,3 +162,24 @@ class PlanStopsMessages(Conflict):
 
     code = "tracking_plan.stops_messages"
     title = "The plan would stop recent messages"
+
+
+class InvalidImport(InvalidInput):
+    """The file cannot be read, or what is to become of its columns is not clear."""
+
+    code = "import.invalid"
+    title = "The import is not valid"
+
+
+class UnknownImport(NotFound):
+    """No import has this id."""
+
+    code = "import.not_found"
+    title = "No such import"
+
+
+class ImportConflict(Conflict):
+    """The import is in a state that does not allow this."""
+
+    code = "import.conflict"
+    title = "The import is not in a state for this"

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from cdp.core.copying import bytea_array, int_array, text_array
 from cdp.core.registries import Subject
-from ingestion.models import Archived, Discovered, Finding, Held, Outcome, Quarantined, TreatmentVersion
+from ingestion.models import Archived, Discovered, Finding, Held, Outcome, Quarantined, RefusedRow, TreatmentVersion
 from ingestion.queries.archived import find_places, find_places_of, read_raws
 from ingestion.services.counting import count_moves
 from ingestion.services.taking_out import take_out
@@ -35,6 +35,12 @@ ORDER BY t.id
 MENTIONING = """
 SELECT q.row_id FROM ingestion_quarantined q
 WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN q.payload) > 0)
+LIMIT %s
+"""
+
+REFUSED_MENTIONING = """
+SELECT r.id FROM ingestion_refusedrow r
+WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN r.payload) > 0)
 LIMIT %s
 """
 
@@ -193,6 +199,39 @@ def _replaced(value: Any, identifiers: Sequence[str]) -> Any:
         if isinstance(value, str) and len(identifier) >= TELLING_CHARACTERS and identifier.lower() in text.lower():
             text = re.sub(re.escape(identifier), REPLACED, text, flags=re.IGNORECASE)
     return text if isinstance(value, str) else value
+
+
+class RefusedRows:
+    """Rows of imports that were refused and mention the person."""
+
+    name = "refused_rows"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return what the rows held, as text."""
+        rows = RefusedRow.objects.filter(pk__in=self._find(subject, None)).order_by("pk")
+        return {
+            "refused_rows": [
+                {"code": row.code, "row": row.number, "payload": bytes(row.payload or b"").decode("utf-8", "replace")}
+                for row in rows
+            ]
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many there are."""
+        return len(self._find(subject, None))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete what up to `limit` rows held; that they were refused stays counted."""
+        return RefusedRow.objects.filter(pk__in=self._find(subject, limit)).update(payload=None)
+
+    @staticmethod
+    def _find(subject: Subject, limit: int | None) -> list[int]:
+        needles = {needle for _, value in subject.identifiers for needle in _needles(value)}
+        if not needles:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(REFUSED_MENTIONING, [bytea_array(needles), limit])
+            return [row[0] for row in cursor.fetchall()]
 
 
 class HeldMessages:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.api import cleaning, debugger, messages, plans, replays, sources, treatments
+from ingestion.api import cleaning, debugger, imports, messages, plans, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -26,6 +26,11 @@ urlpatterns = [
     path("tracking-plans/<str:key>/proposal", plans.ProposePlan.as_view()),
     path("tracking-plans/<str:key>/discovered", plans.ListDiscovered.as_view()),
     path("tracking-plans/<str:key>/violations", plans.ListFindings.as_view()),
+    path("imports", imports.Imports.as_view()),
+    path("imports/<str:import_id>", imports.OneImport.as_view()),
+    path("imports/<str:import_id>/cancel", imports.CancelImport.as_view()),
+    path("imports/<str:import_id>/undo", imports.UndoImport.as_view()),
+    path("imports/<str:import_id>/rows", imports.ImportRows.as_view()),
     path("ingestion/status", messages.ReadStatus.as_view()),
     path("messages", messages.FindMessages.as_view()),
     path("messages/<path:message_id>", messages.ReadMessage.as_view()),

@@ -151,6 +151,11 @@ def change_source(*, key: str, changes: Mapping[str, Any], actor: str, now: date
     return source
 
 
+def is_source_key(text: str) -> bool:
+    """Tell whether a text can name a source."""
+    return _SLUG.fullmatch(text) is not None
+
+
 def _same(source: Source, kind: str, settings: SourceSettings, write_key: str | None) -> Source:
     if source.kind != kind:
         message = f"A source named {source.key} exists already, of the kind {source.kind}. Choose another name."
