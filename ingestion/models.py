@@ -16,6 +16,13 @@ class Source(models.Model):
         MOBILE = "mobile"
         IMPORT = "import"
 
+    class IpStorage(models.TextChoices):
+        """How much of the sender's address is kept; of a server's messages, what the server itself sent."""
+
+        NONE = "none"
+        TRUNCATED = "truncated"
+        FULL = "full"
+
     id = models.AutoField(primary_key=True)
     key = models.SlugField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
@@ -25,6 +32,7 @@ class Source(models.Model):
     required_purpose = models.SlugField(max_length=64, blank=True)
     hold_days = models.PositiveSmallIntegerField(default=30)
     max_event_bytes = models.PositiveIntegerField(default=32 * 1024)
+    ip_storage = models.CharField(max_length=10, choices=IpStorage.choices, default=IpStorage.TRUNCATED)
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField()
     # The versions in force (`TreatmentVersion`); 0 is none. Read with the row, so that messages cost no look-up.

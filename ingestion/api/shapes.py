@@ -36,6 +36,7 @@ class SourceFields(StrictSerializer):
     required_purpose = serializers.CharField(max_length=64, required=False, allow_blank=True)
     hold_days = serializers.IntegerField(required=False, min_value=1, max_value=365)
     max_event_bytes = serializers.IntegerField(required=False, min_value=1024, max_value=4 * 1024 * 1024)
+    ip_storage = serializers.ChoiceField(choices=Source.IpStorage.values, required=False)
     enabled = serializers.BooleanField(required=False)
 
 
@@ -58,6 +59,7 @@ class SourceSchema(serializers.Serializer):
     required_purpose = serializers.CharField(allow_null=True)
     hold_days = serializers.IntegerField()
     max_event_bytes = serializers.IntegerField()
+    ip_storage = serializers.ChoiceField(choices=Source.IpStorage.values)
     enabled = serializers.BooleanField()
     created_at = serializers.DateTimeField()
 

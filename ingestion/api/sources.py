@@ -30,6 +30,7 @@ def present_source(source: Source, principal: Principal) -> dict[str, Any]:
         "required_purpose": source.required_purpose or None,
         "hold_days": source.hold_days,
         "max_event_bytes": source.max_event_bytes,
+        "ip_storage": source.ip_storage,
         "enabled": source.enabled,
         "created_at": source.created_at,
     }

@@ -3,7 +3,6 @@
 Identity and suppression are never looked up here, so the answer cannot tell whether anybody is known.
 """
 
-import ipaddress
 import uuid
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +22,7 @@ from ingestion.spec.item import read_item, sent_message_id
 from ingestion.spec.limits import MAX_REQUEST_BYTES
 from ingestion.spec.message import Fault
 from ingestion.spec.request import find_write_key, read_body
+from ingestion.spec.sender import shorten_address
 from ingestion.spec.split import Batch, split_items
 
 TASK_NAME = "ingestion.process_inbox"
@@ -77,7 +77,7 @@ def put_in(
         items=len(batch.items),
         body=body,
         received_at=received_at,
-        sender=_sender(environ) if source.is_public else ("", ""),
+        sender=_sender(environ, source.ip_storage) if source.is_public else ("", ""),
     )
     wake_now(TASK_NAME)
 
@@ -152,21 +152,18 @@ def read_raw(environ: Environ) -> bytes:
     raise TooLarge(message)
 
 
-def _sender(environ: Environ) -> tuple[str, str]:
+def _sender(environ: Environ, ip_rule: str) -> tuple[str, str]:
     """Return the sender's address and user agent, for sources whose sender is the person's own device."""
     address = environ.get("REMOTE_ADDR", "")
     if settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in environ:
         # The last entry is the one that our own proxy wrote.
         address = environ["HTTP_X_FORWARDED_FOR"].rpartition(",")[2]
-    return _checked_address(address), environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace("\0", "")
+    return _kept_address(address, ip_rule), environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace(
+        "\0", ""
+    )
 
 
-@lru_cache(maxsize=10_000)
-def _checked_address(address: str) -> str:
-    try:
-        return str(ipaddress.ip_address(address.strip()))
-    except ValueError:
-        return ""
+_kept_address = lru_cache(maxsize=10_000)(shorten_address)
 
 
 def new_id() -> str:

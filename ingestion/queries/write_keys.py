@@ -18,7 +18,7 @@ REMEMBERED_SECONDS = 2.0
 SEALED_AS = "write key"
 
 FIND = """
-SELECT id, kind, max_event_bytes, transformations_version > 0 FROM ingestion_source
+SELECT id, kind, max_event_bytes, transformations_version > 0, ip_storage FROM ingestion_source
 WHERE write_key_digest = %s AND enabled
 """
 
@@ -31,6 +31,7 @@ class KnownSource:
     is_public: bool
     max_event_bytes: int
     is_transformed: bool = False
+    ip_storage: str = Source.IpStorage.TRUNCATED
 
 
 _known: dict[str, tuple[float, KnownSource]] = {}
@@ -63,7 +64,7 @@ def find_source_of(write_key: str) -> KnownSource | None:
     if row is None:
         _known.pop(write_key, None)
         return None
-    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2], row[3])
+    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2], row[3], row[4])
     _known[write_key] = (time.monotonic() + REMEMBERED_SECONDS, source)
     return source
 

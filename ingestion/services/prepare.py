@@ -16,6 +16,7 @@ from ingestion.spec.consent import CONSENT_EVENT, read_consent
 from ingestion.spec.identifiers import IdentifierRules, is_blocked
 from ingestion.spec.item import read_item
 from ingestion.spec.message import BadItem, Fault, Message
+from ingestion.spec.sender import user_agents
 from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
 from ingestion.treatment.plans import ALLOW
@@ -83,6 +84,7 @@ class Item:
 def prepare(requests: list[Request], rules: Rules) -> list[Item]:
     """Read all items of `requests`, in order."""
     items: list[Item] = []
+    user_agents.begin_batch()
     for request in requests:
         try:
             batch = split_items(request.body, request.endpoint, ip=request.ip, user_agent=request.user_agent)
@@ -92,6 +94,9 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
             item.fault = Fault(error.code, error.message)
             items.append(item)
             continue
+        batch.user_agents = user_agents
+        if request.source.is_public:
+            batch.ip_rule = request.source.ip_storage
         treatment = find_treatment(request.source)
         notice = partial(discover, request.source.id, request.received_at)
         keeps_payload = bool(request.source.required_purpose) or treatment is not None

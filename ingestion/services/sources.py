@@ -41,6 +41,8 @@ class SourceSettings:
         How long messages wait for a decision, 1 to 365.
     max_event_bytes : int
         Limit of a message's compact JSON, 1 KB to 4 MB.
+    ip_storage : str
+        Of browsers and apps: ``truncated`` (the network that the address is in), ``full`` or ``none``.
     enabled : bool
         False: its key is answered like an unknown one.
     """
@@ -49,6 +51,7 @@ class SourceSettings:
     required_purpose: str = ""
     hold_days: int = 30
     max_event_bytes: int = MAX_EVENT_BYTES
+    ip_storage: str = Source.IpStorage.TRUNCATED
     enabled: bool = True
 
 
@@ -101,6 +104,7 @@ def create_source(
                     required_purpose=settings.required_purpose,
                     hold_days=settings.hold_days,
                     max_event_bytes=settings.max_event_bytes,
+                    ip_storage=settings.ip_storage,
                     enabled=settings.enabled,
                     created_at=now,
                 )
@@ -167,6 +171,7 @@ def _same(source: Source, kind: str, settings: SourceSettings, write_key: str | 
         "required_purpose": settings.required_purpose,
         "hold_days": settings.hold_days,
         "max_event_bytes": settings.max_event_bytes,
+        "ip_storage": settings.ip_storage,
     }
     different = [name for name, value in wanted.items() if getattr(source, name) != value]
     if different:
@@ -201,5 +206,7 @@ def _check(key: str, kind: str, settings: SourceSettings, write_key: str | None)
         faults.append(("hold_days", f"hold_days is a number from 1 to {MAX_HOLD_DAYS}."))
     if not 1024 <= settings.max_event_bytes <= MAX_REQUEST_BYTES:
         faults.append(("max_event_bytes", f"max_event_bytes is a number from 1024 to {MAX_REQUEST_BYTES}."))
+    if settings.ip_storage not in Source.IpStorage.values:
+        faults.append(("ip_storage", f"ip_storage is one of {', '.join(Source.IpStorage.values)}."))
     if faults:
         raise InvalidSource(faults)

@@ -19,6 +19,7 @@ from ingestion.spec.limits import (
     MAX_TRAITS,
 )
 from ingestion.spec.message import MESSAGE_TYPES, BadItem, Fault, Faulty, Identifier, Message
+from ingestion.spec.sender import PARSED, shorten_address
 from ingestion.spec.soundness import check_item, storable_text
 from ingestion.spec.split import Batch
 from ingestion.spec.times import correct_clock
@@ -143,8 +144,16 @@ def _read_sound(  # noqa: PLR0912, PLR0913, PLR0915 - one straight pass, called 
 
     if batch.ip and "ip" not in context:
         context["ip"] = batch.ip
+    if batch.ip_rule and "ip" in context:
+        context["ip"] = shorten_address(context["ip"], batch.ip_rule)
+        if not context["ip"]:
+            del context["ip"]
     if batch.user_agent and "userAgent" not in context:
         context["userAgent"] = batch.user_agent
+    if batch.user_agents is not None and "userAgent" in context and PARSED not in context:
+        parsed = batch.user_agents.read(context["userAgent"])
+        if parsed is not None:
+            context[PARSED] = parsed
     if treat is not None:
         treat(kind, name, properties, traits, context, warnings)
 

@@ -12,6 +12,7 @@ from ingestion.errors import NoItems, NotJson
 from ingestion.spec.lenient import read_value, split_members, split_values
 from ingestion.spec.limits import MAX_EVENT_BYTES
 from ingestion.spec.message import ENDPOINTS, BadItem, Faulty
+from ingestion.spec.sender import UserAgents
 from ingestion.spec.soundness import check_item
 from ingestion.spec.times import read_sent_at
 
@@ -39,6 +40,10 @@ class Batch:
         The one in the body: of the request, else of its first item.
     warnings : tuple of str
         That each message of the request gets.
+    ip_rule : str
+        How much of the address that a message itself gives is kept (`ingestion.spec.sender`); ``""``: as it came.
+    user_agents : UserAgents or None
+        Parses what the browsers call themselves; None: that is left as it is.
     ip, user_agent : str
         Of the sender, where the source is a browser or mobile one; ``""``: not to be filled in.
     """
@@ -52,6 +57,8 @@ class Batch:
     warnings: tuple[str, ...] = ()
     ip: str = ""
     user_agent: str = ""
+    ip_rule: str = ""
+    user_agents: UserAgents | None = None
 
 
 def split_items(body: bytes, endpoint: str, *, ip: str = "", user_agent: str = "") -> Batch:

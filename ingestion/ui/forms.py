@@ -37,6 +37,17 @@ class SettingsForm(forms.Form):
         help_text="Larger ones are put into quarantine.",
     )
 
+    ip_storage = forms.ChoiceField(
+        choices=[
+            ("truncated", "Its network only (203.0.113.0)"),
+            ("none", "Not at all"),
+            ("full", "The whole address"),
+        ],
+        initial="truncated",
+        label="Keep of the sender's address",
+        help_text="Of browsers and apps. A server's own address is never kept.",
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         purposes = [(one.key, one.name) for one in list_purposes().order_by("name", "id")]

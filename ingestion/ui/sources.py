@@ -107,6 +107,7 @@ def _initial(row: Source) -> dict[str, Any]:
         "name": row.name,
         "required_purpose": row.required_purpose,
         "hold_days": row.hold_days,
+        "ip_storage": row.ip_storage,
         "max_event_kilobytes": row.max_event_bytes // KILO,
         "enabled": row.enabled,
     }
@@ -117,6 +118,7 @@ def _settings(given: dict[str, Any], *, enabled: bool) -> SourceSettings:
         name=given["name"],
         required_purpose=given["required_purpose"],
         hold_days=given["hold_days"],
+        ip_storage=given["ip_storage"],
         max_event_bytes=given["max_event_kilobytes"] * KILO,
         enabled=enabled,
     )

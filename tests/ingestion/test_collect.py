@@ -297,7 +297,7 @@ def test_keeps_the_senders_address_of_browsers_only():
     page = {"type": "page", "userId": "u"}
     post("/v1/page", page, make_source("server"), REMOTE_ADDR="192.0.2.7", HTTP_USER_AGENT="curl")
     post("/v1/page", page, make_source("web", "browser"), REMOTE_ADDR="192.0.2.7", HTTP_USER_AGENT="Browser")
-    assert [(entry.ip, entry.user_agent) for entry in inbox()] == [("", ""), ("192.0.2.7", "Browser")]
+    assert [(entry.ip, entry.user_agent) for entry in inbox()] == [("", ""), ("192.0.2.0", "Browser")]
 
 
 def link(*pair: object) -> dict[str, object]:

@@ -1,0 +1,19 @@
+"""Say for each source how much of a sender's address it keeps."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ingestion", "0006_findings_and_discovered")]
+
+    operations = [
+        migrations.AddField(
+            model_name="source",
+            name="ip_storage",
+            field=models.CharField(
+                choices=[("none", "None"), ("truncated", "Truncated"), ("full", "Full")],
+                default="truncated",
+                max_length=10,
+            ),
+        ),
+    ]
