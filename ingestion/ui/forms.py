@@ -44,6 +44,7 @@ class SettingsForm(forms.Form):
             ("full", "The whole address"),
         ],
         initial="truncated",
+        required=False,
         label="Keep of the sender's address",
         help_text="Of browsers and apps. A server's own address is never kept.",
     )

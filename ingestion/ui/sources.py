@@ -118,7 +118,7 @@ def _settings(given: dict[str, Any], *, enabled: bool) -> SourceSettings:
         name=given["name"],
         required_purpose=given["required_purpose"],
         hold_days=given["hold_days"],
-        ip_storage=given["ip_storage"],
+        ip_storage=given["ip_storage"] or Source.IpStorage.TRUNCATED,
         max_event_bytes=given["max_event_kilobytes"] * KILO,
         enabled=enabled,
     )
