@@ -3,6 +3,7 @@
 import re
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,12 @@ def erase(page: Page, profile: str) -> None:
     expect(page.get_by_text("0 left.")).to_be_visible(timeout=60_000)
 
 
+def _entered_at(product, segment: str, profile_id: str) -> datetime:
+    changes = call(product, "GET", f"/api/v1/segments/{segment}/changes", key=new_key(product))["results"]
+    (at,) = (one["at"] for one in changes if (one["kind"], one["profile_id"]) == ("entered", profile_id))
+    return datetime.fromisoformat(at)
+
+
 def test_leads_from_a_first_event_to_an_audience_and_to_an_erasure(product):
     tag = uuid.uuid4().hex[:8]
     purpose = f"news-{tag}"
@@ -126,10 +133,11 @@ def test_leads_from_a_first_event_to_an_audience_and_to_an_erasure(product):
         expect(page.get_by_role("table").first).to_contain_text(nora["name"])
         members = f"{page.url}/members"
 
-        sent = time.monotonic()
+        sent_at = datetime.now(UTC)
         post(product, "/v1/track", order(omar, revenue=200, order_id=f"third-{tag}"), key=write_key)
         wait_for(lambda: omar["name"] in page.goto(members).text(), seconds=20)
-        entered_after = time.monotonic() - sent
+        # By the product's own record: how long a page takes to show it depends on what else runs beside the test.
+        entered_at = _entered_at(product, members.rsplit("/", 2)[1], profile.rsplit("/", 1)[1])
 
         decide(page, profile, purpose, "withdrawn")
         wait_for(lambda: omar["name"] not in page.goto(members).text(), seconds=20)
@@ -141,7 +149,7 @@ def test_leads_from_a_first_event_to_an_audience_and_to_an_erasure(product):
         post(product, "/v1/track", order(omar, revenue=1, order_id=f"old-{tag}"), key=write_key)
         refused = f"/messages?source=shop-{tag}&outcome=suppressed"
         wait_for(lambda: "suppressed</span>" in page.goto(refused).text(), seconds=20)
-    assert entered_after <= SECONDS_TO_ENTER, f"{entered_after:.1f} s"
+    assert (entered_at - sent_at).total_seconds() <= SECONDS_TO_ENTER
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -98,7 +98,7 @@ def test_a_busy_worker_is_not_waited_for() -> None:
 def test_a_segment_that_goes_live_beside_a_batch_misses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch has read what matters before the segment was saved, and commits after it was: it leaves no work."""
     read, saved = threading.Event(), threading.Event()
-    interests = processing._interests
+    interests = processing.read_interests
 
     def read_then_wait(cursor: Any) -> frozenset[str]:
         found = interests(cursor)
@@ -107,7 +107,7 @@ def test_a_segment_that_goes_live_beside_a_batch_misses_nobody(monkeypatch: pyte
         saved.wait(1.0)
         return found
 
-    monkeypatch.setattr(processing, "_interests", read_then_wait)
+    monkeypatch.setattr(processing, "read_interests", read_then_wait)
     put(ordered("ana"), origin=source(), at=timezone.now())
 
     def save() -> None:
