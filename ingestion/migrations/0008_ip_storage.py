@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingestion", "0006_findings_and_discovered")]
+    dependencies = [("ingestion", "0007_imports")]
 
     operations = [
         migrations.AddField(
