@@ -9,11 +9,12 @@ from cdp.core.api.principal import principal_of
 from cdp.core.services.audit import note_read
 from ingestion.api import shapes, treatment_shapes
 from ingestion.api.plans import present_trial
-from ingestion.api.treatments import SAMPLES, SourceView, answer_versions, present_treatment, present_tried, save
+from ingestion.api.treatments import SourceView, answer_versions, present_treatment, present_tried, save
 from ingestion.models import TreatmentKind
 from ingestion.queries.samples import read_samples
 from ingestion.queries.sources import get_source
 from ingestion.queries.treatments import find_version, get_version
+from ingestion.services.examining import SAMPLES
 from ingestion.services.trying import sum_up, try_cleaning
 
 CLEANING = TreatmentKind.CLEANING

@@ -15,7 +15,7 @@ from cdp.core.api.times import read_time
 from cdp.core.errors import FieldError
 from cdp.core.services.audit import note_read
 from ingestion.api import shapes, treatment_shapes
-from ingestion.api.treatments import SAMPLES, SourceView, answer_versions, present_treatment, present_tried
+from ingestion.api.treatments import SourceView, answer_versions, present_treatment, present_tried
 from ingestion.errors import InvalidTreatment
 from ingestion.models import Discovered, Source, TreatmentKind
 from ingestion.queries.observed import count_findings_of, list_discovered
@@ -23,13 +23,13 @@ from ingestion.queries.samples import read_samples
 from ingestion.queries.sources import get_source
 from ingestion.queries.traffic import list_sources
 from ingestion.queries.treatments import find_version, get_version
+from ingestion.services.examining import PROPOSAL_SAMPLES, SAMPLES
 from ingestion.services.treatments import save_treatment
 from ingestion.services.trying import Trial, refuse_plan_that_stops, sum_up, try_plan
 from ingestion.treatment.inference import infer_plan
 from ingestion.treatment.segment_plan import export_plan, import_plan
 
 PLAN = TreatmentKind.PLAN
-PROPOSAL_SAMPLES = 1_000
 PATH_SOURCE = OpenApiParameter("key", str, OpenApiParameter.PATH, description="key of the source")
 
 

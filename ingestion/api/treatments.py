@@ -18,11 +18,10 @@ from ingestion.models import Source, TreatmentKind, TreatmentVersion
 from ingestion.queries.samples import read_samples
 from ingestion.queries.sources import get_source
 from ingestion.queries.treatments import find_version, get_version, list_versions, version_in_force
+from ingestion.services.examining import SAMPLES
 from ingestion.services.treatments import save_treatment
 from ingestion.services.trying import Tried, try_transformations
 from ingestion.treatment.shapes import shape_of
-
-SAMPLES = 100
 
 
 def present_treatment(source: Source, kind: TreatmentKind, row: TreatmentVersion | None) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def show_difference(principal: Principal, difference: Difference) -> dict[str, A
 
 def show_fact(principal: Principal, name: str, value: Any, *, is_personal: bool) -> tuple[str, Any]:
     """Return a fact as shown."""
-    plain = not is_personal or name in {"Type", "Name", "Warning"}
+    plain = not is_personal or name in {"Type", "Name", "Warning", "No normal form"}
     return name, value if plain else show(principal, value, KINDS.get(name, "text"))
 
 

@@ -24,7 +24,17 @@ from ingestion.spec.item import read_item
 from ingestion.spec.message import Fault
 from ingestion.spec.message import Message as ReadMessage
 from ingestion.spec.split import Batch
-from ingestion.treatment.treatment import FILTERED, Treatment
+from ingestion.treatment.plans import ALLOW, DROP, Finding
+from ingestion.treatment.treatment import (
+    FIELDS_DROPPED,
+    FILTERED,
+    PLAN_VIOLATION,
+    UNPLANNED_EVENT,
+    UNUSABLE,
+    VIOLATES_PLAN,
+    Treated,
+    Treatment,
+)
 from profiles.models import ChangeKind
 from profiles.queries.profiles import list_profiles
 from profiles.queries.timeline import list_changes, list_merges, list_refusals
@@ -33,6 +43,13 @@ PASSED, STOPPED, UNKNOWN, SKIPPED = "passed", "stopped", "unknown", "skipped"
 # Segments follow within a second; what a person entered later had other causes as well.
 FOLLOWED = timedelta(seconds=60)
 SHOWN = 20
+# Reasons and warnings by the step that gives them.
+BY_PLAN = frozenset({PLAN_VIOLATION, UNPLANNED_EVENT})
+BY_TRANSFORMATIONS = frozenset({FILTERED, UNUSABLE})
+PLAN_WARNINGS = frozenset({VIOLATES_PLAN, FIELDS_DROPPED})
+CLEANING = "clean_"
+NOT_SO_FAR = "It does not come this far."
+NO_NORMAL_FORM = "No normal form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +82,19 @@ class Trail:
     before: Any = None
     fault: Fault | None = None
     read: ReadMessage | None = None
+    treated: Treated | None = None
+
+    @property
+    def code(self) -> str:
+        """Why it is not accepted: by the rules of now where it can be read again, else as it was decided."""
+        if self.raw is not None:
+            return self.fault.code if self.fault is not None else ""
+        return self.row.reason
+
+    @property
+    def found(self) -> list[Finding]:
+        """Return what plan and cleaning say about it now."""
+        return self.treated.findings if self.treated is not None else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +154,15 @@ def _read(trail: Trail, raw: Raw) -> None:
     }
     item = copy.deepcopy(raw.item)
     treatment = trail.treatment
-    found = read_item(item, **options) if treatment is None else read_treated(item, treatment, **options)
+    if treatment is None:
+        found = read_item(item, **options)
+    else:
+        trail.treated = Treated(treatment, raw.batch.context)
+        found = read_treated(item, treatment, **options, treated=trail.treated)
     if isinstance(found, Fault):
         trail.fault = found
+    elif trail.treated is not None and trail.treated.action != ALLOW:
+        trail.fault = Fault(*trail.treated.reason(), found.message_id)
     else:
         trail.read = found
 
@@ -170,6 +206,11 @@ def _why_not_kept(row: Message) -> str:
 def _transformed(trail: Trail) -> Step:
     key, title = "transformations", "Transformations"
     version = trail.source.transformations_version
+    if trail.code == UNUSABLE:
+        told = trail.fault.message if trail.fault is not None else "What this source does could not be used then."
+        return Step(key, title, STOPPED, told)
+    if trail.raw is None and trail.code == FILTERED:
+        return Step(key, title, STOPPED, "A transformation filtered it out.")
     if trail.treatment is None or trail.treatment.transformations is None:
         return Step(key, title, SKIPPED, "This source has no transformations.")
     if trail.raw is None:
@@ -187,42 +228,86 @@ def _transformed(trail: Trail) -> Step:
 def _checked(trail: Trail) -> Step:
     key, title = "plan", "Tracking plan"
     version = trail.source.plan_version
-    if not version:
+    if trail.code in BY_PLAN:
+        told = trail.fault.message if trail.fault is not None else f"It was stopped: {trail.code.replace('_', ' ')}."
+        return Step(key, title, STOPPED, told, facts=_findings_of_plan(trail))
+    if trail.code in BY_TRANSFORMATIONS:
+        return Step(key, title, SKIPPED, NOT_SO_FAR)
+    if trail.treatment is None or trail.treatment.plan is None:
         return Step(key, title, SKIPPED, "This source has no tracking plan.")
-    if trail.fault is not None and trail.fault.code.startswith("plan"):
-        return Step(key, title, STOPPED, trail.fault.message)
-    told = [warning for warning in trail.row.warnings or [] if warning.startswith("plan")]
-    return Step(key, title, PASSED, f"Version {version}." + ("" if not told else " It noted:"), facts=_named(told))
+    if trail.raw is None:
+        told_then = _named(trail.row.warnings or [], of_plan=True)
+        if told_then:
+            return Step(key, title, PASSED, "The plan of then noted:", facts=told_then)
+        return Step(key, title, UNKNOWN, f"The source has a plan, now in version {version}.")
+    if trail.treated is None or not trail.treated.kind:
+        return Step(key, title, SKIPPED, "It was not asked: the message cannot be read.")
+    facts = _findings_of_plan(trail)
+    sentence = f"Version {version} notes:" if facts else f"Version {version} has nothing against it."
+    dropped = _dropped(trail)
+    differences = [one for one in _changed(trail) if one.path in dropped]
+    return Step(key, title, PASSED, sentence, facts=facts, differences=differences)
+
+
+def _findings_of_plan(trail: Trail) -> list[tuple[str, Any]]:
+    """Return what the plan found: places and rules, no values."""
+    done = {ALLOW: "Counted", DROP: "Dropped"}
+    return [
+        (done.get(one.action, "Stopped by"), f"{one.path or 'the event'}: {one.rule.replace('_', ' ')}")
+        for one in trail.found
+        if not one.rule.startswith(CLEANING)
+    ]
+
+
+def _dropped(trail: Trail) -> set[str]:
+    return {one.path for one in trail.found if one.action == DROP and not one.rule.startswith(CLEANING)}
 
 
 def _cleaned(trail: Trail) -> Step:
     key, title = "read", "Read and cleaned"
-    if trail.fault is not None and trail.fault.code != FILTERED:
-        return Step(key, title, STOPPED, trail.fault.message, facts=[("Fault", trail.fault.code)])
+    if trail.code in BY_PLAN | BY_TRANSFORMATIONS:
+        return Step(key, title, SKIPPED, NOT_SO_FAR)
     if trail.fault is not None:
-        return Step(key, title, SKIPPED, "It does not come this far.")
+        return Step(key, title, STOPPED, trail.fault.message, facts=[("Fault", trail.fault.code)])
     if trail.read is None or trail.raw is None:
-        said = _named(trail.row.warnings or [])
+        said = _named(trail.row.warnings or [], of_plan=False)
         return Step(key, title, UNKNOWN if not trail.event else PASSED, trail.row.reason.replace("_", " "), facts=said)
     read = trail.read
-    after = {
+    dropped = _dropped(trail)
+    found = [one for one in _changed(trail) if one.path not in dropped]
+    facts: list[tuple[str, Any]] = [("Type", read.type), ("Name", read.name)] if read.name else [("Type", read.type)]
+    facts += [(f"Identifier {kind}", value) for kind, value, _ in read.identifiers]
+    facts += [
+        (NO_NORMAL_FORM, f"{one.path}: {one.rule.removeprefix(CLEANING)}" + (", dropped" if one.action == DROP else ""))
+        for one in trail.found
+        if one.rule.startswith(CLEANING)
+    ]
+    facts += _named(read.warnings, of_plan=False)
+    return Step(key, title, PASSED, "", value=_parts(read), differences=found, facts=facts, is_personal=True)
+
+
+def _parts(read: ReadMessage) -> dict[str, Any]:
+    return {
         "properties": read.properties,
         "traits": read.traits or {},
         "context": read.context,
         "timestamp": read.occurred_at.isoformat(),
     }
+
+
+def _changed(trail: Trail) -> list[Difference]:
+    """Return where the message as read differs from what the transformations gave."""
+    if trail.read is None:
+        return []
     given = trail.before if isinstance(trail.before, dict) else {}
     before = {name: given.get(name) or {} for name in ("properties", "traits", "context")}
-    before["timestamp"] = read.original_timestamp or ""
-    found = list(find_differences(before, after))
-    facts: list[tuple[str, Any]] = [("Type", read.type), ("Name", read.name)] if read.name else [("Type", read.type)]
-    facts += [(f"Identifier {kind}", value) for kind, value, _ in read.identifiers]
-    facts += _named(read.warnings)
-    return Step(key, title, PASSED, "", value=after, differences=found, facts=facts, is_personal=True)
+    before["timestamp"] = trail.read.original_timestamp or ""
+    return list(find_differences(before, _parts(trail.read)))
 
 
-def _named(warnings: list[str]) -> list[tuple[str, Any]]:
-    return [("Warning", warning.replace("_", " ")) for warning in warnings]
+def _named(warnings: list[str], *, of_plan: bool) -> list[tuple[str, Any]]:
+    """Return the warnings of the plan, or all others."""
+    return [("Warning", warning.replace("_", " ")) for warning in warnings if (warning in PLAN_WARNINGS) is of_plan]
 
 
 def _consented(trail: Trail) -> Step:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.ui import debugger, messages, replays, sources
+from ingestion.ui import debugger, messages, plans, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -10,6 +10,13 @@ urlpatterns = [
     path("sources/<slug:key>", sources.source, name="source"),
     path("sources/<slug:key>/debugger", debugger.debugger, name="debugger"),
     path("sources/<slug:key>/debugger/rows", debugger.debugger_rows, name="debugger_rows"),
+    path("sources/<slug:key>/transformations", treatments.transformations, name="transformations"),
+    path("sources/<slug:key>/plan", plans.plan, name="plan"),
+    path("sources/<slug:key>/plan/proposal", plans.propose, name="propose_plan"),
+    path("sources/<slug:key>/plan/bring", plans.bring, name="bring_plan"),
+    path("sources/<slug:key>/plan/segment.json", plans.give, name="give_plan"),
+    path("sources/<slug:key>/plan/discovered", plans.discovered, name="discovered"),
+    path("sources/<slug:key>/cleaning", treatments.cleaning, name="cleaning"),
     path("inbox", messages.inbox, name="inbox"),
     path("messages", messages.messages, name="messages"),
     path("messages/find", messages.look_up, name="find_message"),
