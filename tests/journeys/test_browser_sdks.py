@@ -126,7 +126,7 @@ def test_takes_every_message_of_a_page(product: Product, key: str, visit, sdk: s
     assert events["page"]["context"]["page"]["path"] == "/"
     # Of the browser itself, filled in where the SDK leaves it out.
     assert "Chrome" in events["track"]["context"]["userAgent"]
-    assert events["track"]["context"]["ip"] == "127.0.0.1"
+    assert events["track"]["context"]["ip"] == "127.0.0.0"
     found = call(
         product, "POST", "/api/v1/profiles/lookup",
         {"identifier": {"type": "email", "value": f"{person}@customer.example"}}, key=key,
