@@ -149,6 +149,7 @@ TEMPLATES = [
 
 # The collection path caps bodies itself; this limit is for forms and REST.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["cdp.core.uploads.SealingUploadHandler"]
 
 # --- People who sign in --------------------------------------------------------------------------------------------
 

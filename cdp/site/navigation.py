@@ -43,6 +43,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Collection",
         (
             Entry("Sources", "input", "sources", "sources:read"),
+            Entry("Imports", "upload_file", "imports", "sources:read"),
             Entry("Messages", "mail", "messages", "sources:read"),
             Entry("Quarantine", "report", "quarantine", "sources:read"),
             Entry("Exchange rates", "currency_exchange", "exchange_rates", "sources:read"),

@@ -1,11 +1,8 @@
 """Imports by REST: a file in, what became of its rows out."""
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-import orjson
 from django.core.files.uploadedfile import UploadedFile
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -17,9 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cdp.core.access import Principal, show
+from cdp.core.access import Principal
 from cdp.core.api.json import JsonRenderer, load
-from cdp.core.api.pagination import Cursor, fetch_from, key_from, paginate, read_page
+from cdp.core.api.pagination import fetch_from, key_from, paginate, read_page
 from cdp.core.api.principal import principal_of
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.sealed_files import open_sealed
@@ -27,7 +24,15 @@ from cdp.core.services.audit import note_read
 from ingestion.api import shapes
 from ingestion.imports.mapping import ColumnMapping, read_mapping
 from ingestion.models import Import
-from ingestion.queries.imports import ROW_OUTCOMES, find_rows, get_import, list_imports, present_import, stream_rows
+from ingestion.queries.imports import (
+    ROW_OUTCOMES,
+    csv_rows,
+    get_import,
+    list_imports,
+    present_import,
+    present_row,
+    rows_from,
+)
 from ingestion.services.import_trial import try_import
 from ingestion.services.import_undo import undo_import
 from ingestion.services.imports import Upload, cancel_import, create_import, discard_upload, shape_of, upload_file
@@ -197,68 +202,14 @@ class ImportRows(APIView):
         if principal.sees_personal_data:
             note_read(actor=principal.actor, object=f"import:{found.pk}:rows")
         if request.query_params.get("format") == "csv":
-            return csv_of_rows(found, outcome, principal)
+            name = f"import-{found.pk}-rows.csv"
+            headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+            lines = csv_rows(found, outcome=outcome, principal=principal)
+            return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
-        def fetch(cursor: Cursor | None, limit: int) -> list[dict[str, Any]]:
-            if cursor is not None and cursor.backward:
-                before = max(cursor.position[0] - limit - 1, 0)
-                rows = [
-                    row
-                    for row in find_rows(import_id=found.pk, outcome=outcome, after=before, limit=limit)
-                    if row["row"] < cursor.position[0]
-                ]
-                return rows[::-1]
-            after = cursor.position[0] if cursor is not None else 0
-            return find_rows(import_id=found.pk, outcome=outcome, after=after, limit=limit)
-
+        fetch = rows_from(import_id=found.pk, outcome=outcome)
         page = read_page(request, fetch=fetch, key=lambda row: (row["row"],))
         return Response(page.body([present_row(row, principal) for row in page.rows]))
-
-
-def present_row(row: dict[str, Any], principal: Principal) -> dict[str, Any]:
-    """Return what became of a row, with its values as this caller may see them."""
-    payload = row["payload"]
-    values = show(principal, orjson.loads(payload)) if payload else None
-    return {
-        "row": row["row"],
-        "outcome": row["outcome"],
-        "code": row["code"],
-        "detail": row["detail"],
-        "values": values,
-    }
-
-
-def csv_of_rows(found: Import, outcome: str, principal: Principal) -> StreamingHttpResponse:
-    """Return the rows as CSV: outcome and reason, then the columns of the file, of refused rows with their values."""
-    columns = [str(name) for name in found.shape["columns"]]
-
-    def lines() -> Iterator[str]:
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        writer.writerow(["row", "outcome", "code", "detail", *[_harmless(name) for name in columns]])
-        for row in stream_rows(import_id=found.pk, outcome=outcome):
-            shown = present_row(row, principal)
-            values = shown["values"] or {}
-            cells = [_harmless(_text(values.get(name))) for name in columns]
-            writer.writerow([shown["row"], shown["outcome"], shown["code"], _harmless(shown["detail"]), *cells])
-            if buffer.tell() > 64 * 1024:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue()
-
-    name = f"import-{found.pk}-rows.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(lines(), content_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula (OWASP ASVS 1.2.10)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\0") else text
 
 
 def _read_form(request: Request) -> tuple[UploadedFile, str, ColumnMapping, dict[str, str]]:

@@ -1,22 +1,34 @@
 """Reading imports and what became of their rows."""
 
+import csv
+import io
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.db.models import QuerySet
 
+from cdp.core.access import Principal, show
+from cdp.core.api.pagination import Cursor, Fetch
 from ingestion.errors import UnknownImport
 from ingestion.models import Import, RefusedRow, RowOutcome
 
+CSV_PART = 64 * 1024
+DANGEROUS = frozenset("=+-@\t\r\0")
 ROW_OUTCOMES = [one.label for one in RowOutcome]
 # A chunk keeps a byte for each of its rows.
-NUMBERS = """
+NUMBERED = """
 SELECT c.first_row + n AS number, get_byte(c.outcomes, n) AS outcome
 FROM ingestion_importchunk c CROSS JOIN LATERAL generate_series(0, length(c.outcomes) - 1) AS n
-WHERE c.owner_id = %(owner)s AND c.first_row + length(c.outcomes) > %(after)s AND c.first_row + n > %(after)s
-    AND (%(outcome)s = 0 OR get_byte(c.outcomes, n) = %(outcome)s)
+WHERE c.owner_id = %(owner)s AND (%(outcome)s = 0 OR get_byte(c.outcomes, n) = %(outcome)s)
+"""
+AFTER = f"""
+{NUMBERED} AND c.first_row + length(c.outcomes) > %(edge)s AND c.first_row + n > %(edge)s
 ORDER BY number LIMIT %(limit)s
+"""
+BEFORE = f"""
+{NUMBERED} AND c.first_row < %(edge)s AND c.first_row + n < %(edge)s ORDER BY number DESC LIMIT %(limit)s
 """
 
 
@@ -41,15 +53,17 @@ def get_import(*, import_id: str | int) -> Import:
     return found
 
 
-def find_rows(*, import_id: int, outcome: str = "", after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-    """Return rows with their outcomes, in the order of the file.
+def find_rows(
+    *, import_id: int, outcome: str = "", edge: int = 0, backward: bool = False, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Return rows with their outcomes, in the order of the file; `backward`: those before the edge, nearest first.
 
     Parameters
     ----------
     outcome : str
         A label of `RowOutcome`; ``""``: all.
-    after : int
-        Number of the row before the first one.
+    edge : int
+        Number of the row beside the first one.
 
     Returns
     -------
@@ -58,7 +72,8 @@ def find_rows(*, import_id: int, outcome: str = "", after: int = 0, limit: int =
     """
     wanted = {one.label: one.value for one in RowOutcome}.get(outcome, 0)
     with connection.cursor() as cursor:
-        cursor.execute(NUMBERS, {"owner": import_id, "after": after, "outcome": wanted, "limit": limit})
+        place = {"owner": import_id, "edge": edge, "outcome": wanted, "limit": limit}
+        cursor.execute(BEFORE if backward else AFTER, place)
         numbers = cursor.fetchall()
     refused = {
         row.number: row
@@ -81,10 +96,22 @@ def find_rows(*, import_id: int, outcome: str = "", after: int = 0, limit: int =
 
 def stream_rows(*, import_id: int, outcome: str = "", page: int = 1000) -> Iterator[dict[str, Any]]:
     """Yield all rows with their outcomes, a page at a time."""
-    after = 0
-    while rows := find_rows(import_id=import_id, outcome=outcome, after=after, limit=page):
+    edge = 0
+    while rows := find_rows(import_id=import_id, outcome=outcome, edge=edge, limit=page):
         yield from rows
-        after = rows[-1]["row"]
+        edge = rows[-1]["row"]
+
+
+def rows_from(*, import_id: int, outcome: str) -> Fetch:
+    """Return what reads the rows of an import page by page."""
+
+    def fetch(cursor: Cursor | None, limit: int) -> list[dict[str, Any]]:
+        if cursor is None:
+            return find_rows(import_id=import_id, outcome=outcome, limit=limit)
+        edge = cursor.position[0]
+        return find_rows(import_id=import_id, outcome=outcome, edge=edge, backward=cursor.backward, limit=limit)
+
+    return fetch
 
 
 def count_unfinished() -> int:
@@ -113,3 +140,37 @@ def present_import(found: Import) -> dict[str, Any]:
         "finished_at": found.finished_at,
         "undone_rows": found.undone_rows,
     }
+
+
+def present_row(row: dict[str, Any], principal: Principal) -> dict[str, Any]:
+    """Return what became of a row, with its values as this caller may see them."""
+    payload = row["payload"]
+    values = show(principal, orjson.loads(payload)) if payload else None
+    return {**{name: row[name] for name in ("row", "outcome", "code", "detail")}, "values": values}
+
+
+def csv_rows(found: Import, *, outcome: str, principal: Principal) -> Iterator[str]:
+    """Yield CSV: row, outcome and reason, then the columns of the file, filled for refused rows."""
+    columns = [str(name) for name in found.shape["columns"]]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(["row", "outcome", "code", "detail", *[_harmless(name) for name in columns]])
+    for row in stream_rows(import_id=found.pk, outcome=outcome):
+        shown = present_row(row, principal)
+        values = shown["values"] or {}
+        cells = [_harmless(_text(values.get(name))) for name in columns]
+        writer.writerow([shown["row"], shown["outcome"], shown["code"], _harmless(shown["detail"]), *cells])
+        if buffer.tell() > CSV_PART:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
+
+
+def _harmless(text: str) -> str:
+    """Keep a spreadsheet from running a cell as a formula (OWASP ASVS 1.2.10)."""
+    return f"'{text}" if text[:1] in DANGEROUS else text

@@ -10,7 +10,8 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 CHUNK = 2_000
 # A step of the job ends after this long, so that other jobs get their turn.
 STEP_SECONDS = 15.0
+# Chunks between two collections of what points at itself.
+COLLECT_EVERY = 50
 MAX_PAYLOAD_BYTES = 64 * 1024
 CODE = "processing_failed"
 # Only this endpoint's kind matters: a fault of a single message is rejected, not quarantined.
@@ -134,31 +137,61 @@ def _run(found: Import, clock: Callable[[], datetime], seconds: float) -> bool:
     assert found.source is not None
     ends = time.monotonic() + seconds
     reader = make_reader(source=found.source, mapping=read_mapping(found.mapping), found=found)
-    position = found.rows
     # The objects of a chunk all live until its end: collecting among them finds nothing, again and again.
     gc.disable()
     try:
-        with open_sealed(found.file) as file, closing(open_rows(file, shape_of(found), start=position)) as rows:
-            while chunk := list(itertools.islice(rows, CHUNK)):
-                _bring_in(found.pk, reader, chunk, position, clock)
-                position += len(chunk)
-                if time.monotonic() > ends:
+        with (
+            open_sealed(found.file) as file,
+            closing(open_rows(file, shape_of(found), start=found.rows)) as rows,
+            # While the database writes one chunk the next one is read and prepared, which needs no database.
+            ThreadPoolExecutor(1, thread_name_prefix="import") as ahead,
+        ):
+            coming = ahead.submit(_prepare_chunk, reader, rows, found.rows)
+            for number in itertools.count(1):
+                chunk = coming.result()
+                if not chunk.rows:
+                    return True
+                over = time.monotonic() > ends
+                if not over:
+                    coming = ahead.submit(_prepare_chunk, reader, rows, chunk.position + len(chunk.rows))
+                _bring_in(found.pk, reader, chunk, clock)
+                if over:
                     return False
+                if number % COLLECT_EVERY == 0:
+                    gc.collect(1)
     finally:
         gc.enable()
     return True
 
 
-def _bring_in(
-    import_id: int, reader: Reader, chunk: Sequence[Row], position: int, clock: Callable[[], datetime]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows after the first `position` ones; `prepared` None if this code could not handle one of them."""
+
+    position: int
+    rows: list[Row]
+    prepared: list[Prepared] | None
+
+
+def _prepare_chunk(reader: Reader, rows: Iterator[Row], position: int) -> _Chunk:
+    chunk = list(itertools.islice(rows, CHUNK))
     try:
-        _write(import_id, prepare_rows(reader, chunk, position), reader, position, clock())
+        return _Chunk(position, chunk, prepare_rows(reader, chunk, position))
+    except POISON:
+        return _Chunk(position, chunk, None)
+
+
+def _bring_in(import_id: int, reader: Reader, chunk: _Chunk, clock: Callable[[], datetime]) -> None:
+    try:
+        if chunk.prepared is not None:
+            _write(import_id, chunk.prepared, reader, chunk.position, clock())
+            return
     except OperationalError:
         raise
-    except POISON:
-        for number, row in enumerate(chunk, position + 1):
-            _bring_in_alone(import_id, reader, row, number, clock())
+    except POISON as error:
+        log.warning("rows are brought in one by one: import %s, %s", import_id, type(error).__name__)
+    for number, row in enumerate(chunk.rows, chunk.position + 1):
+        _bring_in_alone(import_id, reader, row, number, clock())
 
 
 def _bring_in_alone(import_id: int, reader: Reader, row: Row, number: int, now: datetime) -> None:
@@ -214,6 +247,10 @@ def _write(import_id: int, prepared: list[Prepared], reader: Reader, position: i
         _take_records_back(cursor, import_id, reader, prepared, screened, now)
         _note_chunk(cursor, import_id, prepared, effects, screened)
         _note_refused(cursor, import_id, reader, prepared, effects, screened)
+        if graph is not None:
+            # Groups and their new identifiers point at each other, and nobody collects meanwhile.
+            for node in graph.nodes.values():
+                node.group.new_nodes.clear()
         counts = Counter(effects)
         moved = Import.objects.filter(
             pk=import_id, rows=position, status__in=(Import.Status.QUEUED, Import.Status.RUNNING)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.ui import debugger, messages, plans, replays, sources, treatments
+from ingestion.ui import debugger, imports, messages, plans, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -17,6 +17,12 @@ urlpatterns = [
     path("sources/<slug:key>/plan/segment.json", plans.give, name="give_plan"),
     path("sources/<slug:key>/plan/discovered", plans.discovered, name="discovered"),
     path("sources/<slug:key>/cleaning", treatments.cleaning, name="cleaning"),
+    path("imports", imports.imports, name="imports"),
+    path("imports/<int:import_id>", imports.one_import, name="import"),
+    path("imports/<int:import_id>/progress", imports.import_progress, name="import_progress"),
+    path("imports/<int:import_id>/rows", imports.import_rows, name="import_rows"),
+    path("imports/<int:import_id>/cancel", imports.stop_import, name="cancel_import"),
+    path("imports/<int:import_id>/undo", imports.take_back_import, name="undo_import"),
     path("inbox", messages.inbox, name="inbox"),
     path("messages", messages.messages, name="messages"),
     path("messages/find", messages.look_up, name="find_message"),

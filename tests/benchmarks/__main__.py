@@ -14,6 +14,7 @@ import psycopg2
 from tests.benchmarks.accept import accept_batches, accept_single
 from tests.benchmarks.erasure import erasure
 from tests.benchmarks.first_run import first_run
+from tests.benchmarks.importing import import_rows
 from tests.benchmarks.latency import accepted_to_visible, event_to_membership, exit_by_time
 from tests.benchmarks.lookup import profile_lookup
 from tests.benchmarks.preview import preview
@@ -47,6 +48,7 @@ BENCHMARKS = {
     "lookup": Benchmark(profile_lookup, 500, 2_000),
     "erasure": Benchmark(erasure, 2_000, 10_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
+    "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }

@@ -144,7 +144,7 @@ def test_refuses_a_file_that_is_none_with_a_sentence(content):
 def test_refuses_a_file_that_is_too_large(settings):
     settings.CDP_IMPORT_MAX_BYTES = 20
     answer = post_file(PEOPLE, MAPPING)
-    assert (answer.status_code, answer.json()["code"]) == (400, "import.invalid")
+    assert (answer.status_code, answer.json()["code"]) == (413, "input.too_large")
 
 
 def test_needs_a_file_and_a_mapping():

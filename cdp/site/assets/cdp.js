@@ -16,6 +16,11 @@ function announce(text) {
   if (place) place.textContent = text;
 }
 
+// The shell's script looks for its own text field beside every file input, and fails on ours that have none.
+document.addEventListener("change", (event) => {
+  if (event.target.matches('input[type="file"].input')) event.stopImmediatePropagation();
+}, true);
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
