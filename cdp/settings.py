@@ -14,6 +14,8 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from psycopg2.extensions import parse_dsn
 
+from cdp.core.addresses import OutgoingRefused, read_allowances
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -49,6 +51,18 @@ if PRODUCTION:
     for name, value in (("CDP_SECRET_KEY", SECRET_KEY), ("CDP_SUPPRESSION_KEY", CDP_SUPPRESSION_KEY)):
         if value == DEVELOPMENT_SECRET or len(value) < MINIMUM_SECRET_LENGTH:
             raise ImproperlyConfigured(f"{name} must be set to {MINIMUM_SECRET_LENGTH} or more random characters.")
+
+# --- Servers of others that this installation may call (cdp/core/outgoing.py) ---------------------------------------
+
+CDP_OUTGOING_PORTS = env.list("CDP_OUTGOING_PORTS", cast=int, default=[80, 443, 8080, 8443])
+CDP_OUTGOING_ALLOW = env.list("CDP_OUTGOING_ALLOW", default=[])
+CDP_OUTGOING_CA_FILE = env("CDP_OUTGOING_CA_FILE", default="")
+try:
+    read_allowances(CDP_OUTGOING_ALLOW)
+except OutgoingRefused as refused:
+    raise ImproperlyConfigured(f"CDP_OUTGOING_ALLOW: {refused}") from refused
+
+# --- Names that this installation answers to ------------------------------------------------------------------------
 
 ALLOWED_HOSTS = env.list("CDP_ALLOWED_HOSTS", default=[] if PRODUCTION else ["*"])
 if PRODUCTION and not ALLOWED_HOSTS:
