@@ -15,14 +15,26 @@ class ProfilesConfig(AppConfig):
     def ready(self) -> None:
         """Register stores of personal data, jobs and housekeeping."""
         # Models load after this module.
-        from profiles.personal_data import Events, Groups, Ledgers, Orders, Profiles  # noqa: PLC0415
+        from profiles.personal_data import (  # noqa: PLC0415
+            Corrections,
+            Events,
+            Groups,
+            Ledgers,
+            Orders,
+            Profiles,
+        )
+        from profiles.queries.corrections import find_corrected  # noqa: PLC0415
+        from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
         from profiles.services.moving import move_split_events, repoint_events  # noqa: PLC0415
         from profiles.services.orders import JOB, compute_orders_again, prepare_orders  # noqa: PLC0415
+        from profiles.services.trait_rules import apply_rules  # noqa: PLC0415
 
-        registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Profiles()])
+        registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Corrections(), Profiles()])
+        registries.profile_anchors.append(find_corrected)
         registries.job_handlers["profiles.repoint-events"] = repoint_events
         registries.job_handlers["profiles.move-split-events"] = move_split_events
         registries.job_handlers[JOB] = compute_orders_again
+        registries.job_handlers[APPLY] = apply_rules
         registries.preparations.extend([prepare_partitions, prepare_orders])
         registries.housekeeping.append(keep_partitions)

@@ -57,3 +57,30 @@ class NoSuchRate(NotFound):
     """No exchange rate has this id."""
 
     code = "rates.not_found"
+
+
+class BadTraitRules(InvalidInput):
+    """Rules of survivorship that cannot be used."""
+
+    code = "trait_rules.invalid"
+    title = "These are no rules for traits"
+
+
+class BadCorrection(InvalidInput):
+    """A correction that no profile can hold."""
+
+    code = "correction.invalid"
+    title = "This is no correction"
+
+
+class NoSuchCorrection(NotFound):
+    """No correction of this profile that stands has this id."""
+
+    code = "correction.not_found"
+
+
+class BadTrait(InvalidInput):
+    """No trait can have this name."""
+
+    code = "trait.invalid"
+    title = "This is no trait"

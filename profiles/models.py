@@ -32,7 +32,8 @@ class Profile(models.Model):
     """One person. An absorbed or erased profile is a deleted row.
 
     `uuid` is the public id and moves with the survivor; `id` stays with the side that has more events. `traits` maps
-    names to values; `trait_meta` maps them to `[source_id, occurred_at, received_at]` (times in epoch microseconds).
+    names to values; `trait_meta` maps them to `[source_id, occurred_at, received_at]` (times in epoch microseconds) and
+    what a rule of survivorship needs beside (`survivorship.folding`).
     A trait that was unset stays in `trait_meta`, so that an older message cannot bring it back.
 
     Personal data: traits — erasure deletes the row.
@@ -47,6 +48,52 @@ class Profile(models.Model):
 
     def __str__(self) -> str:
         return str(self.uuid)
+
+
+class TraitRules(models.Model):
+    """A version of the rules of survivorship, which of several statements about a trait is believed; the last counts.
+
+    `definition` is in the form of `survivorship.rules.read_definition`.
+
+    Personal data: none.
+    """
+
+    objects: "models.Manager[TraitRules]"
+
+    version = models.PositiveIntegerField(primary_key=True)
+    definition = models.JSONField()
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.TextField()
+
+    def __str__(self) -> str:
+        return f"trait rules version {self.version}"
+
+
+class Correction(models.Model):
+    """A trait put right by hand: it stands above every message until it is lifted.
+
+    `statement` is `{"value", "reason"}`; the value null keeps the trait empty. `identifier_id` is the strongest
+    identifier that the profile had: with it the correction moves when profiles are split.
+
+    Personal data: the trait — erasure deletes the row.
+    """
+
+    objects: "models.Manager[Correction]"
+
+    id = models.BigAutoField(primary_key=True)
+    profile = models.ForeignKey(Profile, on_delete=models.CASCADE, related_name="corrections", db_constraint=False)
+    identifier_id = models.BigIntegerField(db_index=True)
+    trait = models.TextField()
+    # One column, because erasure takes mentions of others out of JSON.
+    statement = models.JSONField()
+    actor = models.TextField()
+    created_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"correction {self.pk}"
 
 
 class AbsorbedId(models.Model):

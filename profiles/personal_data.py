@@ -15,6 +15,7 @@ from profiles.models import (
     AbsorbedId,
     Activity,
     Change,
+    Correction,
     Edge,
     GroupMembership,
     Identifier,
@@ -24,6 +25,7 @@ from profiles.models import (
     Refusal,
     Work,
 )
+from profiles.queries.corrections import present_correction
 from profiles.queries.groups import read_groups_of
 from profiles.queries.orders import present_order
 from profiles.queries.profiles import present_identifier, present_traits, read_source_names
@@ -119,6 +121,26 @@ class Groups:
         """Delete up to `limit` memberships."""
         rows = GroupMembership.objects.filter(profile_id__in=subject.profile_ids)
         return GroupMembership.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
+
+
+class Corrections:
+    """Traits put right by hand."""
+
+    name = "corrections"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return every correction, those that were lifted included, oldest first."""
+        rows = Correction.objects.filter(profile_id__in=subject.profile_ids).order_by("id")
+        return {"corrections": [present_correction(row, principal=SYSTEM) for row in rows]}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many corrections there are."""
+        return Correction.objects.filter(profile_id__in=subject.profile_ids).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` corrections."""
+        rows = Correction.objects.filter(profile_id__in=subject.profile_ids)
+        return Correction.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 class Ledgers:

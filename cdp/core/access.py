@@ -30,6 +30,8 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
         {
             "sources:read",
             "profiles:read",
+            # Rectification: putting right what is held about a person (GDPR Art. 16).
+            "profiles:write",
             "identity:read",
             "segments:read",
             "consents:read",

@@ -25,6 +25,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Customers",
         (
             Entry("Profiles", "person", "profiles", "profiles:read"),
+            Entry("Trait rules", "rule", "trait_rules", "identity:read"),
             Entry("Merges", "merge", "merges", "identity:read"),
             Entry("Refusals", "block", "refusals", "identity:read"),
         ),

@@ -41,6 +41,7 @@ REDACTED = (
     ("profiles_event", "traits"),
     ("profiles_event", "context"),
     ("profiles_profile", "traits"),
+    ("profiles_correction", "statement"),
 )
 MENTION = "erased"
 

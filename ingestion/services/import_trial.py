@@ -23,7 +23,9 @@ from ingestion.models import Import, RowOutcome, Source
 from ingestion.services.import_rows import Prepared, Reader, make_reader, prepare_rows
 from ingestion.services.imports import check_fits, shape_json
 from ingestion.services.restating import restate_by
-from profiles.services.traits import apply_traits, micros, normal_form
+from profiles.queries.trait_rules import read_rules
+from profiles.services.traits import apply_ruled, micros, normal_form
+from profiles.survivorship.rules import Rules
 
 CHUNK = 2_000
 FIRST_FAULTS = 20
@@ -107,8 +109,9 @@ def _try_chunk(cursor: Any, reader: Reader, chunk: Sequence[Row], trial: Trial) 
     trial.rows += len(prepared)
     known, seen, suppressed = _look_up(cursor, prepared)
     traits = _read_traits(cursor, set(known.values()))
+    rules = read_rules(cursor)
     for one in prepared:
-        effect = _judge(reader, one, known, seen, suppressed, traits)
+        effect = _judge(reader, one, known, seen, suppressed, traits, rules)
         trial.counts[effect.label] += 1
         if one.item.fault is not None and len(trial.faults) < FIRST_FAULTS:
             trial.faults.append((one.number, one.item.fault.code, one.item.fault.message))
@@ -132,13 +135,14 @@ def _read_traits(cursor: Any, profile_ids: set[int]) -> dict[int, tuple[dict[str
     return {row[0]: (orjson.loads(row[1]), orjson.loads(row[2])) for row in cursor.fetchall()}
 
 
-def _judge(
+def _judge(  # noqa: PLR0913 - a row and all that is known
     reader: Reader,
     one: Prepared,
     known: dict[bytes, int],
     seen: set[bytes],
     suppressed: set[bytes],
     traits: dict[int, tuple[dict[str, Any], dict[str, Any]]],
+    rules: Rules,
 ) -> RowOutcome:
     item = one.item
     if item.fault is not None:
@@ -161,5 +165,7 @@ def _judge(
             restate(incoming, held[0])
         claim = incoming.claim
         said = [claim.source_id, micros(claim.occurred_at), micros(claim.received_at)]
-        changes = bool(apply_traits(*held, normal_form(incoming.stated or {}), said)) or changes
+        undecided: set[str] = set()
+        names = apply_ruled(rules, *held, normal_form(incoming.stated or {}), said, undecided)
+        changes = bool(names or undecided) or changes
     return RowOutcome.UPDATED if changes else RowOutcome.UNCHANGED

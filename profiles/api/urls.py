@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import groups, identity, profiles, rates
+from profiles.api import groups, identity, profiles, rates, traits
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -15,6 +15,13 @@ urlpatterns = [
     path("profiles/<str:profile_id>/changes", profiles.ListProfileChanges.as_view()),
     path("profiles/<str:profile_id>/split", identity.SplitProfile.as_view()),
     path("profiles/<str:profile_id>/groups", groups.ListProfileGroups.as_view()),
+    path("profiles/<str:profile_id>/traits", traits.ReadBelievedTraits.as_view()),
+    path("profiles/<str:profile_id>/statements", traits.ListStatements.as_view()),
+    path("profiles/<str:profile_id>/corrections", traits.Corrections.as_view()),
+    path("profiles/<str:profile_id>/corrections/<int:correction_id>", traits.OneCorrection.as_view()),
+    path("traits/rules", traits.TraitRules.as_view()),
+    path("traits/rules/preview", traits.PreviewTraitRules.as_view()),
+    path("traits/rules/versions", traits.TraitRuleVersions.as_view()),
     path("groups", groups.Groups.as_view()),
     path("groups/<path:group_id>/members", groups.GroupMembers.as_view()),
     path("groups/<path:group_id>", groups.ReadGroup.as_view()),

@@ -15,6 +15,7 @@ from profiles.models import Order
 
 # Where a trait came from that no source sent.
 COMPUTED = "computed"
+COMPUTED_TRAITS = ("orders_count", "orders_revenue", "orders_unconverted", "first_order_at", "last_order_at")
 SUMMARIES = """
 SELECT profile_id, count(*), coalesce(sum(converted), 0),
        count(*) FILTER (WHERE revenue IS NOT NULL AND converted IS NULL), min(occurred_at), max(occurred_at)
@@ -59,13 +60,14 @@ def present_computed_traits(summary: OrderSummary | None, *, principal: Principa
     """Return what is counted over a profile's orders in the form of traits; nothing without orders."""
     if summary is None:
         return {}
-    values = {
-        "orders_count": summary.count,
-        "orders_revenue": float(summary.revenue),
-        "orders_unconverted": summary.unconverted,
-        "first_order_at": summary.first_at.isoformat(),
-        "last_order_at": summary.last_at.isoformat(),
-    }
+    counted = (
+        summary.count,
+        float(summary.revenue),
+        summary.unconverted,
+        summary.first_at.isoformat(),
+        summary.last_at.isoformat(),
+    )
+    values = dict(zip(COMPUTED_TRAITS, counted, strict=True))
     at = summary.last_at
     return {
         name: {"value": show(principal, value), "source": COMPUTED, "occurred_at": at, "received_at": at}

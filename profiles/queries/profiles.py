@@ -14,7 +14,10 @@ from cdp.core.registries import profile_sections, source_keys
 from profiles.models import Identifier, Profile
 from profiles.queries.orders import present_computed_traits, read_order_summaries
 from profiles.services.traits import from_micros
+from profiles.survivorship.folding import BY_HAND
 
+# Where a trait came from that was corrected by hand.
+CORRECTION = "correction"
 PERSONAL_KINDS = {"email": "email", "phone": "phone"}
 # Everything that stands in one row or belongs to it, in one statement: a statement costs more than what it finds.
 HELD = """
@@ -142,11 +145,19 @@ def _present_traits(
 ) -> dict[str, Any]:
     shown = {}
     for name, value in sorted(traits.items()):
-        source_id, occurred, received = meta.get(name, (0, 0, 0))[:3]
-        shown[name] = {
-            "value": show(principal, value, PERSONAL_KINDS.get(name, "text")),
-            "source": sources.get(source_id, ""),
-            "occurred_at": from_micros(occurred),
-            "received_at": from_micros(received),
-        }
+        shown[name] = present_trait(name, value, meta.get(name, [0, 0, 0]), sources, principal)
     return shown
+
+
+def present_trait(
+    name: str, value: Any, meta: Sequence[int], sources: Mapping[int, str], principal: Principal
+) -> dict[str, Any]:
+    """Return one trait in the shape of the contract; a correction by hand was said when it was made."""
+    source_id, occurred, received = meta[:3]
+    corrected = occurred == BY_HAND
+    return {
+        "value": show(principal, value, PERSONAL_KINDS.get(name, "text")),
+        "source": CORRECTION if corrected else sources.get(source_id, ""),
+        "occurred_at": from_micros(received if corrected else occurred),
+        "received_at": from_micros(received),
+    }

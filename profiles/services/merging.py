@@ -15,7 +15,11 @@ from cdp.core.registries import MergePair, merge_participants
 from cdp.core.services.jobs import enqueue
 from profiles.identity.graph import EdgeRecord, Group, MergeRecord, find
 from profiles.models import ChangeKind
+from profiles.queries.trait_rules import read_rules
+from profiles.services.settling import find_states
 from profiles.services.traits import Meta, Traits, merge_traits
+from profiles.survivorship.folding import put
+from profiles.survivorship.rules import Rules
 
 # Re-pointing 10 000 events takes some 0.04 s; more would hold the lock too long and becomes a job.
 EVENTS_AT_ONCE = 10_000
@@ -37,6 +41,7 @@ FOLLOWING = (
     "profiles_work",
     "profiles_order",
     "profiles_groupmembership",
+    "profiles_correction",
 )
 MERGE_ACTIVITY = """
 INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)
@@ -218,14 +223,45 @@ def _move_rows(cursor: Any, dropped: dict[int, int], large: set[int]) -> None:
     cursor.execute("DELETE FROM profiles_activity WHERE profile_id = ANY(%s::bigint[])", both[:1])
 
 
+def _settle_merged(
+    cursor: Any,
+    finals: Iterable[Group],
+    stored: dict[int, Stored],
+    merged: dict[int, tuple[Traits, Meta, set[str]]],
+    rules: Rules,
+) -> None:
+    """Decide the traits that the two sides alone could not tell, from all that was said of both."""
+    wanted = {profile_id: names for profile_id, (_, _, names) in merged.items() if names}
+    if not wanted:
+        return
+    sides = {final.id: [p for p in final.profile_ids if p in stored] for final in finals if final.id in wanted}
+    states = find_states(
+        cursor,
+        wanted=wanted,
+        rules=rules,
+        held={final: [(stored[p].traits, stored[p].meta) for p in members] for final, members in sides.items()},
+        also={p: final for final, members in sides.items() for p in members},
+    )
+    for profile_id, found in states.items():
+        traits, meta, _ = merged[profile_id]
+        for name, state in found.items():
+            put(traits, meta, name, state)
+
+
 def _replace_profiles(cursor: Any, finals: Iterable[Group], stored: dict[int, Stored], dropped: list[int]) -> None:
     """Delete the rows that went, and give the kept ones the public id, age and traits of the merged profile."""
     cursor.execute("DELETE FROM profiles_profile WHERE id = ANY(%s::bigint[])", [int_array(dropped)])
+    rules = read_rules(cursor)
+    merged = {
+        final.id: merge_traits([(stored[p].traits, stored[p].meta) for p in final.profile_ids if p in stored], rules)
+        for final in finals
+        if final.id in stored
+    }
+    _settle_merged(cursor, finals, stored, merged, rules)
     rows = []
     for final in finals:
         if final.id in stored:
-            sides = [(stored[p].traits, stored[p].meta) for p in final.profile_ids if p in stored]
-            traits, meta = merge_traits(sides)
+            traits, meta, _ = merged[final.id]
             # A restriction of processing holds for whoever the person turns out to be.
             restricted = any(stored[p].restricted for p in final.profile_ids if p in stored)
             row = (final.id, final.uuid, final.created_at, orjson.dumps(traits), orjson.dumps(meta), restricted)

@@ -14,11 +14,14 @@ from cdp.core.copying import copy_rows, escape, escape_json, int_array, stamp, t
 from profiles.identity.graph import Claim, Graph, Group, TypeRule, find
 from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
+from profiles.queries.trait_rules import read_rules
 from profiles.services.graphs import load_graph
 from profiles.services.groups import record_groups
 from profiles.services.merging import apply_merges, write_edges
 from profiles.services.orders import record_orders
-from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
+from profiles.services.settling import settle_traits
+from profiles.services.traits import Meta, Traits, apply_ruled, apply_traits, micros, normal_form
+from profiles.survivorship.rules import Rules
 
 EVENT_COLUMNS = (
     "id, profile_id, identifiers, type, name, occurred_at, received_at, original_timestamp, sent_at, source_id, "
@@ -128,9 +131,12 @@ def record_messages(
     _write_identifiers(cursor, graph)
     write_edges(cursor, graph.edges.values(), merge_rows, now=now)
     _write_refusals(cursor, graph, now)
-    changed_traits = _write_profiles(cursor, graph, messages, restate)
+    trait_rules = read_rules(cursor)
+    changed_traits, undecided = _write_profiles(cursor, graph, messages, restate, trait_rules)
     _write_events(cursor, messages)
     _write_activity(cursor, messages)
+    if undecided:
+        _settle(cursor, messages, undecided, trait_rules, changed_traits)
     record_orders(cursor, messages, now=now)
     record_groups(cursor, messages, now=now)
     _write_history(cursor, graph, changed_traits, now)
@@ -190,9 +196,15 @@ def _write_refusals(cursor: Any, graph: Graph, now: datetime) -> None:
 
 
 def _write_profiles(
-    cursor: Any, graph: Graph, messages: list[Incoming], restate: Restate | None
-) -> dict[int, list[str]]:
-    """Insert new profiles and apply traits; return the names of changed traits by profile."""
+    cursor: Any, graph: Graph, messages: list[Incoming], restate: Restate | None, trait_rules: Rules
+) -> tuple[dict[int, list[str]], dict[int, set[str]]]:
+    """Insert new profiles and apply traits.
+
+    Returns
+    -------
+    (dict, dict)
+        By profile the names of changed traits, and of those that only all statements can tell.
+    """
     new = {group.id: group for group in graph.new_groups if group.parent is None and group.is_new}
     stating = [message for message in messages if message.stated]
     known: dict[int, tuple[Traits, Meta]] = {profile_id: ({}, {}) for profile_id in new}
@@ -205,6 +217,8 @@ def _write_profiles(
         )
         known.update((row[0], (orjson.loads(row[1]), orjson.loads(row[2]))) for row in cursor.fetchall())
     changed: dict[int, list[str]] = {}
+    undecided: dict[int, set[str]] = {}
+    is_ruled = trait_rules.is_active
     touched: set[int] = set()
     for message in stating:
         profile_id, claim = message.group.id, message.claim
@@ -214,7 +228,11 @@ def _write_profiles(
             restate(message, traits)
         assert message.stated is not None
         touched.add(profile_id)
-        names = apply_traits(traits, meta, normal_form(message.stated), said)
+        stated = normal_form(message.stated)
+        if is_ruled:
+            names = apply_ruled(trait_rules, traits, meta, stated, said, undecided.setdefault(profile_id, set()))
+        else:
+            names = apply_traits(traits, meta, stated, said)
         if names:
             message.changed = True
             changed.setdefault(profile_id, []).extend(names)
@@ -238,7 +256,24 @@ def _write_profiles(
                 text_array(orjson.dumps(known[profile_id][1]).decode() for profile_id in updates),
             ],
         )
-    return changed
+    return changed, {profile_id: names for profile_id, names in undecided.items() if names}
+
+
+def _settle(
+    cursor: Any,
+    messages: list[Incoming],
+    undecided: dict[int, set[str]],
+    trait_rules: Rules,
+    changed: dict[int, list[str]],
+) -> None:
+    """Decide what needed all statements, now that those of this batch are stored, and note what changed."""
+    settled = settle_traits(cursor, wanted=undecided, rules=trait_rules)
+    for profile_id, names in settled.changed.items():
+        changed.setdefault(profile_id, []).extend(names)
+    for message in messages:
+        names = settled.changed.get(message.group.id, [])
+        if message.stated and not message.stated.keys().isdisjoint(names):
+            message.changed = True
 
 
 def _write_events(cursor: Any, messages: list[Incoming]) -> None:

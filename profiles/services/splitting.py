@@ -15,14 +15,22 @@ from cdp.core.copying import int_array, text_array
 from cdp.core.registries import SplitPair, merge_participants
 from cdp.core.services.jobs import enqueue
 from profiles.models import ChangeKind, EventType
+from profiles.queries.statements import read_corrections
+from profiles.queries.trait_rules import read_rules
 from profiles.services.groups import move_memberships
 from profiles.services.merging import EVENTS_AT_ONCE, write_changes
 from profiles.services.orders import rehome_orders
-from profiles.services.traits import Meta, Traits, apply_traits, micros, normal_form
+from profiles.services.settling import find_states
+from profiles.services.traits import Meta, Traits, apply_ruled, micros, normal_form
+from profiles.survivorship.folding import correction_state, put
 
 MOVE_EVENTS = """
 UPDATE profiles_event SET profile_id = %s
 WHERE profile_id = %s AND identifiers[1] = ANY(%s::bigint[])
+"""
+# A correction follows the strongest identifier that the profile had when it was made.
+MOVE_CORRECTIONS = """
+UPDATE profiles_correction SET profile_id = %s WHERE profile_id = %s AND identifier_id = ANY(%s::bigint[])
 """
 RECOUNT = """
 INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)
@@ -108,6 +116,7 @@ def split_off(
     ids = int_array(moved)
     cursor.execute("UPDATE profiles_identifier SET profile_id = %s WHERE id = ANY(%s::bigint[])", [to_id, ids])
     move_memberships(cursor, identifier_ids=moved, to_id=to_id)
+    cursor.execute(MOVE_CORRECTIONS, [to_id, from_id, ids])
     cursor.execute("SELECT coalesce(max(event_count), 0) FROM profiles_activity WHERE profile_id = %s", [from_id])
     if cursor.fetchone()[0] <= EVENTS_AT_ONCE:
         cursor.execute(MOVE_EVENTS, [to_id, from_id, ids])
@@ -139,10 +148,20 @@ def recompute(cursor: Any, profile_ids: Sequence[int]) -> None:
     cursor.execute(RECOUNT, [ids])
     known: dict[int, tuple[Traits, Meta]] = {profile_id: ({}, {}) for profile_id in profile_ids}
     rehome_orders(cursor, profile_ids)
+    rules = read_rules(cursor)
+    undecided: dict[int, set[str]] = {profile_id: set() for profile_id in profile_ids}
     cursor.execute(STATED, [ids, int(EventType.IDENTIFY)])
     for profile_id, source_id, occurred_at, received_at, traits in cursor.fetchall():
         stamp = [source_id, micros(occurred_at), micros(received_at)]
-        apply_traits(*known[profile_id], normal_form(orjson.loads(traits)), stamp)
+        stated = normal_form(orjson.loads(traits))
+        apply_ruled(rules, *known[profile_id], stated, stamp, undecided[profile_id])
+    wanted = {profile_id: names for profile_id, names in undecided.items() if names}
+    if wanted:
+        for profile_id, states in find_states(cursor, wanted=wanted, rules=rules, held={}).items():
+            for name, state in states.items():
+                put(*known[profile_id], name, state)
+    for profile_id, name, value, created_at in read_corrections(cursor, profile_ids):
+        put(*known[profile_id], name, correction_state(value, micros(created_at)))
     cursor.execute(
         "UPDATE profiles_profile p SET traits = t.j::jsonb, trait_meta = t.m::jsonb "
         "FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS t(i, j, m) WHERE p.id = t.i",

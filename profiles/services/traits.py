@@ -1,14 +1,17 @@
-"""Survivorship of traits: the most recent statement wins, by the time it was made, then by the time it was received.
+"""Keeping traits current: the most recent statement wins, by the time it was made, then by the time it was received.
 
-`trait_meta` maps a name to `[source_id, occurred, received]` (epoch microseconds). An unset trait (null) stays in it.
+Traits with a rule of their own follow `profiles.survivorship`. `trait_meta` maps a name to `[source_id, occurred,
+received]` (epoch microseconds), and what else a rule needs. An unset trait (null) stays in it.
 """
 
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
-Traits = dict[str, Any]
-Meta = dict[str, list[int]]
+from profiles.survivorship.folding import UNDECIDED, Meta, State, Traits, apply, join, put
+from profiles.survivorship.rules import DEFAULT, NO_RULES, Rules
+
+__all__ = ["Meta", "Traits", "apply_ruled", "apply_traits", "from_micros", "merge_traits", "micros", "normal_form"]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,18 +66,45 @@ def apply_traits(traits: Traits, meta: Meta, stated: Traits, stamp: list[int]) -
     return changed
 
 
-def merge_traits(sides: list[tuple[Traits, Meta]]) -> tuple[Traits, Meta]:
-    """Return the traits of a merged profile: for each name the most recent statement of any side."""
+def apply_ruled(
+    rules: Rules, traits: Traits, meta: Meta, stated: Traits, stamp: list[int], undecided: set[str]
+) -> list[str]:
+    """Do the same under rules; what only all statements can tell is left as it is and added to `undecided`."""
+    changed = []
+    ranks, by_trait = rules.ranks, rules.by_trait
+    for name in stated:
+        rule = by_trait.get(name)
+        if rule is None and not ranks:
+            # As in `apply_traits`: a call for each trait would cost more than the trait.
+            known, value = meta.get(name), stated[name]
+            if known is not None and (known[1], known[2]) > (stamp[1], stamp[2]):
+                continue
+            if put(traits, meta, name, (value, stamp)):
+                changed.append(name)
+            continue
+        if name in undecided:
+            continue
+        rule = rule or DEFAULT
+        result = apply(rule, ranks, traits, meta, stated, name, stamp)
+        if result is None:
+            undecided.add(name)
+        elif result:
+            changed.append(name)
+    return changed
+
+
+def merge_traits(sides: list[tuple[Traits, Meta]], rules: Rules = NO_RULES) -> tuple[Traits, Meta, set[str]]:
+    """Return the traits of a merged profile, and the names of those that only all statements can tell."""
     traits: Traits = {}
     meta: Meta = {}
+    undecided: set[str] = set()
     for side_traits, side_meta in sides:
         for name, stamp in side_meta.items():
-            known = meta.get(name)
-            if known is not None and (known[1], known[2], known[0]) >= (stamp[1], stamp[2], stamp[0]):
-                continue
-            meta[name] = stamp
-            if name in side_traits:
-                traits[name] = side_traits[name]
+            rule = rules.by_trait.get(name, DEFAULT)
+            held: State = (traits.get(name), meta.get(name))
+            found = join(rule, rules.ranks, held, (side_traits.get(name), stamp))
+            if found is UNDECIDED:
+                undecided.add(name)
             else:
-                traits.pop(name, None)
-    return traits, meta
+                put(traits, meta, name, found)  # type: ignore[arg-type]  # what is not undecided is a state
+    return traits, meta, undecided

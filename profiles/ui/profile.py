@@ -32,6 +32,7 @@ from profiles.queries.timeline import (
     present_event,
     present_refusal,
 )
+from profiles.ui.traits import read_traits
 
 EVENTS = 25
 MOST = 20
@@ -53,11 +54,11 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
         request,
         "profiles/profile.html",
         title=display_name(shown),
-        person=shown,
         restricted=row.restricted,
         events=row.activity.event_count if hasattr(row, "activity") else 0,
         sections=_sections(row.pk, shown, principal, now),
         event_types=[kind.name.lower() for kind in EventType],
+        **read_traits(request, profile_id=row.pk, shown=shown, principal=principal, sources=sources),
         **_timeline(request, all_internal_ids(profile_id=row.pk), principal, sources),
     )
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.ui import ledgers, merging, people, profile, rates
+from profiles.ui import ledgers, merging, people, profile, rates, trait_rules, traits
 
 urlpatterns = [
     path("profiles", people.profiles, name="profiles"),
@@ -13,6 +13,11 @@ urlpatterns = [
     path("profiles/<uuid:public_id>/event-names", profile.event_names, name="profile_event_names"),
     path("profiles/<uuid:public_id>/merge", merging.compare, name="merge_profile"),
     path("profiles/<uuid:public_id>/merged", merging.merge, name="confirm_merge"),
+    path("profiles/<uuid:public_id>/traits", traits.believed, name="profile_traits"),
+    path("profiles/<uuid:public_id>/statements", traits.statements, name="profile_statements"),
+    path("profiles/<uuid:public_id>/corrections", traits.correct, name="correct_trait"),
+    path("profiles/<uuid:public_id>/corrections/<int:correction_id>/lifted", traits.lift, name="lift_correction"),
+    path("traits/rules", trait_rules.trait_rules, name="trait_rules"),
     path("merges", ledgers.merges, name="merges"),
     path("merges/<int:merge_id>/undo", ledgers.confirm_undo, name="confirm_undo_merge"),
     path("merges/<int:merge_id>/undone", ledgers.undo, name="undo_merge"),

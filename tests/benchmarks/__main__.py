@@ -21,6 +21,7 @@ from tests.benchmarks.preview import preview
 from tests.benchmarks.process import process_with_segments, process_without_segments
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
 from tests.benchmarks.report import Row, machine, table
+from tests.benchmarks.rules import process_with_rules
 from tests.benchmarks.treatment import treat_messages
 
 
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "accept-batches": Benchmark(accept_batches, 100_000, 1_000_000),
     "process": Benchmark(process_without_segments, 40_000, 2_000_000, shared=False),
     "process-segments": Benchmark(process_with_segments, 40_000, 2_000_000, shared=False),
+    "trait-rules": Benchmark(process_with_rules, 20_000, 400_000, shared=False),
     "visible": Benchmark(accepted_to_visible, 30, 200),
     "membership": Benchmark(event_to_membership, 30, 200),
     "exit": Benchmark(exit_by_time, 50, 500),

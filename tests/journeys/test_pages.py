@@ -181,6 +181,8 @@ def test_is_accessible_on_every_page(product, scheme: str):
             profile,
             "/merges",
             "/refusals",
+            "/traits/rules",
+            f"{profile}?trait=email",
             "/segments",
             "/segments/new",
             f"/segments/{segment}",

@@ -44,6 +44,31 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 2000);
 });
 
+// --- A slider over days beside a field for a date: <input type="range" data-date="id of the date"> ------------------
+
+const DAY = 24 * 60 * 60 * 1000;
+
+function showSliders() {
+  for (const slider of document.querySelectorAll('input[type="range"][data-date]')) {
+    const date = document.getElementById(slider.dataset.date);
+    slider.max = Math.max(1, Math.round((Date.parse(date.max) - Date.parse(date.min)) / DAY));
+    slider.value = date.value ? Math.round((Date.parse(date.value) - Date.parse(date.min)) / DAY) : slider.max;
+    slider.setAttribute("aria-valuetext", date.value || date.max);
+    slider.hidden = false;
+  }
+}
+
+document.addEventListener("DOMContentLoaded", showSliders);
+document.addEventListener("input", (event) => {
+  if (event.target.matches('input[type="range"][data-date]')) {
+    const date = document.getElementById(event.target.dataset.date);
+    date.value = new Date(Date.parse(date.min) + Number(event.target.value) * DAY).toISOString().slice(0, 10);
+    event.target.setAttribute("aria-valuetext", date.value);
+  } else if (event.target.matches('input[type="date"]')) {
+    showSliders();
+  }
+});
+
 // --- Charts: <div class="plot"><canvas data-series="id of a json_script"></canvas></div> ---------------------------
 
 const drawn = [];
