@@ -1,5 +1,6 @@
 """The processes of the product that the supervisor runs: start, watch, restart, stop, clear away."""
 
+import contextlib
 import json
 import os
 import signal
@@ -114,8 +115,10 @@ def write_children(children: list[Child], *, layout: Layout) -> None:
     running = {child.name: child.process.pid for child in children if child.process is not None}
     if running != _read_children(layout):
         draft = layout.children.with_suffix(".draft")
-        draft.write_text(json.dumps(running), encoding="utf-8")
-        draft.replace(layout.children)
+        # On a full disk it is written as soon as there is room: this is asked for again and again.
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps(running), encoding="utf-8")
+            draft.replace(layout.children)
 
 
 def clear_leftovers(layout: Layout) -> list[int]:

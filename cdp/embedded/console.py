@@ -1,5 +1,6 @@
 """What `make up` writes: every line with the name of who said it."""
 
+import contextlib
 import os
 import re
 import sys
@@ -31,7 +32,9 @@ def write_line(name: str, text: str) -> None:
     prefix = f"{name:<{_NAME_WIDTH}} |"
     if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
         prefix = f"\033[{_COLOURS.get(name, '37')}m{prefix}\033[0m"
-    with _one_at_a_time:
+    # A line that finds no room, as in a file on a full disk, is dropped: its reader would end with the exception, and
+    # the process that is read would wait for ever for somebody to take what it says.
+    with _one_at_a_time, contextlib.suppress(OSError):
         sys.stdout.write(f"{prefix} {text.rstrip()}\n")
         sys.stdout.flush()
 
@@ -86,7 +89,7 @@ def banner(lines: list[str]) -> None:
     """Write the few lines that a person is waiting for, apart from the rest."""
     if not lines:
         return
-    with _one_at_a_time:
+    with _one_at_a_time, contextlib.suppress(OSError):
         sys.stdout.write("\n" + "\n".join(f"    {line}" for line in lines) + "\n\n")
         sys.stdout.flush()
 

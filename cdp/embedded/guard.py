@@ -4,6 +4,7 @@ It is the servers' parent, so it sees at once when one dies and starts it again.
 of users becomes free, which the kernel sees to however a user ends, kill -9 included.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -218,13 +219,20 @@ def _report(layout: Layout, state: dict[str, object], watch: Watch | None = None
         state = state | {"was_ready": was_ready}
         if state == watch.state:
             return
-        watch.state = state
     draft = layout.guard_state.with_suffix(".draft")
-    draft.write_text(json.dumps(state | {"pid": os.getpid()}), encoding="utf-8")
-    give_to_owner(draft, layout.root)
-    draft.replace(layout.guard_state)
+    try:
+        draft.write_text(json.dumps(state | {"pid": os.getpid()}), encoding="utf-8")
+        give_to_owner(draft, layout.root)
+        draft.replace(layout.guard_state)
+    except OSError:
+        # A full disk, most likely: the servers are kept running all the same, and the state is written once it can be.
+        return
+    if watch is not None:
+        watch.state = state
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
-    sys.stderr.flush()
+    # On a full disk the line is lost, and nothing else.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
+        sys.stderr.flush()
