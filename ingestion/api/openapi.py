@@ -1,8 +1,11 @@
-"""The collection endpoints in the OpenAPI document: they are no REST views, so they are described by hand."""
+"""The collection addresses in the OpenAPI document: they are no REST views, so they are described by hand.
+
+`tests/core/test_openapi.py` holds this against the addresses that are answered.
+"""
 
 from typing import Any
 
-from ingestion.spec.message import ENDPOINTS
+from ingestion.spec.message import ENDPOINTS, MESSAGE_TYPES
 
 TAG = "v1"
 SUMMARIES = {
@@ -86,11 +89,20 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
+TYPE: dict[str, Any] = {
+    "name": "type",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "enum": sorted(MESSAGE_TYPES)},
+}
+KEY: dict[str, Any] = {"name": "writeKey", "in": "path", "required": True, "schema": TEXT}
+UNCHANGED = {"description": "As `If-None-Match` names it."}
 PROBLEMS = {
     "400": "Malformed JSON, no list of items, or a single message with a fault.",
     "401": "No write key, or no active source has it.",
     "413": "Over 4 MB, as sent or inflated.",
-    "503": "Storage is down; send the same request again.",
+    "429": "More messages wait than the installation allows; send the same request again.",
+    "503": "Storage is down or nearly full; send the same request again.",
 }
 
 
@@ -102,11 +114,133 @@ def describe_collection(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         {
             "writeKey": {"type": "http", "scheme": "basic", "description": "The write key as user name, no password."},
             "writeKeyHeader": {"type": "apiKey", "in": "header", "name": "X-Write-Key"},
+            "writeKeyQuery": {"type": "apiKey", "in": "query", "name": "writeKey"},
         }
     )
     for endpoint, type_name in ENDPOINTS.items():
         result["paths"][f"/v1/{endpoint}"] = {"post": _operation(endpoint, type_name)}
+    result["paths"] |= _senders() | _pixels() | _documents()
     return result
+
+
+def _senders() -> dict[str, Any]:
+    """Return what SDKs of others post to."""
+    batch = _operation("beacon_batch", "")
+    batch["summary"] = "Collect a batch that a browser sends while the page is left (RudderStack)"
+    batch["security"] = [{"writeKeyQuery": []}]
+    found: dict[str, Any] = {"/beacon/v1/batch": {"post": batch}}
+    for path, who in (("/api/s/{type}", "browser"), ("/api/s/s2s/{type}", "server")):
+        one = _operation(f"jitsu_{who}", "track")
+        one["summary"] = f"Collect one message of Jitsu's SDK for the {who}"
+        one["parameters"] = [TYPE]
+        one["requestBody"] = _json({"$ref": "#/components/schemas/CollectedMessage"})
+        found[path] = {"post": one}
+    for path, name in (("/v1/m", "segment"), ("/rsaMetrics", "rudder")):
+        found[path] = {
+            "post": {
+                "operationId": f"discard_metrics_{name}",
+                "summary": "Take what an SDK reports about itself, and keep none of it",
+                "tags": [TAG],
+                "security": [],
+                "requestBody": {"required": False, "content": {"application/json": {"schema": OBJECT}}},
+                "responses": {"200": _answer("Discarded.", "Collected"), "413": _problem(PROBLEMS["413"])},
+            }
+        }
+    return found
+
+
+def _pixels() -> dict[str, Any]:
+    given = [
+        TYPE,
+        _query(
+            "data", "The message as JSON in base64, either alphabet, padded or not; the other fields then say nothing."
+        ),
+        _query(
+            "userId", "One of the message's own fields. Any of them may be given so; a dot nests: `properties.total`."
+        ),
+        _query("anonymousId", "As above."),
+        _query("event", "As above; a track needs it."),
+    ]
+    return {
+        path: {
+            "get": {
+                "operationId": name,
+                "summary": "Collect one message by the address of an image; the answer is always that image",
+                "tags": [TAG],
+                "security": [{"writeKeyQuery": []}],
+                "parameters": given,
+                "responses": {
+                    "200": _file("A transparent image of one pixel, whatever became of the message.", "image/gif")
+                },
+            }
+        }
+        for path, name in (("/v1/pixel/{type}", "pixel_segment"), ("/pixel/v1/{type}", "pixel_rudder"))
+    }
+
+
+def _documents() -> dict[str, Any]:
+    """Return what SDKs read before they send."""
+    unknown = _problem("No active source has this write key.")
+    found: dict[str, Any] = {}
+    for prefix, name in (("", "segment"), ("/customerio", "customerio")):
+        found[f"{prefix}/v1/projects/{{writeKey}}/settings"] = _reading(
+            f"settings_{name}", "Read the settings that an SDK asks for first", [KEY],
+            {"200": _answer("The settings.", None), "304": UNCHANGED, "404": unknown},
+        )  # fmt: skip
+    found["/sourceConfig"] = _reading(
+        "source_config", "Read the source configuration that RudderStack's SDKs ask for first", [],
+        {"200": _answer("The configuration.", None), "304": UNCHANGED, "401": unknown},
+    )  # fmt: skip
+    found["/sourceConfig"]["get"]["security"] = [{"writeKey": []}, {"writeKeyHeader": []}, {"writeKeyQuery": []}]
+    script = _file("The script.", "text/javascript")
+    missing = _problem("No active source has this write key, or the script is not installed here (`make snippet`).")
+    found["/analytics.js/v1/{writeKey}/analytics.min.js"] = _reading(
+        "snippet", "Read the script of Segment's HTML snippet", [KEY], {"200": script, "304": UNCHANGED, "404": missing}
+    )
+    part = {"name": "part", "in": "path", "required": True, "schema": TEXT, "description": "Name of the part's file."}
+    found["/analytics-next/bundles/{part}"] = _reading(
+        "snippet_part", "Read a part that the script loads when it needs it", [part],
+        {"200": script, "304": UNCHANGED, "404": _problem("There is no such part.")},
+    )  # fmt: skip
+    healthy = {"type": "object", "required": ["status"], "properties": {"status": TEXT}}
+    found["/health"] = _reading("health", "Ask whether this process answers (RudderStack's address)", [],
+        {"200": {"description": "It does.", "content": {"application/json": {"schema": healthy}}}})  # fmt: skip
+    return found
+
+
+def _reading(name: str, summary: str, parameters: list[Any], responses: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "get": {
+            "operationId": f"collection_{name}",
+            "summary": summary,
+            "tags": [TAG],
+            "security": [],
+            "parameters": parameters,
+            "responses": responses,
+        }
+    }
+
+
+def _query(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": TEXT, "description": description}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _answer(description: str, schema: str | None) -> dict[str, Any]:
+    found = {"$ref": f"#/components/schemas/{schema}"} if schema else OBJECT
+    return {"description": description, "content": {"application/json": {"schema": found}}}
+
+
+def _file(description: str, media_type: str) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/CollectionProblem"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
 
 
 def _operation(endpoint: str, type_name: str) -> dict[str, Any]:
@@ -116,21 +250,10 @@ def _operation(endpoint: str, type_name: str) -> dict[str, Any]:
         "summary": SUMMARIES[type_name],
         "tags": [TAG],
         "security": [{"writeKey": []}, {"writeKeyHeader": []}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _body(type_name)}}},
+        "requestBody": _json(_body(type_name)),
         "responses": {
-            "200": {
-                "description": "Taken in.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Collected"}}},
-            },
-            **{
-                status: {
-                    "description": description,
-                    "content": {
-                        "application/problem+json": {"schema": {"$ref": "#/components/schemas/CollectionProblem"}}
-                    },
-                }
-                for status, description in sorted(problems.items())
-            },
+            "200": _answer("Taken in.", "Collected"),
+            **{status: _problem(description) for status, description in sorted(problems.items())},
         },
     }
 

@@ -4,8 +4,11 @@ import re
 
 import pytest
 from django.test import Client
+from django.urls import URLPattern, get_resolver
+from rest_framework.views import APIView
 
 from cdp.core.ui.policy import STRICT
+from ingestion.collecting.routes import EXACT, KEYED, find_route
 
 pytestmark = pytest.mark.django_db
 
@@ -61,3 +64,41 @@ def test_docs_script_is_served_apart():
 @pytest.mark.parametrize("path", ["/password/reset", "/password/reset/sent", "/password/reset/done"])
 def test_public_pages_have_the_strict_policy(path):
     assert "unsafe" not in Client().get(path)["Content-Security-Policy"]
+
+
+def _shape(path):
+    """Return an address with every part that a caller chooses written alike."""
+    return re.sub(r"\{[^}]*\}|<[^>]*>", "*", path)
+
+
+def _rest_addresses(patterns, prefix=""):
+    """Every address that a view of the REST API answers."""
+    for one in patterns:
+        path = prefix + str(one.pattern)
+        if not isinstance(one, URLPattern):
+            yield from _rest_addresses(one.url_patterns, path)
+        elif issubclass(getattr(one.callback, "cls", object), APIView) and one.name not in {"schema", "docs"}:
+            yield "/" + path
+
+
+def test_describes_every_address_of_the_rest_api(schema):
+    described = {_shape(path) for path in schema["paths"]}
+    assert {_shape(path) for path in _rest_addresses(get_resolver().url_patterns)} - described == set()
+
+
+def test_describes_every_address_of_collection_and_its_method(schema):
+    answered = {(path, route.methods.split(", ")[0].lower()) for path, route in EXACT.items() if path[-1] != "/"}
+    answered |= {(f"{prefix}a-key{suffix}", "get") for prefix, suffix, _, _ in KEYED}
+    described = {(path, method) for path, item in schema["paths"].items() for method in item if method != "parameters"}
+
+    def is_described(address, method):
+        return any(
+            method == its and re.fullmatch(re.sub(r"\{[^}]*\}", "[^/]+", path), address) for path, its in described
+        )
+
+    assert [one for one in sorted(answered) if not is_described(*one)] == []
+    # And the other way round: what is described under no other roof is answered.
+    own = {path for path, item in schema["paths"].items() for one in item.values() if "v1" in one.get("tags", [])}
+    assert [
+        path for path in own if find_route(re.sub(r"\{type\}", "track", path).replace("{", "").replace("}", "")) is None
+    ] == []
