@@ -8,6 +8,7 @@ compared and set with each chunk: a worker that died, or was believed dead, can 
 import gc
 import itertools
 import logging
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +47,9 @@ from profiles.identity.graph import Graph, find
 
 log = logging.getLogger(__name__)
 
-CHUNK = 2_000
+CHUNK = 1_500
+# How long a thread may keep the interpreter while the other one's answer from the database has arrived.
+SWITCH_SECONDS = 0.0005
 # A step of the job ends after this long, so that other jobs get their turn.
 STEP_SECONDS = 15.0
 # Chunks between two collections of what points at itself.
@@ -137,6 +140,8 @@ def _run(found: Import, clock: Callable[[], datetime], seconds: float) -> bool:
     assert found.source is not None
     ends = time.monotonic() + seconds
     reader = make_reader(source=found.source, mapping=read_mapping(found.mapping), found=found)
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     # The objects of a chunk all live until its end: collecting among them finds nothing, again and again.
     gc.disable()
     try:
@@ -161,6 +166,7 @@ def _run(found: Import, clock: Callable[[], datetime], seconds: float) -> bool:
                     gc.collect(1)
     finally:
         gc.enable()
+        sys.setswitchinterval(switching)
     return True
 
 
