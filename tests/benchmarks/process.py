@@ -5,6 +5,7 @@ from functools import partial
 
 from tests.benchmarks.audiences import definitions
 from tests.benchmarks.clients import Outcome, Requests, post_bytes, run_load
+from tests.benchmarks.memory import memory_rows
 from tests.benchmarks.product import Product, own_product
 from tests.benchmarks.report import Row
 from tests.benchmarks.shop import batch_body, messages
@@ -42,6 +43,7 @@ def _measure(product: Product, size: int, segments: int) -> list[Row]:
     count = max(2 * PER_REQUEST, size // PARTS)
     parts = [_timed(product, write_key, count=count, people=max(1, count // 2), part=1 + n) for n in range(PARTS)]
     total, seconds = sum(sent for sent, _ in parts), sum(taken for _, taken in parts)
+    memory = memory_rows(product, f"{total:,} messages")
     bare, rows = _write_bare(product)
     quarters = " / ".join(f"{sent / taken:,.0f}" for sent, taken in parts)
     return [
@@ -52,7 +54,8 @@ def _measure(product: Product, size: int, segments: int) -> list[Row]:
             "≥ 10,000/s with 0 segments, flat; ≤ 2 times bare SQL",
             f"bare SQL of the same {rows:,} rows {bare:,.1f} s",
             f"{seconds / bare:.1f} times its time",
-        )
+        ),
+        *memory,
     ]
 
 
