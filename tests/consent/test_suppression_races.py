@@ -3,10 +3,8 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 
 import pytest
-from django.apps import apps
 from django.db import connection
 from django.utils import timezone
 
@@ -21,23 +19,12 @@ from consent.services.running import run_privacy_requests
 from consent.services.suppressions import suppress_identifier
 from ingestion.services import screen
 from profiles.errors import NoSuchProfile
-from profiles.models import Identifier, IdentifierType, Profile
+from profiles.models import Identifier, Profile
 from profiles.queries.people import find_by_identifier, name_identifier
 from profiles.services.steward import merge_profiles
 from tests.profiles.sending import identify, process, put, send, source, track
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def identifier_types():
-    """Give back what an earlier test of this kind has truncated."""
-    if not IdentifierType.objects.exists():
-        import_module("profiles.migrations.0003_identifier_types").add(apps, None)
-    yield
-    # Partitioned tables are not Django's, so that it does not empty them after the test.
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE profiles_event, profiles_change")
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def at_once(*acts):

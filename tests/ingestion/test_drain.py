@@ -3,11 +3,9 @@
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from unittest.mock import patch
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import Sum
@@ -17,7 +15,6 @@ from ingestion.models import InboxEntry, OutcomeCount
 from ingestion.services import drain as draining
 from ingestion.services.counting import compact_counts
 from ingestion.tasks import process_inbox
-from profiles.models import IdentifierType
 from tests.ingestion.door import TRACK, make_source, outcomes, post
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -50,16 +47,6 @@ def test_runs_every_step_until_none_has_work_left(monkeypatch):
     monkeypatch.setattr(draining, "work_steps", [run("first"), run("second", follow="first")])
     draining.drain()
     assert waiting == {"first": 0, "second": 0}
-
-
-@pytest.fixture
-def committed(transactional_db):
-    """A database in which commits are real: what other such tests truncated is given back, what this leaves is not."""
-    if not IdentifierType.objects.exists():
-        import_module("profiles.migrations.0003_identifier_types").add(apps, None)
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE profiles_event, profiles_change")
 
 
 @pytest.mark.usefixtures("committed")

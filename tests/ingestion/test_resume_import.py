@@ -1,10 +1,7 @@
 """An import that was stopped goes on at the row where it stopped; nothing twice, nothing lost."""
 
-from importlib import import_module
-
 import psycopg2
 import pytest
-from django.apps import apps
 from django.conf import settings as django_settings
 from django.db import DatabaseError, OperationalError, connection
 
@@ -13,7 +10,7 @@ from cdp.core.sealed_files import open_sealed, seal_file, sealed_directory
 from ingestion.models import Import, Message
 from ingestion.services import import_rows
 from ingestion.services.import_rows import run_import
-from profiles.models import IdentifierType, Profile
+from profiles.models import Profile
 from tests.ingestion.door import event_count
 from tests.ingestion.filing import counts, now, post_file, stopped_after, traits, work
 
@@ -25,16 +22,6 @@ MAPPING = {"source": "crm", "key": "id"}
 def small_chunks(settings, tmp_path, monkeypatch):
     settings.CDP_DATA_DIR = tmp_path / "data"
     monkeypatch.setattr(import_rows, "CHUNK", 3)
-
-
-@pytest.fixture
-def committed(transactional_db):
-    """Give back what an earlier test that commits has truncated, and empty what is not Django's."""
-    if not IdentifierType.objects.exists():
-        import_module("profiles.migrations.0003_identifier_types").add(apps, None)
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE profiles_event, profiles_change")
 
 
 def run(import_id, seconds=0.0):
@@ -92,6 +79,8 @@ def test_two_processes_never_read_one_file_at_once():
         cursor.execute("SELECT pg_advisory_lock(%s)", [locks.IMPORT + made])
         assert run(made) is False
         assert stopped_after(made) == 0
+        # The server would notice a closed connection a moment later only.
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [locks.IMPORT + made])
     other.close()
     assert run(made) is False
     assert stopped_after(made) == 3

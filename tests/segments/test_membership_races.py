@@ -2,37 +2,23 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.db import connection, transaction
 from django.utils import timezone
 
 from cdp.core import locks
 from ingestion.services import process as processing
-from profiles.models import IdentifierType
 from segments.models import Membership, MembershipChange
 from segments.services.definitions import NewSegment, create_segment
 from segments.services.following import follow_changes
 from tests.profiles.sending import process, put, source
 from tests.segments.asking import ACTOR, definition, did, members
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def identifier_types() -> Iterator[None]:
-    """Give back what an earlier test of this kind has truncated."""
-    if not IdentifierType.objects.exists():
-        import_module("profiles.migrations.0003_identifier_types").add(apps, None)
-    yield
-    # Partitioned tables are not Django's, so that it does not empty them after the test.
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE profiles_event, profiles_change")
+pytestmark = pytest.mark.usefixtures("committed")
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import math
+import os
 
 import orjson
 from hypothesis import given, settings
@@ -15,6 +16,9 @@ from ingestion.spec.request import find_write_key, read_body
 from ingestion.spec.soundness import storable
 from ingestion.spec.split import split_items
 from tests.ingestion.spec.reading import NOW, RULES, read_all
+
+# More on demand: INPUT_EXAMPLES=10000.
+several = settings(max_examples=int(os.environ.get("INPUT_EXAMPLES", "100")))
 
 texts = st.text() | st.text(alphabet=st.characters()) | st.sampled_from(["\0", "\ud800", "a\0", "0", "null", "x" * 600])
 json_values = st.recursive(
@@ -95,6 +99,7 @@ def read_or_refuse(body: bytes, endpoint: str) -> None:
         assert_sound(result)
 
 
+@several
 @given(raw=st.binary(), label=st.none() | st.text(), endpoint=endpoints)
 def test_any_bytes(raw, label, endpoint):
     try:
@@ -104,23 +109,25 @@ def test_any_bytes(raw, label, endpoint):
     read_or_refuse(body, endpoint)
 
 
+@several
 @given(raw=st.binary())
 def test_any_gzip(raw):
     assert read_body(gzip.compress(raw)) in (raw, raw[3:])
 
 
+@several
 @given(body=st.text(alphabet='{}[]",:\\u0dN1e-. batch'), endpoint=endpoints)
 def test_any_text_of_json_characters(body, endpoint):
     read_or_refuse(body.encode(), endpoint)
 
 
-@settings(max_examples=300)
+@several
 @given(item=known_fields, endpoint=endpoints)
 def test_any_single_event(item, endpoint):
     read_or_refuse(json.dumps(item).encode(), endpoint)
 
 
-@settings(max_examples=300)
+@several
 @given(items=st.lists(known_fields | json_values, max_size=4), shared=known_fields)
 def test_any_batch_gives_one_result_per_item(items, shared):
     results = read_all(json.dumps({**shared, "batch": items}).encode())
@@ -129,6 +136,7 @@ def test_any_batch_gives_one_result_per_item(items, shared):
         assert_sound(result)
 
 
+@several
 @given(items=st.lists(known_fields, min_size=1, max_size=3))
 def test_reads_an_item_alike_whether_or_not_its_neighbours_are_spoiled(items):
     strict = [json.loads(json.dumps(storable(item))) for item in items]
@@ -137,11 +145,13 @@ def test_reads_an_item_alike_whether_or_not_its_neighbours_are_spoiled(items):
     assert beside[:-1] == alone
 
 
+@several
 @given(value=json_values)
 def test_makes_anything_storable(value):
     assert_storable(storable(value))
 
 
+@several
 @given(authorization=st.text(), header=st.text(), query=st.text())
 def test_any_headers(authorization, header, query):
     for scheme in ("", "Basic ", "Bearer "):
@@ -149,7 +159,7 @@ def test_any_headers(authorization, header, query):
 
 
 def test_keeps_a_refused_item_small_in_memory():
-    body = b'{"batch": [{"a": NaN, "b": ' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"}]}"
+    body = b'{"batch": [{"a": NaN, "b": ' + b"[" * 200_000 + b"]" * 200_000 + b"}]}"
     (item,) = split_items(body, "batch").items
     assert isinstance(item, BadItem)
     assert len(orjson.dumps(item.item)) < 100
