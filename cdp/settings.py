@@ -301,6 +301,7 @@ CELERY_BEAT_SCHEDULE = {
     "run-jobs": {"task": "core.run_jobs", "schedule": 1.0, "options": {"expires": 2}},
     "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},
     "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
+    "measure-quality": {"task": "ingestion.measure_quality", "schedule": 300.0, "options": {"expires": 120}},
     "keep-house": {"task": "core.keep_house", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

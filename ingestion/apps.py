@@ -38,7 +38,9 @@ class IngestionConfig(AppConfig):
         from ingestion.personal_data import (  # noqa: PLC0415
             ArchivedMessages,
             HeldMessages,
+            KnownValues,
             NamesSeen,
+            QualityRules,
             QuarantinedMessages,
             RefusedRows,
             TreatmentDefinitions,
@@ -53,6 +55,9 @@ class IngestionConfig(AppConfig):
         from ingestion.services.held import release_held  # noqa: PLC0415
         from ingestion.services.import_jobs import import_step, undo_step  # noqa: PLC0415
         from ingestion.services.imports import IMPORT_JOB, UNDO_JOB, expire_imports  # noqa: PLC0415
+        from ingestion.services.known_values import LEARN_JOB, step_learning  # noqa: PLC0415
+        from ingestion.services.measuring import JOB as MEASURE_JOB  # noqa: PLC0415
+        from ingestion.services.measuring import keep_quality, step_measuring  # noqa: PLC0415
         from ingestion.services.replays import JOB, step_replay  # noqa: PLC0415
         from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
 
@@ -63,7 +68,10 @@ class IngestionConfig(AppConfig):
         readiness_checks.append(judge_pressure)
         gauges.append(gauge_pressure)
         job_handlers[JOB] = step_replay
-        personal_data.append(RefusedRows())
+        personal_data.extend([RefusedRows(), KnownValues(), QualityRules()])
+        job_handlers[MEASURE_JOB] = step_measuring
+        job_handlers[LEARN_JOB] = step_learning
+        housekeeping.append(keep_quality)
         job_handlers_outside_transaction[IMPORT_JOB] = import_step
         job_handlers[UNDO_JOB] = undo_step
         housekeeping.append(expire_imports)

@@ -102,6 +102,26 @@ class SourceExists(Conflict):
     title = "The source exists already"
 
 
+class InvalidFieldRule(InvalidInput):
+    """A rule for a field has faults."""
+
+    code = "quality_rule.invalid"
+    title = "The rule is not valid"
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__(
+            " ".join(message for _, message in faults),
+            errors=[FieldError(path=path, code=self.code, message=message) for path, message in faults],
+        )
+
+
+class UnknownFieldRule(NotFound):
+    """The source has no such rule."""
+
+    code = "quality_rule.not_found"
+    title = "No such rule"
+
+
 class UnknownSource(NotFound):
     """No source has this name."""
 

@@ -10,8 +10,22 @@ from django.db.models import Q, QuerySet
 
 from cdp.core.copying import bytea_array, int_array, text_array
 from cdp.core.registries import Subject
-from ingestion.models import Archived, Discovered, Finding, Held, Outcome, Quarantined, RefusedRow, TreatmentVersion
+from ingestion.models import (
+    Archived,
+    Discovered,
+    Finding,
+    Held,
+    KnownValue,
+    Outcome,
+    QualityAgreement,
+    QualityCount,
+    QualityRule,
+    Quarantined,
+    RefusedRow,
+    TreatmentVersion,
+)
 from ingestion.queries.archived import find_places, find_places_of, read_raws
+from ingestion.queries.known_values import value_digest
 from ingestion.services.counting import count_moves
 from ingestion.services.taking_out import take_out
 
@@ -117,15 +131,16 @@ class NamesSeen:
 
     def count(self, *, subject: Subject) -> int:
         """Return how many rows there are."""
-        return self._discovered(subject).count() + self._findings(subject).count()
+        return sum(rows.count() for rows in self._rows(subject))
 
     def erase(self, *, subject: Subject, limit: int) -> int:
         """Delete up to `limit` of each kind."""
-        discovered = list(self._discovered(subject).order_by("pk").values_list("pk", flat=True)[:limit])
-        Discovered.objects.filter(pk__in=discovered).delete()
-        found = list(self._findings(subject).order_by("pk").values_list("pk", flat=True)[:limit])
-        Finding.objects.filter(pk__in=found).delete()
-        return len(discovered) + len(found)
+        done = 0
+        for rows in self._rows(subject):
+            ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
+            rows.model.objects.filter(pk__in=ids).delete()
+            done += len(ids)
+        return done
 
     @staticmethod
     def _mention(subject: Subject, *fields: str) -> Q:
@@ -141,8 +156,80 @@ class NamesSeen:
     def _discovered(self, subject: Subject) -> QuerySet[Discovered]:
         return Discovered.objects.filter(self._mention(subject, "event", "property"))
 
-    def _findings(self, subject: Subject) -> QuerySet[Finding]:
-        return Finding.objects.filter(self._mention(subject, "event", "path"))
+    def _rows(self, subject: Subject) -> list[QuerySet[Any]]:
+        return [
+            self._discovered(subject),
+            Finding.objects.filter(self._mention(subject, "event", "path")),
+            QualityCount.objects.filter(self._mention(subject, "event", "field")),
+            QualityAgreement.objects.filter(self._mention(subject, "trait")),
+        ]
+
+
+class KnownValues:
+    """Identifiers of the person among the values that references point at."""
+
+    name = "known values"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return nothing: a keyed digest tells no more than that the value was seen."""
+        del subject
+        return {}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many there are."""
+        return self._rows(subject).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit`."""
+        ids = list(self._rows(subject).order_by("pk").values_list("pk", flat=True)[:limit])
+        KnownValue.objects.filter(pk__in=ids).delete()
+        return len(ids)
+
+    @staticmethod
+    def _rows(subject: Subject) -> QuerySet[KnownValue]:
+        # By rule and digest is how they are found; there are few rules.
+        rules = list(QualityRule.objects.filter(known_source__isnull=False).values_list("pk", flat=True))
+        digests = [value_digest(value) for _, value in subject.identifiers]
+        return KnownValue.objects.filter(rule_id__in=rules, digest__in=digests)
+
+
+class QualityRules:
+    """Rules for fields in which somebody wrote the person's identifiers; the rule stays, they go."""
+
+    name = "rules for fields"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return which fields the rules are for: their content is the organisation's own text."""
+        return {"quality_rules": [{"event": row.event, "field": row.field} for row in self._find(subject)]}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rules mention the person."""
+        return len(self._find(subject))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Replace the identifiers in up to `limit` rules; one for a field of such a name goes."""
+        rows = self._find(subject)[:limit]
+        values = [value for _, value in subject.identifiers]
+        for row in rows:
+            if any(_replaced(text, values) != text for text in _names(row)):
+                row.delete()
+            else:
+                row.allowed = _replaced(row.allowed, values)
+                row.save(update_fields=["allowed"])
+        return len(rows)
+
+    @staticmethod
+    def _find(subject: Subject) -> list[QualityRule]:
+        values = [value for _, value in subject.identifiers]
+        return [
+            row
+            for row in QualityRule.objects.order_by("pk")
+            if _replaced([*row.allowed, *_names(row)], values) != [*row.allowed, *_names(row)]
+        ]
+
+
+def _names(row: QualityRule) -> tuple[str, ...]:
+    return row.event, row.field, row.known_event, row.known_field
 
 
 class TreatmentDefinitions:

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from ingestion.services.drain import process_inbox as process
 from ingestion.services.held import release_held as release
+from ingestion.services.measuring import start_measuring
 
 
 @shared_task(name="ingestion.process_inbox")
@@ -17,3 +18,9 @@ def process_inbox() -> None:
 def release_held() -> None:
     """Decide messages that were held for consent."""
     release(now=timezone.now())
+
+
+@shared_task(name="ingestion.measure_quality")
+def measure_quality() -> None:
+    """Start measuring what came in since the last time."""
+    start_measuring(now=timezone.now())

@@ -44,6 +44,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Collection",
         (
             Entry("Sources", "input", "sources", "sources:read"),
+            Entry("Inventory", "inventory_2", "inventory", "sources:read"),
             Entry("Imports", "upload_file", "imports", "sources:read"),
             Entry("Messages", "mail", "messages", "sources:read"),
             Entry("Quarantine", "report", "quarantine", "sources:read"),

@@ -38,6 +38,9 @@ class SourceFields(StrictSerializer):
     max_event_bytes = serializers.IntegerField(required=False, min_value=1024, max_value=4 * 1024 * 1024)
     ip_storage = serializers.ChoiceField(choices=Source.IpStorage.values, required=False)
     enabled = serializers.BooleanField(required=False)
+    owner = serializers.CharField(max_length=120, required=False, allow_blank=True)
+    purpose = serializers.CharField(max_length=300, required=False, allow_blank=True)
+    expected_every_minutes = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=44_640)
 
 
 class NewSource(SourceFields):
@@ -61,6 +64,9 @@ class SourceSchema(serializers.Serializer):
     max_event_bytes = serializers.IntegerField()
     ip_storage = serializers.ChoiceField(choices=Source.IpStorage.values)
     enabled = serializers.BooleanField()
+    owner = serializers.CharField(allow_null=True)
+    purpose = serializers.CharField(allow_null=True)
+    expected_every_minutes = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 

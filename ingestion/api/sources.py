@@ -32,6 +32,9 @@ def present_source(source: Source, principal: Principal) -> dict[str, Any]:
         "max_event_bytes": source.max_event_bytes,
         "ip_storage": source.ip_storage,
         "enabled": source.enabled,
+        "owner": source.owner or None,
+        "purpose": source.purpose or None,
+        "expected_every_minutes": source.expected_every_minutes,
         "created_at": source.created_at,
     }
     return {**shown, "write_key": read_write_key(source)} if principal.may("sources:write") else shown

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.api import cleaning, debugger, imports, messages, plans, replays, sources, treatments
+from ingestion.api import cleaning, debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -17,6 +17,11 @@ urlpatterns = [
     path("sources/<str:key>/cleaning/versions", cleaning.CleaningVersions.as_view()),
     path("sources/<str:key>/cleaning/versions/<int:version>", cleaning.OneCleaningVersion.as_view()),
     path("sources/<str:key>/cleaning/preview", cleaning.PreviewCleaning.as_view()),
+    path("sources/<str:key>/quality", quality.Quality.as_view()),
+    path("sources/<str:key>/quality/messages", quality.QualityMessages.as_view()),
+    path("sources/<str:key>/quality/rules", quality.FieldRules.as_view()),
+    path("sources/<str:key>/quality/rules/<int:rule_id>", quality.OneFieldRule.as_view()),
+    path("inventory", inventory.Inventory.as_view()),
     path("tracking-plans", plans.TrackingPlans.as_view()),
     path("tracking-plans/<str:key>", plans.OnePlan.as_view()),
     path("tracking-plans/<str:key>/versions", plans.PlanVersions.as_view()),

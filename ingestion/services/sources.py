@@ -19,6 +19,9 @@ from ingestion.spec.limits import MAX_EVENT_BYTES, MAX_REQUEST_BYTES
 RANDOM_BYTES = 24
 MAX_WRITE_KEY_CHARACTERS = 255
 MAX_HOLD_DAYS = 365
+MAX_OWNER = 120
+MAX_PURPOSE = 300
+MAX_EXPECTED_MINUTES = 31 * 24 * 60
 # Imports have sources too, but those are made by the import and nobody sends with their key.
 KINDS = (Source.Kind.SERVER, Source.Kind.BROWSER, Source.Kind.MOBILE)
 
@@ -45,6 +48,12 @@ class SourceSettings:
         Of browsers and apps: ``truncated`` (the network that the address is in), ``full`` or ``none``.
     enabled : bool
         False: its key is answered like an unknown one.
+    owner : str
+        Who looks after it: a person, a team or an address; ``""``: nobody is named.
+    purpose : str
+        What its data is for: words, or the key of a purpose.
+    expected_every_minutes : int or None
+        At least one message comes in each period of this length, up to 31 days; None expects nothing.
     """
 
     name: str = ""
@@ -53,6 +62,9 @@ class SourceSettings:
     max_event_bytes: int = MAX_EVENT_BYTES
     ip_storage: str = Source.IpStorage.TRUNCATED
     enabled: bool = True
+    owner: str = ""
+    purpose: str = ""
+    expected_every_minutes: int | None = None
 
 
 def create_source(
@@ -106,6 +118,9 @@ def create_source(
                     max_event_bytes=settings.max_event_bytes,
                     ip_storage=settings.ip_storage,
                     enabled=settings.enabled,
+                    owner=settings.owner,
+                    purpose=settings.purpose,
+                    expected_every_minutes=settings.expected_every_minutes,
                     created_at=now,
                 )
         except IntegrityError:
@@ -208,5 +223,12 @@ def _check(key: str, kind: str, settings: SourceSettings, write_key: str | None)
         faults.append(("max_event_bytes", f"max_event_bytes is a number from 1024 to {MAX_REQUEST_BYTES}."))
     if settings.ip_storage not in Source.IpStorage.values:
         faults.append(("ip_storage", f"ip_storage is one of {', '.join(Source.IpStorage.values)}."))
+    if len(settings.owner) > MAX_OWNER or "\0" in settings.owner:
+        faults.append(("owner", f"The owner has at most {MAX_OWNER} characters."))
+    if len(settings.purpose) > MAX_PURPOSE or "\0" in settings.purpose:
+        faults.append(("purpose", f"The purpose has at most {MAX_PURPOSE} characters."))
+    expected = settings.expected_every_minutes
+    if expected is not None and not 1 <= expected <= MAX_EXPECTED_MINUTES:
+        faults.append(("expected_every_minutes", f"This is a number from 1 to {MAX_EXPECTED_MINUTES}, or null."))
     if faults:
         raise InvalidSource(faults)

@@ -110,6 +110,9 @@ def _initial(row: Source) -> dict[str, Any]:
         "ip_storage": row.ip_storage,
         "max_event_kilobytes": row.max_event_bytes // KILO,
         "enabled": row.enabled,
+        "owner": row.owner,
+        "purpose": row.purpose,
+        "expected_every_minutes": row.expected_every_minutes,
     }
 
 
@@ -121,4 +124,7 @@ def _settings(given: dict[str, Any], *, enabled: bool) -> SourceSettings:
         ip_storage=given["ip_storage"] or Source.IpStorage.TRUNCATED,
         max_event_bytes=given["max_event_kilobytes"] * KILO,
         enabled=enabled,
+        owner=given["owner"],
+        purpose=given["purpose"],
+        expected_every_minutes=given["expected_every_minutes"],
     )

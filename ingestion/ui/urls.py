@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.ui import debugger, imports, messages, plans, replays, sources, treatments
+from ingestion.ui import debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -17,6 +17,12 @@ urlpatterns = [
     path("sources/<slug:key>/plan/segment.json", plans.give, name="give_plan"),
     path("sources/<slug:key>/plan/discovered", plans.discovered, name="discovered"),
     path("sources/<slug:key>/cleaning", treatments.cleaning, name="cleaning"),
+    path("sources/<slug:key>/quality", quality.quality, name="quality"),
+    path("sources/<slug:key>/quality/measure", quality.measure, name="measure_quality"),
+    path("sources/<slug:key>/quality/messages", quality.offending, name="quality_messages"),
+    path("sources/<slug:key>/quality/rules", quality.rules, name="quality_rules"),
+    path("sources/<slug:key>/quality/rules/<int:rule_id>/delete", quality.remove_rule, name="delete_quality_rule"),
+    path("inventory", inventory.inventory, name="inventory"),
     path("imports", imports.imports, name="imports"),
     path("imports/<int:import_id>", imports.one_import, name="import"),
     path("imports/<int:import_id>/progress", imports.import_progress, name="import_progress"),

@@ -20,6 +20,7 @@ from tests.benchmarks.lookup import profile_lookup
 from tests.benchmarks.preview import preview
 from tests.benchmarks.process import process_with_segments, process_without_segments
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
+from tests.benchmarks.quality import measure_quality
 from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.rules import process_with_rules
 from tests.benchmarks.treatment import treat_messages
@@ -51,6 +52,7 @@ BENCHMARKS = {
     "erasure": Benchmark(erasure, 2_000, 10_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
+    "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }

@@ -38,7 +38,7 @@ def _measure(product: Product, size: int, segments: int) -> list[Row]:
         content = {"key": f"bench-{place}", "name": f"Bench {place}", "definition": definition, "status": "live"}
         product.call("POST", "/api/v1/segments", content)
     write_key = product.source()
-    _send(product, write_key, count=2_000, people=WARM_PEOPLE, part=0)
+    send_messages(product, write_key, count=2_000, people=WARM_PEOPLE, part=0)
     product.settle()
     count = max(2 * PER_REQUEST, size // PARTS)
     parts = [_timed(product, write_key, count=count, people=max(1, count // 2), part=1 + n) for n in range(PARTS)]
@@ -61,13 +61,14 @@ def _measure(product: Product, size: int, segments: int) -> list[Row]:
 
 def _timed(product: Product, write_key: str, *, count: int, people: int, part: int) -> tuple[int, float]:
     """Send one part as fast as it is taken; return its size and the seconds until nothing waits any more."""
-    sent = _send(product, write_key, count=count, people=people, part=part)
+    sent = send_messages(product, write_key, count=count, people=people, part=part)
     sent_at = time.monotonic()
     product.settle(every=0.02)
     return len(sent.latencies) * PER_REQUEST, sent.seconds + time.monotonic() - sent_at
 
 
-def _send(product: Product, write_key: str, *, count: int, people: int, part: int) -> Outcome:
+def send_messages(product: Product, write_key: str, *, count: int, people: int, part: int) -> Outcome:
+    """Send messages as fast as they are taken."""
     make = partial(_requests, write_key, count // 2, people, part)
     return run_load(product.base_url, make, processes=1, threads=2)
 

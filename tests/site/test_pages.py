@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from cdp.core.services.jobs import run_jobs
 from ingestion.models import Message, Quarantined
+from ingestion.services.measuring import start_measuring
 from ingestion.services.replays import Selection, create_replay
 from profiles.models import Merge, Refusal
 from tests.site.shop import ask, open_shop, profile_of
@@ -22,6 +23,8 @@ HTTP_OK = 200
 @pytest.fixture
 def shop(db) -> None:
     open_shop()
+    start_measuring(now=timezone.now())
+    run_jobs()
 
 
 def pages() -> Iterator[str]:
@@ -80,6 +83,17 @@ def pages() -> Iterator[str]:
         "/sources/shop/plan/segment.json",
         "/sources/shop/plan/discovered?event=Order+Completed&unplanned=1",
         "/sources/shop/cleaning",
+        "/sources/shop/quality",
+        "/sources/shop/quality?days=1&of=identify",
+        "/sources/shop/quality/messages?dimension=completeness&type=identify&field=email",
+        "/sources/shop/quality/messages?dimension=validity&type=identify&field=email",
+        "/sources/shop/quality/messages?dimension=consistency&type=identify&field=email&days=1",
+        "/sources/shop/quality/messages?dimension=conformity&type=track&event=Order+Completed&field=revenue",
+        "/sources/shop/quality/messages?dimension=timeliness",
+        "/sources/shop/quality/messages?dimension=uniqueness",
+        "/sources/shop/quality/rules",
+        "/inventory",
+        "/inventory?q=shop&show=unowned&sort=-messages",
         "/inbox",
         "/messages",
         "/messages?source=shop&outcome=quarantined",

@@ -13,6 +13,8 @@ from django.utils.safestring import SafeString
 register = template.Library()
 
 NEVER = "never"
+NOTHING = "\u2013"
+PERIODS = ((7 * 24 * 60, "week"), (24 * 60, "day"), (60, "hour"), (1, "minute"))
 
 
 @register.filter
@@ -75,6 +77,35 @@ def plain(value: Any) -> str:
 def words(value: str) -> str:
     """Write a name of the code as words."""
     return str(value).replace("_", " ").replace(".", " ").replace("-", " ")
+
+
+@register.filter
+def every(minutes: int) -> str:
+    """Write a period of so many minutes, in its largest whole unit."""
+    size, unit = next((size, unit) for size, unit in PERIODS if minutes % size == 0)
+    return f"every {unit}" if minutes == size else f"every {minutes // size} {unit}s"
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """Write a share of 0 to 100; what is almost everything is not written as everything."""
+    if value is None:
+        return NOTHING
+    rounded = f"{value:.1f}"
+    if rounded == "100.0":
+        return "100 %" if value >= 100 else "99.9 %"
+    return f"{rounded.removesuffix('.0')} %".replace(" ", "\u202f")
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Write a length of time in one unit that reads well."""
+    if seconds is None:
+        return NOTHING
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}\u202f{unit}"
+    return f"{seconds:.0f}\u202fs" if seconds >= 10 else f"{seconds:.1f}\u202fs"
 
 
 @register.filter
