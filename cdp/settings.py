@@ -43,6 +43,10 @@ CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
 
+# The IAB framework (TCF): the own number in its list of vendors, and consent tools that its register has deleted.
+CDP_TCF_VENDOR_ID = env.int("CDP_TCF_VENDOR_ID", default=0) or None
+CDP_TCF_DELETED_CMPS = frozenset(env.list("CDP_TCF_DELETED_CMPS", cast=int, default=[]))
+
 DEVELOPMENT_SECRET = "only-for-commands-that-need-no-secret"  # noqa: S105 - production refuses it below
 SECRET_KEY = env("CDP_SECRET_KEY", default=DEVELOPMENT_SECRET)
 CDP_SUPPRESSION_KEY = env("CDP_SUPPRESSION_KEY", default=DEVELOPMENT_SECRET)
@@ -260,6 +264,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ReplayKindEnum": "ingestion.api.shapes.REPLAY_KINDS",
         "DifferenceKindEnum": "ingestion.api.shapes.DIFFERENCES",
+        "PreferenceLinkKindEnum": "consent.api.fields.LINK_KINDS",
+        "PublicLanguageEnum": "consent.api.fields.LANGUAGE_CODES",
         "ConsentStateEnum": "consent.decision.STATES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
         "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",

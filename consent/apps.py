@@ -16,10 +16,13 @@ class ConsentConfig(AppConfig):
     def ready(self) -> None:
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
-        from consent.personal_data import ConsentRecords, PrivacyRequests  # noqa: PLC0415
+        from consent.personal_data import ConsentRecords, Links, PrivacyRequests  # noqa: PLC0415
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
+        from consent.services.forms import delete_old_uses  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
+        from consent.services.importing import KIND, read_step  # noqa: PLC0415
+        from consent.services.links import delete_old_links  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
@@ -31,5 +34,7 @@ class ConsentConfig(AppConfig):
         registries.consent_requirements.append(
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
         )
-        registries.personal_data.extend([ConsentRecords(), PrivacyRequests()])
+        registries.personal_data.extend([ConsentRecords(), Links(), PrivacyRequests()])
+        registries.job_handlers[KIND] = read_step
+        registries.housekeeping.extend([delete_old_links, delete_old_uses])
         registries.profile_sections.append(ConsentSection())

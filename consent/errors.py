@@ -21,6 +21,46 @@ class UnknownState(ConsentError):
         self.allowed = allowed
 
 
+TCF_FAULTS = {
+    "empty": "The consent string is empty.",
+    "too_long": "The consent string is longer than 16 384 characters.",
+    "not_base64": "The consent string holds a character that is none of base64url.",
+    "truncated": "The consent string ends in the middle of a field.",
+    "trailing_data": "The consent string holds more than its fields.",
+    "wrong_version": "The consent string is not of version 2 of the framework.",
+    "bad_letters": "The consent string's language or country is not two letters.",
+    "bad_range": "The consent string holds a range of vendors that is none.",
+    "bad_restriction": "The consent string holds a publisher restriction that the framework does not know.",
+    "unknown_segment": "The consent string holds a segment of an unknown kind.",
+    "repeated_segment": "The consent string holds a segment twice.",
+}
+
+
+class UnreadableTcString(ConsentError):
+    """A transparency and consent string that cannot be read in whole; nothing of it counts."""
+
+    title = "The consent string cannot be read"
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"{TCF_FAULTS[fault]} Send the string exactly as the consent tool gave it.")
+        self.code = f"consent.tcf_{fault}"
+        self.fault = fault
+
+
+class VoidTcString(ConsentError):
+    """A transparency and consent string that breaks rules of the framework, so that it says nothing."""
+
+    code = "consent.tcf_void"
+    title = "The consent string does not count"
+
+    def __init__(self, flags: tuple[str, ...]) -> None:
+        super().__init__(
+            f"The consent string breaks rules of the framework: {', '.join(flags)}. Ask the person again with a "
+            "consent tool that follows the present version."
+        )
+        self.flags = flags
+
+
 class UnknownPurpose(NotFound):
     """A purpose that does not exist."""
 
@@ -80,6 +120,85 @@ class Suppressed(Conflict):
         super().__init__(
             "This identifier is suppressed after an erasure. Lift the suppression with a reason before a grant."
         )
+
+
+class LinkGone(NotFound):
+    """A link that does not exist, was used or revoked, or has expired: which of these, nobody is told."""
+
+    code = "consent.link_gone"
+    title = "This link does not work any more"
+
+    def __init__(self) -> None:
+        super().__init__("This link was used or revoked, or has expired. Ask for a new one.")
+
+
+class UnknownLink(NotFound):
+    """No such link."""
+
+    code = "consent.unknown_link"
+    title = "Unknown link"
+
+    def __init__(self) -> None:
+        super().__init__("There is no preference link with this id.")
+
+
+class UnknownConsentImport(NotFound):
+    """No such import."""
+
+    code = "consent.unknown_import"
+    title = "Unknown import"
+
+    def __init__(self) -> None:
+        super().__init__("There is no import of consents with this id.")
+
+
+class UnknownForm(NotFound):
+    """No such form, or it is switched off."""
+
+    code = "consent.unknown_form"
+    title = "Unknown form"
+
+    def __init__(self) -> None:
+        super().__init__("There is no form with this key.")
+
+
+class FormExists(Conflict):
+    """A form with this key exists already."""
+
+    code = "consent.form_exists"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is a form {key!r} already. Change it by PATCH /api/v1/consent-forms/{key}.")
+
+
+class UnknownBanner(NotFound):
+    """The source has no banner."""
+
+    code = "consent.unknown_banner"
+    title = "Unknown banner"
+
+    def __init__(self) -> None:
+        super().__init__("This source has no banner. PUT /api/v1/sources/KEY/banner makes one.")
+
+
+class UnknownSource(NotFound):
+    """No such source."""
+
+    code = "consent.unknown_source"
+    title = "Unknown source"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no source {key!r}. GET /api/v1/sources lists them.")
+        self.key = key
+
+
+class NoIdentifier(Conflict):
+    """A profile that nothing names, so that no link can be made for it."""
+
+    code = "consent.no_identifier"
+
+    def __init__(self) -> None:
+        super().__init__("This profile has no identifier, so there is nobody whom a link could be sent to.")
 
 
 class UnknownRequest(NotFound):

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from cdp.core.registries import Subject
-from consent.models import Current, Decision, PrivacyRequest, SeenPreference
+from consent.models import Current, Decision, Link, PrivacyRequest, SeenPreference
 
 
 class ConsentRecords:
@@ -59,6 +59,43 @@ class ConsentRecords:
             )
             gone += cursor.rowcount
         return gone
+
+
+class Links:
+    """Links that the person was given, and forms that wait for their confirmation."""
+
+    name = "preference_links"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return what the links are for; their tokens are not known."""
+        return {
+            "preference_links": [
+                {
+                    "id": row.id,
+                    "kind": row.kind,
+                    "asks": row.asks,
+                    "evidence": row.evidence,
+                    "created_at": row.created_at,
+                    "expires_at": row.expires_at,
+                    "used_at": row.used_at,
+                    "revoked_at": row.revoked_at,
+                }
+                for row in self._links(subject).order_by("id")
+            ]
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many there are."""
+        return self._links(subject).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to `limit` of them: none of them works from then on."""
+        ids = list(self._links(subject).order_by("id").values_list("id", flat=True)[:limit])
+        return Link.objects.filter(id__in=ids).delete()[0]
+
+    @staticmethod
+    def _links(subject: Subject) -> QuerySet[Link]:
+        return Link.objects.filter(identifier_id__in=subject.identifier_ids)
 
 
 class PrivacyRequests:

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from cdp.core.errors import CdpError, Unavailable
 from ingestion.collecting.answers import GOOD, Answer, Environ, MethodNotAllowed, preflight, problem
+from ingestion.collecting.banner import answer_banner, answer_banner_script
 from ingestion.collecting.documents import answer_health, answer_settings, answer_source_config
 from ingestion.collecting.intake import read_raw, take_messages
 from ingestion.collecting.pixels import take_pixel
@@ -44,6 +45,8 @@ HANDLERS: dict[Kind, Callable[[Environ, Route, datetime], Answer]] = {
     Kind.SNIPPET: answer_snippet,
     Kind.SNIPPET_PART: answer_snippet,
     Kind.HEALTH: answer_health,
+    Kind.BANNER: answer_banner,
+    Kind.BANNER_SCRIPT: answer_banner_script,
 }
 
 

@@ -301,7 +301,8 @@ class QualityState(models.Model):
 class InboxEntry(models.Model):
     """One accepted request that waits for the processor: the inflated body as it came, and how many items it has.
 
-    `endpoint` is the type that the path implies (`batch`, `track`, …, `merge`).
+    `endpoint` is the type that the path implies (`batch`, `track`, …, `merge`); `gpc` tells that the request came with
+    the header of Global Privacy Control.
 
     Personal data: the messages — erasure waits until the inbox has been processed; rows live for seconds.
     """
@@ -315,6 +316,7 @@ class InboxEntry(models.Model):
     ip = models.TextField(blank=True)
     user_agent = models.TextField(blank=True)
     attempts = models.SmallIntegerField(default=0)
+    gpc = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         db_table = "ingestion_inbox"

@@ -5,7 +5,7 @@ constant number of SQL statements.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -97,7 +97,8 @@ class ConsentObject:
     """The consent object of one accepted message.
 
     `categories` maps category ids to what the person chose; `explicit` is true for the event
-    ``Segment Consent Preference Updated``.
+    ``Segment Consent Preference Updated``. `signals` holds what else the message says of consent: ``tcf`` (a string),
+    ``mode`` (Google's consent mode), ``gpc`` (the request had the header), and evidence.
     """
 
     profile_id: int
@@ -110,6 +111,7 @@ class ConsentObject:
     received_at: datetime
     categories: Mapping[str, bool]
     explicit: bool
+    signals: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Mentions(Protocol):

@@ -36,6 +36,10 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Consent", "how_to_reg", "purposes", "consents:read"),
             Entry("Notices", "description", "notices", "consents:read"),
+            Entry("Forms", "assignment", "consent_forms", "consents:read"),
+            Entry("Banners", "call_to_action", "banners", "consents:read"),
+            Entry("Consent imports", "upload_file", "consent_imports", "consents:read"),
+            Entry("Preference links", "link", "preference_links", "consents:read"),
             Entry("Privacy requests", "shield_person", "privacy_requests", "privacy:read"),
             Entry("Suppressions", "person_off", "suppressions", "suppressions:read"),
         ),

@@ -3,9 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
+
 from cdp.core.access import Principal, show
 from consent.decision import Verdict
-from consent.models import Decision, Notice, PrivacyRequest, Purpose, Suppression
+from consent.models import (
+    Banner,
+    ConsentImport,
+    ConsentImportRow,
+    Decision,
+    Form,
+    Link,
+    Notice,
+    PrivacyRequest,
+    Purpose,
+    Suppression,
+)
+from consent.tcf.decode import TcString
+from consent.tcf.judge import Judgement
 from profiles.models import Profile
 from profiles.queries.profiles import read_source_names
 
@@ -23,6 +38,114 @@ def present_purpose(purpose: Purpose) -> dict[str, Any]:
         "recipients": purpose.recipients,
         "consent_categories": purpose.consent_categories,
         "special_category": purpose.special_category,
+    }
+
+
+def present_signals(purpose: Purpose) -> dict[str, Any]:
+    """Return what public pages say of a purpose, and what signals mean for it."""
+    return {
+        "description": purpose.description,
+        "words": purpose.words,
+        "tcf_purposes": purpose.tcf_purposes,
+        "consent_mode": purpose.consent_mode,
+        "gpc": purpose.gpc,
+    }
+
+
+def present_tc_string(tc: TcString, judgement: Judgement) -> dict[str, Any]:
+    """Return what a consent string says; of vendors how many there are."""
+    return {
+        "created_at": tc.created_at,
+        "updated_at": tc.updated_at,
+        "cmp_id": tc.cmp_id,
+        "cmp_version": tc.cmp_version,
+        "language": tc.language,
+        "vendor_list_version": tc.vendor_list_version,
+        "policy_version": tc.policy_version,
+        "publisher_country": tc.publisher_country,
+        "special_features": list(tc.special_features),
+        "purposes": list(tc.purposes),
+        "legitimate_interests": list(tc.legitimate_interests),
+        "vendors": len(tc.vendors),
+        "disclosed_vendors": None if tc.disclosed_vendors is None else len(tc.disclosed_vendors),
+        "flags": list(judgement.flags),
+    }
+
+
+def present_link(link: Link) -> dict[str, Any]:
+    """Return a link, without its token."""
+    return {
+        "id": str(link.pk),
+        "kind": link.kind,
+        "asks": link.asks,
+        "language": link.language,
+        "created_at": link.created_at,
+        "expires_at": link.expires_at,
+        "used_at": link.used_at,
+        "revoked_at": link.revoked_at,
+    }
+
+
+def present_new_link(link: Link, token: str) -> dict[str, Any]:
+    """Return a link that was just made, with its address; to unsubscribe, with the headers of a mail (RFC 8058)."""
+    url = f"{settings.CDP_BASE_URL}/{link.kind}/{token}"
+    shown = {**present_link(link), "url": url}
+    if link.kind == Link.Kind.UNSUBSCRIBE:
+        one_click = {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        return {**shown, "headers": one_click}
+    return shown
+
+
+def present_form(form: Form) -> dict[str, Any]:
+    """Return a hosted form."""
+    return {
+        "key": form.key,
+        "name": form.name,
+        "asks": form.asks,
+        "notice_key": form.notice_key,
+        "languages": form.languages,
+        "texts": form.texts,
+        "identifier_type": form.identifier_type,
+        "double_opt_in": form.double_opt_in,
+        "enabled": form.enabled,
+        "url": f"{settings.CDP_BASE_URL}/forms/{form.key}",
+    }
+
+
+def present_banner(banner: Banner) -> dict[str, Any]:
+    """Return what a banner asks."""
+    return {
+        "purposes": banner.purposes,
+        "notice_key": banner.notice_key,
+        "policy_url": banner.policy_url,
+        "enabled": banner.enabled,
+    }
+
+
+def present_consent_import(made: ConsentImport) -> dict[str, Any]:
+    """Return how far an import of consents is."""
+    return {
+        "id": str(made.pk),
+        "preset": made.preset,
+        "status": made.status,
+        "fault": made.fault,
+        "rows": made.read_rows,
+        "recorded": made.recorded,
+        "unchanged": made.unchanged,
+        "conflicts": made.conflicts,
+        "rejected": made.rejected,
+        "created_at": made.created_at,
+        "finished_at": made.finished_at,
+    }
+
+
+def present_consent_import_row(row: ConsentImportRow) -> dict[str, Any]:
+    """Return what became of one decision of a table."""
+    return {
+        "row": row.row,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "consent_id": str(row.decision_id) if row.decision_id is not None else None,
     }
 
 

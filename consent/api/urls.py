@@ -2,11 +2,22 @@
 
 from django.urls import path
 
-from consent.api import consents, privacy, purposes
+from consent.api import consents, importing, privacy, purposes, ways_in
 
 urlpatterns = [
     path("purposes", purposes.Purposes.as_view()),
     path("purposes/<str:key>", purposes.OnePurpose.as_view()),
+    path("purposes/<str:key>/signals", ways_in.SignalsOfPurpose.as_view()),
+    path("consents/tcf", ways_in.RecordTcString.as_view()),
+    path("preference-links", ways_in.PreferenceLinks.as_view()),
+    path("preference-links/<int:link_id>", ways_in.OnePreferenceLink.as_view()),
+    path("consent-forms", ways_in.ConsentForms.as_view()),
+    path("consent-forms/<str:key>", ways_in.OneConsentForm.as_view()),
+    path("consent-imports", importing.ConsentImports.as_view()),
+    path("consent-imports/<int:import_id>", importing.OneConsentImport.as_view()),
+    path("consent-imports/<int:import_id>/rows", importing.ConsentImportRows.as_view()),
+    path("sources/<str:key>/banner", ways_in.SourceBanner.as_view()),
+    path("profiles/<str:profile_id>/consent-mode", ways_in.ConsentMode.as_view()),
     path("notices", purposes.Notices.as_view()),
     path("consents", consents.Consents.as_view()),
     path("consents/check", consents.CheckConsent.as_view()),

@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 
 from consent.errors import UnknownChannel, UnknownNotice, UnknownPurpose
 from consent.models import Notice, Purpose
+from consent.tcf.mapping import Mapped
 
 
 def list_purposes() -> QuerySet[Purpose]:
@@ -39,10 +40,13 @@ def check_channel(*, purpose: Purpose, channel: str | None) -> None:
         raise UnknownChannel(channel, allowed=purpose.channels)
 
 
-def categories(*, purposes: QuerySet[Purpose] | None = None) -> dict[int, tuple[str, tuple[str, ...]]]:
-    """Return, by purpose id, its key and the consent categories that it depends on (default: its own key)."""
-    rows = (purposes if purposes is not None else Purpose.objects.all()).values_list("id", "key", "consent_categories")
-    return {purpose_id: (key, tuple(own) or (key,)) for purpose_id, key, own in rows}
+def map_purposes() -> dict[int, tuple[str, Mapped]]:
+    """Return, by purpose id, its key and what signals mean for it (default category: its own key)."""
+    rows = Purpose.objects.values_list("id", "key", "consent_categories", "tcf_purposes", "consent_mode", "gpc")
+    return {
+        purpose_id: (key, Mapped(tuple(own) or (key,), tuple(tcf), tuple(mode), gpc))
+        for purpose_id, key, own, tcf, mode, gpc in rows
+    }
 
 
 def list_notices() -> QuerySet[Notice]:

@@ -83,10 +83,10 @@ def record_decision(*, new: NewDecision, now: datetime) -> Decision | None:
             )
         return None
     with transaction.atomic():
-        person = _hold_person(new)
+        person = hold_person(profile_uuid=new.profile_uuid, identifier=new.identifier)
         entry = Entry(
             profile_id=person.profile_id,
-            identifier_id=person.identifier_id or _strongest_identifier(person.profile_id),
+            identifier_id=person.identifier_id or strongest_identifier(person.profile_id),
             purpose_id=purpose.id,
             draft=rules.Draft(
                 subject=person.uuid,
@@ -161,22 +161,28 @@ def _check_end(new: NewDecision, *, now: datetime) -> None:
         raise InvalidInput(message, errors=[FieldError("expires_at", "too_early", message)])
 
 
-def _find(new: NewDecision) -> Person:
-    if new.identifier is not None:
-        person = find_by_identifier(named=new.identifier)
+def _find(profile_uuid: str | None, identifier: Named | None) -> Person:
+    if identifier is not None:
+        person = find_by_identifier(named=identifier)
     else:
-        person = find_by_uuid(public_id=new.profile_uuid or "")
+        person = find_by_uuid(public_id=profile_uuid or "")
     if person is None:
         raise NoSuchProfile(NOBODY)
     return person
 
 
-def _hold_person(new: NewDecision) -> Person:
-    """Lock the profile's row and make sure that it is still the one: a merge may have been faster."""
+def hold_person(*, profile_uuid: str | None, identifier: Named | None) -> Person:
+    """Lock the profile's row and make sure that it is still the one: a merge may have been faster.
+
+    Raises
+    ------
+    NoSuchProfile
+        If no profile has the id or identifier.
+    """
     for _ in range(ATTEMPTS):
-        person = _find(new)
+        person = _find(profile_uuid, identifier)
         if _lock_profile(person.profile_id):
-            again = _find(new)
+            again = _find(profile_uuid, identifier)
             if again.profile_id == person.profile_id:
                 return again
     raise NoSuchProfile(NOBODY)
@@ -188,7 +194,8 @@ def _lock_profile(profile_id: int) -> bool:
         return cursor.fetchone() is not None
 
 
-def _strongest_identifier(profile_id: int) -> int | None:
+def strongest_identifier(profile_id: int) -> int | None:
+    """Return the identifier by which a person is named best, as a split will follow it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT i.id FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id "

@@ -20,7 +20,7 @@ from consent.queries.ledger import list_decisions
 from consent.queries.purposes import get_notice, get_purpose, list_notices, list_purposes
 from consent.services.decisions import NewDecision, record_decision, settle_conflict
 from consent.services.purposes import change_purpose, create_notice, create_purpose
-from consent.ui.forms import DecisionForm, EvidenceForm, NewPurposeForm, NoticeForm, PurposeForm
+from consent.ui.forms import DecisionForm, EvidenceForm, NewPurposeForm, NoticeForm, PurposeForm, write_words
 
 COLOURS = {
     "granted": "--color-green-600",
@@ -86,6 +86,8 @@ def change(request: HttpRequest, key: str) -> HttpResponse:
     initial = {name: getattr(row, name) for name in PurposeForm.base_fields}
     for name in ("channels", "recipients", "consent_categories"):
         initial[name] = ", ".join(initial[name])
+    initial["tcf_purposes"] = ", ".join(map(str, row.tcf_purposes))
+    initial["words"] = write_words(row.words)
     form = PurposeForm(request.POST or None, initial=initial)
     if form.is_valid():
         change_purpose(key=key, fields=form.cleaned_data, actor=principal.actor, now=timezone.now())

@@ -41,7 +41,7 @@ def answer_settings(environ: Environ, route: Route, received_at: datetime) -> An
     scheme, host = _own_address(environ)
     integration = {"apiKey": route.key, "apiHost": f"{host}/v1", "protocol": scheme}
     name = "Customer.io Data Pipelines" if route.kind is Kind.CUSTOMERIO_SETTINGS else "Segment.io"
-    return _cached(
+    return cached(
         environ,
         {
             "integrations": {name: integration},
@@ -64,7 +64,7 @@ def answer_source_config(environ: Environ, _route: Route, received_at: datetime)
         _count(environ, received_at)
         raise
     off = {"enabled": False}
-    return _cached(
+    return cached(
         environ,
         {
             "source": {
@@ -103,7 +103,8 @@ def _count(environ: Environ, received_at: datetime) -> None:
         count_unattributed(received_at=received_at)
 
 
-def _cached(environ: Environ, document: dict[str, Any]) -> Answer:
+def cached(environ: Environ, document: dict[str, Any]) -> Answer:
+    """Answer a document that SDKs ask for again and again."""
     body = orjson.dumps(document)
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     known = environ.get("HTTP_IF_NONE_MATCH", "")

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from django.conf import settings
 
 from cdp.core.errors import CdpError
+from cdp.core.senders import has_gpc
 from cdp.core.services.wakeups import wake_now
 from ingestion.collecting.answers import GOOD, Answer, Environ
 from ingestion.collecting.pressure import check_pressure
@@ -31,6 +32,7 @@ MAX_USER_AGENT_CHARACTERS = 512
 DRAINED_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 MAX_DIGITS = 18
+NOBODY = ("", "", False)
 # What counts as a request without a usable source or item list.
 UNATTRIBUTED = (UnusableKey, NotJson, NoItems, TooLarge)
 
@@ -77,7 +79,7 @@ def put_in(
         items=len(batch.items),
         body=body,
         received_at=received_at,
-        sender=_sender(environ, source.ip_storage) if source.is_public else ("", ""),
+        sender=_sender(environ, source.ip_storage) if source.is_public else NOBODY,
     )
     wake_now(TASK_NAME)
 
@@ -152,15 +154,15 @@ def read_raw(environ: Environ) -> bytes:
     raise TooLarge(message)
 
 
-def _sender(environ: Environ, ip_rule: str) -> tuple[str, str]:
-    """Return the sender's address and user agent, for sources whose sender is the person's own device."""
+def _sender(environ: Environ, ip_rule: str) -> tuple[str, str, bool]:
+    """Return the sender's address, user agent and privacy control, where the sender is the person's own device."""
     address = environ.get("REMOTE_ADDR", "")
     if settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in environ:
         # The last entry is the one that our own proxy wrote.
         address = environ["HTTP_X_FORWARDED_FOR"].rpartition(",")[2]
-    return _kept_address(address, ip_rule), environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace(
-        "\0", ""
-    )
+    user_agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace("\0", "")
+    gpc = "HTTP_SEC_GPC" in environ and has_gpc(environ["HTTP_SEC_GPC"])
+    return _kept_address(address, ip_rule), user_agent, gpc
 
 
 _kept_address = lru_cache(maxsize=10_000)(shorten_address)

@@ -26,6 +26,8 @@ class Kind(Enum):
     SNIPPET = auto()
     SNIPPET_PART = auto()
     HEALTH = auto()
+    BANNER = auto()
+    BANNER_SCRIPT = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def _exact() -> dict[str, Route]:
     found["/v1/m"] = Route(Kind.DISCARDED, "v1/m", POST)
     found["/rsaMetrics"] = Route(Kind.DISCARDED, "rsaMetrics", POST)
     found["/sourceConfig"] = Route(Kind.SOURCE_CONFIG, "sourceConfig", GET)
+    found["/banner.js"] = Route(Kind.BANNER_SCRIPT, "banner.js", GET)
     found["/health"] = Route(Kind.HEALTH, "health", GET)
     return found | {f"{path}/": route for path, route in found.items()}
 
@@ -69,6 +72,7 @@ EXACT = _exact()
 KEYED = (
     ("/v1/projects/", "/settings", Kind.SETTINGS, "v1/projects/…/settings"),
     ("/customerio/v1/projects/", "/settings", Kind.CUSTOMERIO_SETTINGS, "customerio/v1/projects/…/settings"),
+    ("/v1/consent/", "", Kind.BANNER, "v1/consent/…"),
     ("/analytics.js/v1/", "/analytics.min.js", Kind.SNIPPET, "analytics.js/v1/…/analytics.min.js"),
     ("/analytics-next/bundles/", "", Kind.SNIPPET_PART, "analytics-next/bundles/…"),
 )

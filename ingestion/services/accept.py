@@ -15,7 +15,7 @@ from ingestion.services.together import Together
 # A large body is compressed and spread by the database, which takes longer than its commit: two of those are better
 # written side by side.
 SMALL_BYTES = 8 * 1024
-INBOX_COLUMNS = "source_id, received_at, endpoint, items, body, ip, user_agent, attempts"
+INBOX_COLUMNS = "source_id, received_at, endpoint, items, body, ip, user_agent, attempts, gpc"
 # A row that is there already keeps what it tells; this one is a further copy of the same message id.
 REJECT = f"""
 WITH refused AS (
@@ -33,7 +33,7 @@ INSERT INTO ingestion_outcomecount (source_id, hour, outcome, count) VALUES (NUL
 
 
 def accept_request(
-    *, source_id: int, endpoint: str, items: int, body: bytes, received_at: datetime, sender: tuple[str, str]
+    *, source_id: int, endpoint: str, items: int, body: bytes, received_at: datetime, sender: tuple[str, str, bool]
 ) -> None:
     """Put a request into the inbox.
 
@@ -49,13 +49,14 @@ def accept_request(
         Inflated.
     received_at : datetime
         UTC.
-    sender : tuple of str
-        IP address and user agent to be filled into contexts that lack them, or ``""``.
+    sender : tuple of str, str and bool
+        IP address and user agent to be filled into contexts that lack them, or ``""``; whether Global Privacy Control
+        is on.
     """
-    address, user_agent = sender
+    address, user_agent, gpc = sender
     line = (
         f"{source_id}\t{stamp(received_at)}\t{endpoint}\t{items}\t\\\\x{body.hex()}\t{address}\t"
-        f"{escape(user_agent)}\t0\n"
+        f"{escape(user_agent)}\t0\t{'t' if gpc else 'f'}\n"
     )
     if len(body) > SMALL_BYTES:
         _copy_in([line])

@@ -1,6 +1,7 @@
 """Everything about a message that needs no look-up: reading, cleaning, digests, COPY text. Runs before the lock."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,11 +13,11 @@ from ingestion.errors import IngestionError
 from ingestion.models import Source
 from ingestion.services.discovering import discover
 from ingestion.services.treating import find_treatment, read_treated
-from ingestion.spec.consent import CONSENT_EVENT, read_consent
+from ingestion.spec.consent import CONSENT_EVENT, read_consent, read_signals
 from ingestion.spec.identifiers import IdentifierRules, is_blocked
 from ingestion.spec.item import read_item
 from ingestion.spec.message import BadItem, Fault, Message
-from ingestion.spec.sender import user_agents
+from ingestion.spec.sender import PARSED, TRUNCATED, shorten_address, user_agents
 from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
 from ingestion.treatment.plans import ALLOW
@@ -51,18 +52,19 @@ class Request:
     ip: str
     user_agent: str
     received_text: str
+    gpc: bool = False
 
 
 class Item:
     """One item of a request: its source, the hash of its message id, and either a message or a fault.
 
-    `digests` are those of its identifiers, strongest first; `consent` is its consent object; `treated` holds what plan
-    and cleaning found, if anything.
+    `digests` are those of its identifiers, strongest first; `consent` is its consent object, `signals` what else it
+    says of consent; `treated` holds what plan and cleaning found, if anything.
     """
 
     __slots__ = (
         "anonymous_id", "consent", "digests", "fault", "hash", "incoming", "is_consent_event", "message", "message_id",
-        "payload", "request", "treated", "warnings",
+        "payload", "request", "signals", "treated", "warnings",
     )  # fmt: skip
 
     def __init__(self, request: Request, message_id: str, payload: Any) -> None:
@@ -76,6 +78,7 @@ class Item:
         self.digests: list[bytes] = []
         self.warnings: list[str] = []
         self.consent: dict[str, bool] | None = None
+        self.signals: dict[str, Any] | None = None
         self.is_consent_event = False
         self.anonymous_id = ""
         self.treated: Treated | None = None
@@ -176,8 +179,23 @@ def fill(item: Item, message: Message, rules: Rules) -> None:
     )
     if "consent" in message.context or "consentManagement" in message.context:
         item.consent = read_consent(message.context)
+        item.signals = read_signals(message.context)
     item.is_consent_event = message.type == "track" and message.name == CONSENT_EVENT
+    if request.gpc:
+        item.signals = {**(item.signals or {}), "gpc": True}
+    if item.is_consent_event:
+        item.signals = {**(item.signals or {}), **_sender_of(message.context)}
     item.anonymous_id = message.anonymous_id
+
+
+def _sender_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return, as evidence of a choice, the family of the browser and the truncated address that it came from."""
+    parsed = context.get(PARSED)
+    family = parsed.get("browser") if isinstance(parsed, dict) else None
+    address = shorten_address(context.get("ip"), TRUNCATED)
+    return {
+        name: value for name, value in (("user_agent", family), ("ip", address)) if isinstance(value, str) and value
+    }
 
 
 def _previous(message: Message, rules: Rules) -> tuple[Given, Given] | None:

@@ -43,7 +43,7 @@ PATIENCE_SECONDS = 2.0
 # What a message that this code cannot handle may raise. A database that is down is not the message's fault.
 POISON = (DatabaseError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, OverflowError)
 
-COLUMNS = "id, source_id, received_at, endpoint, items, body, ip, user_agent"
+COLUMNS = "id, source_id, received_at, endpoint, items, body, ip, user_agent, gpc"
 ITEMS = 4
 TAKE = f"""
 DECLARE waiting NO SCROLL CURSOR FOR
@@ -154,8 +154,8 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
         return
     sources = {source.id: source for source in Source.objects.all()}
     requests = [
-        Request(row_id, sources[source_id], received_at, endpoint, bytes(body), ip, user_agent, stamp(received_at))
-        for row_id, source_id, received_at, endpoint, _, body, ip, user_agent in rows
+        Request(row_id, sources[source_id], received_at, endpoint, bytes(body), ip, user_agent, stamp(received_at), gpc)
+        for row_id, source_id, received_at, endpoint, _, body, ip, user_agent, gpc in rows
     ]
     rules = load_rules()
     items = prepare(requests, rules)
@@ -214,7 +214,7 @@ def read_interests(cursor: Any) -> frozenset[str]:
 
 
 def _record_consents(cursor: Any, good: list[Item], now: datetime) -> None:
-    rows = [item for item in good if item.consent]
+    rows = [item for item in good if item.consent or item.signals]
     if not rows:
         return
     ids = {item.incoming.group.id for item in rows if item.incoming is not None}
@@ -232,6 +232,7 @@ def _record_consents(cursor: Any, good: list[Item], now: datetime) -> None:
             received_at=item.request.received_at,
             categories=item.consent or {},
             explicit=item.is_consent_event,
+            signals=item.signals or {},
         )
         for item in rows
         if item.incoming is not None

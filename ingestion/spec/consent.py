@@ -37,5 +37,38 @@ def read_consent(context: Mapping[str, Any]) -> dict[str, bool] | None:
     return None
 
 
+# Real strings have some hundred characters (`consent.tcf.decode` bounds them, too).
+MAX_TCF_CHARACTERS = 16_384
+MAX_TEXT_CHARACTERS = 128
+METHODS = frozenset({"banner"})
+
+
+def read_signals(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what else a consent object says: an IAB string, Google's consent mode, how and on what it was chosen.
+
+    Returns
+    -------
+    dict
+        ``tcf``, ``mode``, ``notice``, ``language``, ``method``, as far as they are there and of their kind.
+    """
+    consent = context.get("consent")
+    if consent.__class__ is not dict:
+        return {}
+    found: dict[str, Any] = {}
+    tcf = consent.get("tcf")
+    if tcf.__class__ is str and 0 < len(tcf) <= MAX_TCF_CHARACTERS:
+        found["tcf"] = tcf
+    mode = consent.get("googleConsentMode")
+    if mode.__class__ is dict:
+        found["mode"] = mode
+    for name in ("notice", "language"):
+        value = consent.get(name)
+        if value.__class__ is str and 0 < len(value) <= MAX_TEXT_CHARACTERS:
+            found[name] = value
+    if consent.get("method") in METHODS:
+        found["method"] = consent["method"]
+    return found
+
+
 def _texts(value: object) -> list[str]:
     return [entry for entry in value if entry.__class__ is str] if isinstance(value, list) else []

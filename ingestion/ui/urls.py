@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from ingestion.ui import debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
+from ingestion.ui import banners, debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -23,6 +23,10 @@ urlpatterns = [
     path("sources/<slug:key>/quality/rules", quality.rules, name="quality_rules"),
     path("sources/<slug:key>/quality/rules/<int:rule_id>/delete", quality.remove_rule, name="delete_quality_rule"),
     path("inventory", inventory.inventory, name="inventory"),
+    path("banners", banners.banners, name="banners"),
+    path("banners/<slug:key>", banners.banner, name="banner"),
+    path("banners/<slug:key>/preview", banners.preview, name="preview_banner"),
+    path("banners/<slug:key>/remove", banners.remove, name="remove_banner"),
     path("imports", imports.imports, name="imports"),
     path("imports/<int:import_id>", imports.one_import, name="import"),
     path("imports/<int:import_id>/progress", imports.import_progress, name="import_progress"),

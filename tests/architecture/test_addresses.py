@@ -24,6 +24,11 @@ PUBLIC = {
     "password/reset/<uidb64>/<token>": "the token is the key",
     "password/reset/done": "the same",
     "invitations/<str:token>": "the token is the key",
+    "preferences/<str:token>": "the token is the key",
+    "unsubscribe/<str:token>": "the token is the key",
+    "confirm/<str:token>": "the token is the key",
+    "forms/<slug:key>": "anybody may sign up",
+    ".well-known/gpc.json": "for browsers",
     "admin/login/": "signing in",
     "admin/jsi18n/": "texts of the shell",
 }
