@@ -6,11 +6,11 @@ tests in WHERE. So the statement reads like the definition, and the planner is f
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from segments.language.person import Segment
-from segments.language.plan import Frame, Group, Leaf, Plan, Test, person_zone_sql
+from segments.language.plan import SESSION_GAP, Frame, Group, Leaf, Plan, Test, person_zone_sql
 
 NEVER = "'infinity'::timestamptz"
 ALWAYS_PAST = "'-infinity'::timestamptz"
@@ -39,6 +39,7 @@ def compile_segment(
     *,
     now: datetime,
     installation_zone: str = "UTC",
+    session_gap: timedelta = SESSION_GAP,
     some: bool = False,
     inline: Mapping[str, Segment] | None = None,
 ) -> Compiled:
@@ -50,6 +51,8 @@ def compile_segment(
         The frozen instant of the run (aware).
     installation_zone : str
         IANA name of the installation's time zone.
+    session_gap : timedelta
+        The silence that ends a session.
     some : bool
         Restrict the statement to the profiles in the parameter `profile_ids`.
     inline : mapping or None
@@ -61,7 +64,7 @@ def compile_segment(
     Compiled
         One row per member, column `profile_id`.
     """
-    plan = Plan(now=now, installation_zone=installation_zone, some=some, inline=inline or {})
+    plan = Plan(now=now, installation_zone=installation_zone, session_gap=session_gap, some=some, inline=inline or {})
     frame = Frame(plan, segment.timezone)
     test = segment.match.compile(frame)
     where = _where(test, plan, indent="  ")
@@ -74,6 +77,7 @@ def compile_membership(
     *,
     now: datetime,
     installation_zone: str = "UTC",
+    session_gap: timedelta = SESSION_GAP,
     some: bool = False,
 ) -> Compiled:
     """Compile a definition to the statement that tells who is a member and when that may change by itself.
@@ -86,7 +90,7 @@ def compile_membership(
         Columns `profile_id`, `member`, `next_at`; rows that are neither members nor will ever change by time alone are
         left out.
     """
-    plan = Plan(now=now, installation_zone=installation_zone, some=some, timed=True)
+    plan = Plan(now=now, installation_zone=installation_zone, session_gap=session_gap, some=some, timed=True)
     frame = Frame(plan, segment.timezone)
     test = segment.match.compile(frame)
     leaves: list[Leaf] = []

@@ -24,7 +24,7 @@ from segments.language.properties import (
 from segments.language.reading import fault, join, read_choice, read_list, read_object, read_text
 from segments.language.scans import (
     ANY_EVENT,
-    PSEUDO_TABLES,
+    PSEUDO_EVENTS,
     Part,
     Range,
     Scan,
@@ -39,7 +39,6 @@ from segments.language.values import number_of, text_of
 from segments.language.windows import ALL_TIME, Window, earliest, read_window
 from segments.language.zones import TICK, to_local
 
-NOT_YET = ("$session",)
 MAX_NAMES = 100
 
 
@@ -86,7 +85,7 @@ def is_named(event: Event, names: tuple[str, ...]) -> bool:
     """Tell whether an event has one of the names; `*` is any stored event."""
     if names == (ANY_EVENT,):
         return not event.derived
-    return event.name != "" and event.name in names and event.derived == (event.name in PSEUDO_TABLES)
+    return event.name != "" and event.name in names and event.derived == (event.name in PSEUDO_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +312,7 @@ def edge_source(frame: Frame, names: tuple[str, ...], window: Window) -> str:
         return (
             f"select e.profile_id, min(e.occurred_at + case when e.occurred_at >= {until} "
             f"then {shorter} else {longer} end) + {TICK_SQL} as at\n"
-            f"    from {events_sql(plan, names, 'e')}{rows.joins()}\n"
+            f"    from {events_sql(plan, names, 'e', stretch.first)}{rows.joins()}\n"
             f"    where {names_sql(plan, names, 'e')}{stretch.test('e')}"
             f"{plan.only('e.profile_id')}\n    group by e.profile_id"
         )
@@ -384,12 +383,12 @@ class Picked(Node):
             has = self.has.sql(frame, EventRows(rows, "e", {}))
             stretch = range_of(frame, rows, window)
             way = "" if self.pick == "first" else " desc"
-            # An order has time and id of the event that made it.
-            mixed = len(self.what.names) > 1 and any(name in PSEUDO_TABLES for name in self.what.names)
+            # An order has time and id of the event that made it, a session those of its first.
+            mixed = len(self.what.names) > 1 and any(name in PSEUDO_EVENTS for name in self.what.names)
             tied = f', e.name collate "C"{way}' if mixed else ""
             return (
                 f"select distinct on (e.profile_id) e.profile_id, e.occurred_at, ({has}) as fits\n"
-                f"    from {events_sql(plan, self.what.names, 'e')}{rows.joins()}\n"
+                f"    from {events_sql(plan, self.what.names, 'e', stretch.first)}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.what.names, 'e')}{stretch.test('e')}"
                 f"{f' and ({where})' if where else ''}{plan.only('e.profile_id')}\n"
                 f"    order by e.profile_id, e.occurred_at{way}, e.id{way}{tied}"
@@ -409,9 +408,6 @@ class Picked(Node):
 def read_names(value: Any, path: str) -> tuple[str, ...]:
     """Read one event name or several; `*` is every event."""
     names = read_list(value, path, read_text, most=MAX_NAMES) if isinstance(value, list) else (read_text(value, path),)
-    for name in names:
-        if name in NOT_YET:
-            raise fault(path, "not_available", f"{name} is not available yet; use the stored events")
     if ANY_EVENT in names and len(names) > 1:
         raise fault(path, "invalid_value", "* already means every event; leave the other names out")
     return tuple(dict.fromkeys(names))

@@ -117,11 +117,12 @@ class Lifecycle(Node):
                 for since, until in zip(starts, ends[:-1], strict=True)
             ]
             before = f"coalesce(bool_or(e.occurred_at < {starts[-1]}), false)"
-            bound = "" if self._looks_before else self._outer(frame)
+            first = None if self._looks_before else min(self._edges(plan.now, tz)[-1] for tz in frame.zones())
+            bound = "" if first is None else f"e.occurred_at >= {plan.bind(first, 'since')} and "
             next_at = f",\n        {self._crossing(frame, rows, starts)} as at" if plan.timed else ""
             return (
                 f"select e.profile_id, {self._test(flags, before)} as fits{next_at}\n"
-                f"    from {events_sql(plan, self.names, 'e')}{rows.joins()}\n"
+                f"    from {events_sql(plan, self.names, 'e', first)}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.names, 'e')}{bound}e.occurred_at < {now}"
                 f"{plan.only('e.profile_id')}\n    group by e.profile_id"
             )
@@ -129,10 +130,6 @@ class Lifecycle(Node):
         label = f"{self.state}_{'_or_'.join(self.names) if self.names != (ANY_EVENT,) else 'any_event'}"
         source = plan.source(("lifecycle", self.path, frame.timezone), label, render)
         return Leaf(f"{source}.fits", f"{source}.at" if plan.timed else None)
-
-    def _outer(self, frame: Frame) -> str:
-        first = min(self._edges(frame.plan.now, tz)[-1] for tz in frame.zones())
-        return f"e.occurred_at >= {frame.plan.bind(first, 'since')} and "
 
     def _test(self, flags: list[str], before: str) -> str:
         if self.state == "regular":

@@ -18,7 +18,10 @@ ZONE_TRAIT = "timezone"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A stored event, or one derived from them (`$order`). `name` is empty for identify, group and alias."""
+    """A stored event, or one derived from them (`$order`, `$session`). `name` is empty for identify, group and alias.
+
+    `source` is the key of the source that sent it; only sessions ask for it.
+    """
 
     id: int
     name: str
@@ -26,6 +29,7 @@ class Event:
     properties: Mapping[str, Any] | None = None
     context: Mapping[str, Any] | None = None
     derived: bool = False
+    source: str = ""
 
     @property
     def order(self) -> tuple[datetime, int]:

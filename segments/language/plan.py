@@ -7,7 +7,7 @@ one boolean expression over the joined columns. Values are always parameters.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from segments.language.durations import Duration
 from segments.language.person import INSTALLATION_ZONE, PROFILE_ZONE, ZONE_TRAIT, Segment
 from segments.language.zones import TICK, zone, zone_names
 
+SESSION_GAP = timedelta(minutes=30)
 PROFILES_PARAMETER = "profile_ids"
 TICK_SQL = f"interval '{TICK.microseconds} microsecond'"
 
@@ -87,10 +88,13 @@ class Plan:
         Whether the statement is restricted to the parameter `profile_ids`.
     timed : bool
         Whether next moments are asked for.
+    session_gap : timedelta
+        The silence that ends a session.
     """
 
     now: datetime
     installation_zone: str = "UTC"
+    session_gap: timedelta = SESSION_GAP
     some: bool = False
     timed: bool = False
     inline: Mapping[str, Segment] = field(default_factory=dict)

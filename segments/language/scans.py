@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from segments.language.plan import Frame, Plan, Rows
+from segments.language.sessions import SESSION, sessions_sql
 from segments.language.windows import Window
 
 ANY_EVENT = "*"
-# Derived from stored events (rule 16): rows of the same columns in a table of their own. `*` never includes them.
+# Derived from stored events (rule 16): rows of the same columns, in a table of their own or computed. `*` never
+# includes them.
 PSEUDO_TABLES = {"$order": "profiles_order"}
-PSEUDO_WORDS = {"$order": "an order"}
+PSEUDO_EVENTS = (*PSEUDO_TABLES, SESSION)
+PSEUDO_WORDS = {"$order": "an order", SESSION: "a session"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,16 @@ class Scan:
         else:
             bounds = _outer(self.plan, self.parts)
         columns = ",\n        ".join(["e.profile_id", *selected])
+        events = events_sql(self.plan, self.names, "e", self._since())
         return (
-            f"select {columns}\n    from {events_sql(self.plan, self.names, 'e')}{self.inside}{self.rows.joins()}\n"
+            f"select {columns}\n    from {events}{self.inside}{self.rows.joins()}\n"
             f"    where {names_sql(self.plan, self.names, 'e')}{bounds}{self.plan.only('e.profile_id')}\n"
             f"    group by e.profile_id"
         )
+
+    def _since(self) -> datetime | None:
+        """Return when the earliest part begins; None if one has no beginning."""
+        return _hull([part.range for part in self.parts])[0]
 
 
 def named_words(names: tuple[str, ...]) -> str:
@@ -104,7 +112,9 @@ def named_words(names: tuple[str, ...]) -> str:
 
 def event_tokens(names: tuple[str, ...]) -> set[str]:
     """Return what a condition on events of these names depends on."""
-    return {f"event:{name}" for name in names}
+    found = {f"event:{name}" for name in names}
+    # Any event can begin a session, prolong one, or join two.
+    return found | {f"event:{ANY_EVENT}"} if SESSION in names else found
 
 
 def _filtered(aggregate: str, condition: str) -> str:
@@ -126,25 +136,38 @@ def _outer(plan: Plan, parts: Sequence[Part]) -> str:
     return f"e.occurred_at >= {plan.bind(min(known), 'since')} and e.occurred_at < {after}"
 
 
-def events_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:
-    """Return the FROM item of the events of these names: stored ones, those of a view, or both as one relation."""
-    pseudo = [name for name in names if name in PSEUDO_TABLES]
+def events_sql(plan: Plan, names: tuple[str, ...], alias: str, since: datetime | None = None) -> str:
+    """Return the FROM item of the events of these names: stored ones, those of a view, or both as one relation.
+
+    Parameters
+    ----------
+    since : datetime or None
+        No event before it will be asked for, as far as that is known: what has to be computed begins there.
+    """
+    pseudo = [name for name in names if name in PSEUDO_EVENTS]
     if not pseudo:
         return f"profiles_event {alias}"
     if len(names) == 1:
-        return f"{PSEUDO_TABLES[pseudo[0]]} {alias}"
+        return f"{_pseudo_sql(plan, pseudo[0], since)} {alias}"
     columns = "id, profile_id, occurred_at, properties, context"
-    parts = [f"select {columns}, {plan.bind(name, 'view')} as name from {PSEUDO_TABLES[name]}" for name in pseudo]
-    stored = tuple(name for name in names if name not in PSEUDO_TABLES)
+    parts = [
+        f"select {columns}, {plan.bind(name, 'view')} as name from {_pseudo_sql(plan, name, since)} view_{name[1:]}"
+        for name in pseudo
+    ]
+    stored = tuple(name for name in names if name not in PSEUDO_EVENTS)
     if stored:
         named = names_sql(plan, stored, "s").removesuffix(" and ")
         parts.append(f"select {columns}, name from profiles_event s where {named}")
     return f"({' union all '.join(parts)}) as {alias}"
 
 
+def _pseudo_sql(plan: Plan, name: str, since: datetime | None) -> str:
+    return sessions_sql(plan, since) if name == SESSION else PSEUDO_TABLES[name]
+
+
 def names_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:
     """Return the condition on the name, ending in `and`; empty where `events_sql` leaves nothing to test."""
-    if names == (ANY_EVENT,) or any(name in PSEUDO_TABLES for name in names):
+    if names == (ANY_EVENT,) or any(name in PSEUDO_EVENTS for name in names):
         return ""
     if len(names) == 1:
         return f"{alias}.name = {plan.bind(names[0], 'event')} and "

@@ -7,15 +7,18 @@ from typing import Any
 import orjson
 from django.db import connection
 
+from cdp.core.registries import source_keys
 from consent.models import Current
+from profiles.models import Event as EventRow
 from profiles.models import Identifier, Profile
 from profiles.queries.orders import list_orders
 from segments.language.computed import ORDER
 from segments.language.evaluate import Explanation, explain
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person
 from segments.language.scans import ANY_EVENT
+from segments.language.sessions import ACTIVE_TYPES, SESSION, derive_sessions
 from segments.models import ListMember, Membership, MembershipChange
-from segments.queries.segments import LiveSegment, installation_zone
+from segments.queries.segments import LiveSegment, installation_zone, session_gap
 
 MERGED = "merge"
 EVENTS = """
@@ -79,12 +82,23 @@ def _events(profile_id: int, names: list[str], now: datetime) -> Iterable[Event]
         Event(id, name, occurred_at, orjson.loads(properties or "null"), orjson.loads(context or "null"))
         for id, name, occurred_at, properties, context in rows
     )
-    return (*stored, *orders)
+    sessions = _sessions(profile_id, now) if SESSION in names else ()
+    return (*stored, *orders, *sessions)
 
 
 def _orders(profile_id: int, now: datetime) -> Iterable[Event]:
     rows = list_orders(profile_ids=[profile_id]).filter(occurred_at__lt=now).order_by("occurred_at", "id")
     return (Event(row.id, ORDER, row.occurred_at, row.properties, row.context, derived=True) for row in rows)
+
+
+def _sessions(profile_id: int, now: datetime) -> Iterable[Event]:
+    """Derive the sessions from all events of the person, as the statements do: as of today."""
+    keys = {source_id: key for read in source_keys for source_id, key in read().items()}
+    rows = EventRow.objects.filter(profile_id=profile_id, type__in=ACTIVE_TYPES).values_list(
+        "id", "occurred_at", "source_id", "context"
+    )
+    active = [Event(id, "", at, context=context, source=keys.get(source_id, "")) for id, at, source_id, context in rows]
+    return [session for session in derive_sessions(active, session_gap()) if session.occurred_at < now]
 
 
 def _consents(profile_id: int) -> Iterable[Consent]:

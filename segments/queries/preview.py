@@ -15,7 +15,7 @@ from segments.language.evaluate import sentence
 from segments.language.parse import parse
 from segments.language.person import Segment as Definition
 from segments.models import Segment, SegmentVersion
-from segments.queries.segments import has_match, installation_zone, parsed, read_catalogue
+from segments.queries.segments import has_match, installation_zone, parsed, read_catalogue, session_gap
 
 SAMPLE = 10
 SECONDS = 30
@@ -68,7 +68,11 @@ def preview(*, definition: Any, now: datetime, inline: bool = False, key: str | 
     found = parse(definition)
     check(found, read_catalogue(), key=key)
     compiled = compile_segment(
-        found, now=now, installation_zone=installation_zone(), inline=_referenced(found) if inline else None
+        found,
+        now=now,
+        installation_zone=installation_zone(),
+        session_gap=session_gap(),
+        inline=_referenced(found) if inline else None,
     )
     began = time.perf_counter()
     counting = f"select count(*), (array_agg(profile_id))[1:{SAMPLE}] from (\n{compiled.sql}\n) as members"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +36,11 @@ def installation_zone() -> str:
     """Return the IANA name of the installation's time zone."""
     zone: str = settings.CDP_TIME_ZONE
     return zone
+
+
+def session_gap() -> timedelta:
+    """Return the silence that ends a session (`$session`)."""
+    return timedelta(minutes=settings.CDP_SESSION_MINUTES)
 
 
 def list_segments() -> QuerySet[Segment]:

@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 from consent.models import Purpose
 from profiles.models import IdentifierType
 from segments.language.computed import COMPUTED_TRAITS
-from segments.language.scans import PSEUDO_TABLES
+from segments.language.scans import PSEUDO_EVENTS, PSEUDO_TABLES
+from segments.language.sessions import PROPERTIES as OF_SESSION
+from segments.language.sessions import SESSION
 from segments.models import Segment, StaticList
 
 Names = TypeVar("Names", list[str], dict[str, str])
@@ -65,7 +67,7 @@ class Suggestions:
 def read_suggestions() -> Suggestions:
     """Return what can be chosen in the builder; names out of the data are at most a minute old."""
     return Suggestions(
-        events=[*_remembered("segments.events", _read_event_names), *PSEUDO_TABLES],
+        events=[*_remembered("segments.events", _read_event_names), *PSEUDO_EVENTS],
         traits={**_remembered("segments.traits", _read_trait_names), **COMPUTED_KINDS},
         segments=_named(Segment.objects.exclude(status=Segment.Status.ARCHIVED)),
         lists=_named(StaticList.objects.all()),
@@ -79,6 +81,8 @@ def read_suggestions() -> Suggestions:
 
 def read_property_names(*, event: str) -> dict[str, str]:
     """Return the properties of the latest 200 events of a name, most frequent first, with their type of JSON."""
+    if event == SESSION:
+        return dict(OF_SESSION)
     table = PSEUDO_TABLES.get(event)
     with connection.cursor() as cursor:
         if table is not None:

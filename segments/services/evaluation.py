@@ -14,7 +14,7 @@ from cdp.core.copying import int_array, text_array
 from profiles.models import ChangeKind
 from segments.language.compile import compile_membership
 from segments.models import MembershipChange, Segment
-from segments.queries.segments import LiveSegment, installation_zone
+from segments.queries.segments import LiveSegment, installation_zone, session_gap
 
 ENTERED, LEFT = MembershipChange.Kind.ENTERED, MembershipChange.Kind.LEFT
 # More changes than this in one segment are followed in others by looking at everyone.
@@ -142,7 +142,9 @@ def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: dat
     list of (int, int)
         Profile id and kind of each change.
     """
-    compiled = compile_membership(segment.definition, now=now, installation_zone=installation_zone(), some=True)
+    compiled = compile_membership(
+        segment.definition, now=now, installation_zone=installation_zone(), session_gap=session_gap(), some=True
+    )
     statement = (
         APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, **KINDS) + "select profile_id, kind from changed"
     )
@@ -172,7 +174,9 @@ def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime) -> Changes
     list of (int, int) or None
         The changes; None if there are more than `FOLLOWED_CHANGES`.
     """
-    compiled = compile_membership(segment.definition, now=now, installation_zone=installation_zone())
+    compiled = compile_membership(
+        segment.definition, now=now, installation_zone=installation_zone(), session_gap=session_gap()
+    )
     statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, **KINDS)
     statement += f"select profile_id, kind, count(*) over () from changed limit {FOLLOWED_CHANGES + 1}"
     with connection.cursor() as cursor:

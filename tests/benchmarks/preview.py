@@ -39,6 +39,12 @@ EXTRA = {
     "two orders in 90 days": _happened("Order Completed", "P90D", least=2),
     "nothing in 180 days": {"type": "not", "of": _happened("*", "P180D")},
     "text in a trait": {"type": "trait", "path": "city", "op": "contains", "value": "city12"},
+    "three sessions in 7 days": _happened("$session", "P7D", least=3),
+    "a session of 10 minutes in 30 days": {
+        **_happened("$session", "P30D"),
+        "where": {"property": "duration_seconds", "op": "gte", "value": 600},
+    },
+    "ten sessions ever": {**_happened("$session", "P30D", least=10), "window": {"all_time": True}},
     "on three days of 30": _happened("Product Viewed", "P30D", "days", 3),
 }
 

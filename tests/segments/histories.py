@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from segments.language.durations import parse_duration
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Person
+from segments.language.plan import SESSION_GAP
+from segments.language.sessions import derive_sessions
 from segments.language.zones import shift
 
 TICK = timedelta(microseconds=1)
@@ -22,7 +24,11 @@ NOWS = (
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "installation", "profile")
 INSTALLATION_ZONE = "Europe/Berlin"
 NAMES = ("Order Completed", "Product Viewed", "Added to Cart")
-VIEWS = ("$order",)
+VIEWS = ("$order", "$session")
+SOURCES = ("shop", "site")
+OF_SESSIONS = ("duration_seconds", "events", "source", "campaign.name", "context.campaign.name")
+# How far an event may be from another: around the silence of half an hour that ends a session.
+APART = (timedelta(0), timedelta(minutes=5), timedelta(minutes=30), timedelta(minutes=30) - TICK, timedelta(minutes=50))
 DURATIONS = ("P1D", "PT24H", "P7D", "P30D", "P1M", "PT1H", "P1DT12H", "P2W")
 TEXTS = ("DE", "de", "FR", "", "5", "true", "Köln", "KÖLN", "Ko\u0308ln", "müller@example.org", "K", "1.50", "a.b", "Ǆ")
 NUMBERS = (0, 1, 5, -3, 1.5, 2.25, 1e3, 0.1, 100, 1.50)
@@ -132,7 +138,8 @@ def property_node(draw: random.Random, *, depth: int = 1, references: tuple[str,
         kind = pick(draw, ("all", "any", "not"))
         below = [property_node(draw, depth=depth - 1, references=references) for _ in range(draw.randint(1, 2))]
         return {"type": kind, "of": below[0] if kind == "not" else below}
-    name = pick(draw, ("category", "revenue", "products.price", "context.page.url", "product_id", "tags"))
+    places = ("category", "revenue", "products.price", "context.page.url", "product_id", "tags")
+    name = pick(draw, OF_SESSIONS if draw.random() < 0.2 else places)
     return {
         "property": name,
         **comparison(draw, references=references or ("trait:country", "trait:items.sku", "trait:orders_count")),
@@ -167,7 +174,7 @@ def event(draw: random.Random) -> dict[str, Any]:
         measure = {"measure": {"fn": pick(draw, ("count", "days"))}} if draw.random() < 0.6 else {}
         return {**found, **measure, "op": op, "value": value}
     function = pick(draw, ("sum", "avg", "min", "max", "distinct"))
-    prop = pick(draw, ("revenue", "products.price", "product_id"))
+    prop = pick(draw, ("revenue", "products.price", "product_id", "duration_seconds", "events"))
     op = pick(draw, ("eq", "ne", "gt", "gte", "lt", "lte", "between"))
     value = draw.choice([0, 1, 2]) if function == "distinct" else pick(draw, NUMBERS)
     if op == "between":
@@ -314,16 +321,23 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         traits["timezone"] = pick(draw, ("Europe/Berlin", "America/New_York", "Asia/Tokyo", "Nowhere/Land", 5))
     count = draw.choice([0, 1, 2, 3, 6, 10])
     shared = moment(draw, now)
+    times: list[datetime] = []
+    for _ in range(count):
+        near = times and draw.random() < 0.4
+        at = times[-1] + draw.choice((1, -1)) * pick(draw, APART) if near else moment(draw, now)
+        times.append(shared if draw.random() < 0.15 else at)
     events = tuple(
         Event(
             id=number * 100 + index,
             name=pick(draw, (*NAMES, "", *VIEWS)) if draw.random() < 0.3 else pick(draw, NAMES),
-            occurred_at=shared if draw.random() < 0.15 else moment(draw, now),
+            occurred_at=at,
             properties=properties(draw, now) if draw.random() < 0.9 else None,
-            context={"page": {"url": pick(draw, TEXTS)}} if draw.random() < 0.5 else None,
+            context=event_context(draw) if draw.random() < 0.5 else None,
+            source=pick(draw, SOURCES),
         )
-        for index in range(count)
+        for index, at in enumerate(times)
     )
+    sessions = derive_sessions((event for event in events if event.name), SESSION_GAP)
     consents = tuple(
         Consent(
             purpose="marketing",
@@ -340,7 +354,7 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
     return Person(
         uuid=str(uuid.UUID(int=draw.getrandbits(128), version=4)),
         traits=normalised(traits),
-        events=(*events, *orders(draw, now, events, number)),
+        events=(*events, *orders(draw, now, events, number), *sessions),
         consents=consents,
         identifiers=(HeldIdentifier("email", f"{number}@example.org", draw.random() < 0.5),) * (draw.random() < 0.5),
         segments={key: moment(draw, now) for key in ("vip", "lost") if draw.random() < 0.4},
@@ -350,6 +364,12 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         ),
         lists=frozenset({"staff"} if draw.random() < 0.3 else ()),
     )
+
+
+def event_context(draw: random.Random) -> dict[str, Any]:
+    """Draw the context of an event."""
+    page = {"page": {"url": pick(draw, TEXTS)}}
+    return {**page, "campaign": {"name": pick(draw, TEXTS)}} if draw.random() < 0.4 else page
 
 
 def orders(draw: random.Random, now: datetime, events: tuple[Event, ...], number: int) -> list[Event]:

@@ -7,7 +7,9 @@ from typing import Any
 from django.db import connection
 from psycopg2.extras import execute_values
 
+from segments.language.computed import ORDER
 from segments.language.person import Person
+from tests.segments.histories import SOURCES
 
 
 def store(people: list[Person], now: datetime) -> dict[int, Person]:
@@ -37,6 +39,13 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
         staff = cursor.fetchone()[0]
         cursor.execute("select id from profiles_identifiertype where key = 'email'")
         email = cursor.fetchone()[0]
+        sources = {key: number for number, key in enumerate(SOURCES, 1)}
+        cursor.executemany(
+            "insert into ingestion_source (id, key, name, kind, write_key_digest, write_key_sealed, required_purpose,"
+            " hold_days, max_event_bytes, ip_storage, enabled, created_at)"
+            " values (%s, %s, 'x', 'server', %s, '', '', 30, 1024, 'full', true, %s)",
+            [(number, key, key.encode(), at) for key, number in sources.items()],
+        )
 
         def insert(table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
             if rows:
@@ -64,7 +73,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
                     e.name,
                     e.occurred_at,
                     e.occurred_at,
-                    1,
+                    sources.get(e.source, 1),
                     str(e.id),
                     [],
                     None if e.properties is None else json.dumps(e.properties),
@@ -95,7 +104,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
                 )
                 for n, p in ids.items()
                 for e in p.events
-                if e.derived
+                if e.derived and e.name == ORDER
             ],
         )
         insert(

@@ -71,7 +71,6 @@ def faults_of(definition: Any) -> list[tuple[str, str]]:
         (whole({**TRAIT, "op": "gt", "value": float("nan")}), "match.value", "invalid_value"),
         (whole({"type": "event", "name": ""}), "match.name", "invalid_value"),
         (whole({"type": "event", "name": ["A", "*"]}), "match.name", "invalid_value"),
-        (whole({"type": "event", "name": "$session"}), "match.name", "not_available"),
         (whole({"type": "event", "name": "A", "op": "like", "value": 1}), "match.op", "not_allowed"),
         (whole({"type": "event", "name": "A", "op": "gte", "value": -1}), "match.value", "invalid_value"),
         (whole({"type": "event", "name": "A", "op": "gte", "value": 1.5}), "match.value", "wrong_type"),

@@ -60,6 +60,9 @@ SEGMENTS: dict[str, Any] = {
     "ordered": did("$order", "P1D"),
     "order-value": did("$order", measure={"fn": "sum", "property": "revenue"}, op="gte", value=8),
     "refunded": did("$order", where={"property": "status", "op": "in", "value": ["refunded", "cancelled"]}),
+    "visited": did("$session", "PT5H"),
+    "long-visit": did("$session", where={"property": "duration_seconds", "op": "gte", "value": 1800}),
+    "visits": did("$session", "P1D", measure={"fn": "count"}, op="gte", value=3),
     "orders": trait("orders_count", "gte", 2),
     "revenue": trait("orders_revenue", "between", [1, 10]),
     "recent-order": {"type": "trait", "path": "last_order_at", "op": "in_last", "value": "PT3H"},
@@ -111,7 +114,7 @@ def step(draw: random.Random, now: datetime) -> None:
 
 def check(now: datetime, told: str) -> None:
     """Compare what is stored with what everyone's evaluation gives."""
-    everything = {"event:*", "event:$order"}
+    everything = {"event:*", "event:$order", "event:$session"}
     people = {profile.pk: read_person(profile=profile, tokens=everything, now=now) for profile in Profile.objects.all()}
     at = Moment(now, installation_zone=installation_zone())
     counts = dict(Segment.objects.values_list("pk", "member_count"))
