@@ -38,9 +38,12 @@ CDP_INBOX_LIMIT = env.int("CDP_INBOX_LIMIT", default=10_000_000)
 CDP_FREE_DISK_MB = env.int("CDP_FREE_DISK_MB", default=1024)
 CDP_SNIPPET_DIR = Path(env("CDP_SNIPPET_DIR", default=str(CDP_DATA_DIR / "snippet"))).resolve()
 CDP_ARCHIVE_DAYS = env.int("CDP_ARCHIVE_DAYS", default=7)
+CDP_FORWARD_MAX_MB = env.int("CDP_FORWARD_MAX_MB", default=512)
+CDP_FORWARD_HOURS = env.int("CDP_FORWARD_HOURS", default=72)
 CDP_IMPORT_MAX_BYTES = env.int("CDP_IMPORT_MAX_MB", default=2048) * 1024 * 1024
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
+CDP_SESSION_MINUTES = env.int("CDP_SESSION_MINUTES", default=30)
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
 
 # The IAB framework (TCF): the own number in its list of vendors, and consent tools that its register has deleted.
@@ -288,6 +291,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "ingestion.process_inbox": {"queue": "ingest"},
     "consent.*": {"queue": "privacy"},
+    # Waits for servers of others, so nothing of this house waits behind it.
+    "ingestion.forward_copies": {"queue": "outgoing"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -301,6 +306,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "process-inbox": {"task": "ingestion.process_inbox", "schedule": 1.0, "options": {"expires": 2}},
     "release-held": {"task": "ingestion.release_held", "schedule": 5.0, "options": {"expires": 5}},
+    "forward-copies": {"task": "ingestion.forward_copies", "schedule": 1.0, "options": {"expires": 2}},
     "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
     "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
     "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},

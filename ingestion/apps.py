@@ -44,14 +44,17 @@ class IngestionConfig(AppConfig):
             QuarantinedMessages,
             RefusedRows,
             TreatmentDefinitions,
+            WaitingCopies,
             forget_messages,
         )
+        from ingestion.queries.forwarding import gauge_forwarding  # noqa: PLC0415
         from ingestion.queries.imports import count_unfinished  # noqa: PLC0415
         from ingestion.queries.pressure import gauge_pressure, judge_pressure  # noqa: PLC0415
         from ingestion.services.archive import keep_archive, prepare_archive  # noqa: PLC0415
         from ingestion.services.counting import compact_counts  # noqa: PLC0415
         from ingestion.services.drain import count_inbox, process_inbox  # noqa: PLC0415
         from ingestion.services.findings import keep_findings  # noqa: PLC0415
+        from ingestion.services.forwarding import expire_copies  # noqa: PLC0415
         from ingestion.services.held import release_held  # noqa: PLC0415
         from ingestion.services.import_jobs import import_step, undo_step  # noqa: PLC0415
         from ingestion.services.imports import IMPORT_JOB, UNDO_JOB, expire_imports  # noqa: PLC0415
@@ -59,12 +62,15 @@ class IngestionConfig(AppConfig):
         from ingestion.services.measuring import JOB as MEASURE_JOB  # noqa: PLC0415
         from ingestion.services.measuring import keep_quality, step_measuring  # noqa: PLC0415
         from ingestion.services.replays import JOB, step_replay  # noqa: PLC0415
-        from ingestion.services.taking_out import take_out_mentions  # noqa: PLC0415
+        from ingestion.services.taking_out import take_out_mentions, take_out_of_copies  # noqa: PLC0415
 
         personal_data.extend(
             [QuarantinedMessages(), HeldMessages(), ArchivedMessages(), TreatmentDefinitions(), NamesSeen()]
         )
-        mention_redactors.append(take_out_mentions)
+        mention_redactors.extend([take_out_mentions, take_out_of_copies])
+        personal_data.append(WaitingCopies())
+        gauges.append(gauge_forwarding)
+        housekeeping.append(expire_copies)
         readiness_checks.append(judge_pressure)
         gauges.append(gauge_pressure)
         job_handlers[JOB] = step_replay

@@ -203,3 +203,23 @@ class ImportConflict(Conflict):
 
     code = "import.conflict"
     title = "The import is not in a state for this"
+
+
+class InvalidForwarding(InvalidInput):
+    """The settings of a forwarding have faults."""
+
+    code = "forwarding.invalid"
+    title = "The forwarding is not valid"
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        super().__init__(
+            " ".join(message for _, message in faults),
+            errors=[FieldError(path=path, code=self.code, message=message) for path, message in faults],
+        )
+
+
+class NoForwarding(NotFound):
+    """The source forwards nothing."""
+
+    code = "forwarding.not_found"
+    title = "The source does not forward"

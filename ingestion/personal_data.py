@@ -14,6 +14,7 @@ from ingestion.models import (
     Archived,
     Discovered,
     Finding,
+    ForwardedCopy,
     Held,
     KnownValue,
     Outcome,
@@ -27,7 +28,9 @@ from ingestion.models import (
 from ingestion.queries.archived import find_places, find_places_of, read_raws
 from ingestion.queries.known_values import value_digest
 from ingestion.services.counting import count_moves
+from ingestion.services.forward_bodies import readable, without_items
 from ingestion.services.taking_out import take_out
+from ingestion.spec.soundness import pack
 
 ERASED = "erased"
 # Bodies that are written again at once: each may hold thousands of messages.
@@ -50,6 +53,12 @@ MENTIONING = """
 SELECT q.row_id FROM ingestion_quarantined q
 WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN q.payload) > 0)
 LIMIT %s
+"""
+
+COPIES_MENTIONING = """
+SELECT c.id FROM ingestion_forwardedcopy c
+WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN c.body) > 0)
+ORDER BY c.id LIMIT %s
 """
 
 REFUSED_MENTIONING = """
@@ -376,3 +385,60 @@ class ArchivedMessages:
         """Take the messages of up to 50 requests out, whatever the limit."""
         del limit
         return take_out(find_places_of(profile_ids=subject.profile_ids)[:BODIES])
+
+
+class WaitingCopies:
+    """Copies of requests that wait to be forwarded: the person's messages go, those of others stay in the line.
+
+    Whatever is spelt otherwise here is found by `ingestion.services.taking_out.take_out_of_copies`, and would not be
+    sent: a suppressed person's messages are left out at the moment of sending.
+    """
+
+    name = "forwarding"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return the messages, oldest first."""
+        needles = self._needles_of(subject)
+        found = []
+        for row in ForwardedCopy.objects.filter(pk__in=self._find(needles, None)).order_by("pk"):
+            batch = readable(bytes(row.body), row.endpoint)
+            items = [item for item in batch.items if isinstance(item, dict)] if batch is not None else []
+            found += [
+                {"received_at": row.received_at, "message": item} for item in items if _holds(pack(item), needles)
+            ]
+        return {"forwarding": found}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many requests mention the person."""
+        return len(self._find(self._needles_of(subject), None))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Take the person's messages out of up to 50 requests, whatever the limit."""
+        del limit
+        needles = self._needles_of(subject)
+        rows = list(ForwardedCopy.objects.select_for_update().filter(pk__in=self._find(needles, BODIES)).order_by("pk"))
+        for row in rows:
+            left = without_items(bytes(row.body), row.endpoint, lambda raw: _holds(raw, needles))
+            # What cannot be taken apart goes as a whole.
+            if left is None or _holds(left, needles):
+                row.delete()
+            else:
+                row.body, row.size = left, len(left)
+                row.save(update_fields=["body", "size"])
+        return len(rows)
+
+    @staticmethod
+    def _needles_of(subject: Subject) -> set[bytes]:
+        return {needle for _, value in subject.identifiers for needle in _needles(value)}
+
+    @staticmethod
+    def _find(needles: set[bytes], limit: int | None) -> list[int]:
+        if not needles:
+            return []
+        with connection.cursor() as cursor:
+            cursor.execute(COPIES_MENTIONING, [bytea_array(needles), limit])
+            return [row[0] for row in cursor.fetchall()]
+
+
+def _holds(raw: bytes, needles: set[bytes]) -> bool:
+    return any(needle in raw for needle in needles)

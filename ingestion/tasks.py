@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from ingestion.services.drain import process_inbox as process
+from ingestion.services.forward_copies import forward_copies as forward
 from ingestion.services.held import release_held as release
 from ingestion.services.measuring import start_measuring
 
@@ -24,3 +25,9 @@ def release_held() -> None:
 def measure_quality() -> None:
     """Start measuring what came in since the last time."""
     start_measuring(now=timezone.now())
+
+
+@shared_task(name="ingestion.forward_copies")
+def forward_copies() -> None:
+    """Send copies of accepted requests on to other systems."""
+    forward()

@@ -255,5 +255,14 @@ def check_addresses(
         )
 
 
+def is_listed(target: Target, allowances: Iterable[Allowance]) -> bool:
+    """Tell whether the installation's list names the host, or its network where the URL holds an address."""
+    return any(
+        entry.name == target.host
+        or (entry.network is not None and target.address is not None and _within(target.address, entry.network))
+        for entry in allowances
+    )
+
+
 def _within(address: IpAddress, network: IpNetwork) -> bool:
     return address.version == network.version and address in network

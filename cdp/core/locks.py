@@ -16,6 +16,8 @@ SEALER = 0x5E_A1_E4
 PROCESSING = 0x11_B0_CE_55
 # Plus the import's id: one process at a time reads a file in. Session-level, so it goes with a worker that dies.
 IMPORT = 0x1A_F0_27 << 32
+# Plus the source's id: one process at a time sends a source's copies on, so that they stay in order.
+FORWARDING = 0x1F_04_A4 << 32
 
 
 def take(cursor: Any, lock: int) -> None:

@@ -14,6 +14,7 @@ _COLOURS = {
     "web": "36",
     "ingest": "32",
     "worker": "92",
+    "outgoing": "93",
     "beat": "35",
     "postgres": "34",
     "valkey": "33",

@@ -162,6 +162,8 @@ def _long_running(address: Address) -> list[Child]:
     schedule = str(data_dir() / "run" / "beat-schedule")
     ingest = ["worker", "-Q", "ingest", "-n", "ingest@%h", "-c", os.environ.get("CDP_WORKERS", "2")]
     worker = ["worker", "-Q", "default,privacy", "-n", "worker@%h", "-c", "2"]
+    # Threads: it does nothing but wait for servers of others.
+    outgoing = ["worker", "-Q", "outgoing", "-n", "outgoing@%h", "-P", "threads", "-c", "4"]
     # A worker finishes what it has begun; then it is told to drop it; whatever it drops is done again later.
     patient: list[tuple[signal.Signals, float]] = [(_TERMINATE, 20), (_QUIT, 5), (_KILL, 5)]
     brief: list[tuple[signal.Signals, float]] = [(_TERMINATE, 12), (_KILL, 5)]
@@ -170,6 +172,7 @@ def _long_running(address: Address) -> list[Child]:
         Child(name="beat", command=[*celery, "beat", "-s", schedule, *level], stop_signals=brief),
         Child(name="ingest", command=[*celery, *ingest, *alone], stop_signals=patient),
         Child(name="worker", command=[*celery, *worker, *alone], stop_signals=patient),
+        Child(name="outgoing", command=[*celery, *outgoing, *alone], stop_signals=patient),
     ]
 
 
@@ -250,7 +253,7 @@ def _note_demo(product: Product) -> None:
 def _stop(product: Product) -> None:
     began_at = time.monotonic()
     progress("Stopping (Ctrl-C again: faster)")
-    workers = [child for child in product.children if child.name in {"ingest", "worker"}]
+    workers = [child for child in product.children if child.name in {"ingest", "worker", "outgoing"}]
     stop_children([child for child in product.children if child not in workers], patience=product.patience)
     stop_children(workers, patience=product.patience)
     product.layout.children.unlink(missing_ok=True)

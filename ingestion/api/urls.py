@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from ingestion.api import cleaning, debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
+from ingestion.api import (
+    cleaning,
+    debugger,
+    forwarding,
+    imports,
+    inventory,
+    messages,
+    plans,
+    quality,
+    replays,
+    sources,
+    treatments,
+)
 
 urlpatterns = [
     path("sources", sources.Sources.as_view()),
@@ -22,6 +34,10 @@ urlpatterns = [
     path("sources/<str:key>/quality/rules", quality.FieldRules.as_view()),
     path("sources/<str:key>/quality/rules/<int:rule_id>", quality.OneFieldRule.as_view()),
     path("inventory", inventory.Inventory.as_view()),
+    path("sources/<str:key>/forwarding", forwarding.OneForwarding.as_view()),
+    path("sources/<str:key>/forwarding/test", forwarding.TryForwarding.as_view()),
+    path("sources/<str:key>/forwarding/replay", forwarding.ReplayCopies.as_view()),
+    path("sources/<str:key>/forwarding/discard", forwarding.DiscardCopies.as_view()),
     path("tracking-plans", plans.TrackingPlans.as_view()),
     path("tracking-plans/<str:key>", plans.OnePlan.as_view()),
     path("tracking-plans/<str:key>/versions", plans.PlanVersions.as_view()),

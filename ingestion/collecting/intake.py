@@ -14,6 +14,7 @@ from cdp.core.errors import CdpError
 from cdp.core.senders import has_gpc
 from cdp.core.services.wakeups import wake_now
 from ingestion.collecting.answers import GOOD, Answer, Environ
+from ingestion.collecting.copying import may_copy
 from ingestion.collecting.pressure import check_pressure
 from ingestion.collecting.routes import Route
 from ingestion.errors import NoItems, NotJson, RefusedMessage, SecretKeyNeeded, TooLarge, UnusableKey
@@ -80,6 +81,7 @@ def put_in(
         body=body,
         received_at=received_at,
         sender=_sender(environ, source.ip_storage) if source.is_public else NOBODY,
+        copies=source.forwards and may_copy(source),
     )
     wake_now(TASK_NAME)
 

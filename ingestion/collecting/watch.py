@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from django.db import DatabaseError, InterfaceError, connection
 
 from cdp.core.queries.metrics import METHODS, RequestMeter, meter_collection
+from ingestion.collecting.copying import count_uncopied
 from ingestion.collecting.pressure import refresh_pressure
 
 log = logging.getLogger("cdp.requests")
@@ -97,6 +98,7 @@ def _look_each_second() -> None:
         write_tallies()
         try:
             refresh_pressure()
+            count_uncopied()
         except (DatabaseError, InterfaceError, OSError) as error:
             # The last figure stands; whoever sends now learns from the database itself.
             log.warning("the inbox could not be measured", extra={"fault": type(error).__name__})

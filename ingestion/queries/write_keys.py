@@ -18,8 +18,10 @@ REMEMBERED_SECONDS = 2.0
 SEALED_AS = "write key"
 
 FIND = """
-SELECT id, kind, max_event_bytes, transformations_version > 0, ip_storage FROM ingestion_source
-WHERE write_key_digest = %s AND enabled
+SELECT s.id, s.kind, s.max_event_bytes, s.transformations_version > 0, s.ip_storage, coalesce(f.enabled, false),
+    coalesce(f.is_full, false)
+FROM ingestion_source s LEFT JOIN ingestion_forwarding f ON f.source_id = s.id
+WHERE s.write_key_digest = %s AND s.enabled
 """
 
 
@@ -32,6 +34,8 @@ class KnownSource:
     max_event_bytes: int
     is_transformed: bool = False
     ip_storage: str = Source.IpStorage.TRUNCATED
+    forwards: bool = False
+    forwarding_is_full: bool = False
 
 
 _known: dict[str, tuple[float, KnownSource]] = {}
@@ -64,7 +68,7 @@ def find_source_of(write_key: str) -> KnownSource | None:
     if row is None:
         _known.pop(write_key, None)
         return None
-    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, row[2], row[3], row[4])
+    source = KnownSource(row[0], row[1] in {Source.Kind.BROWSER, Source.Kind.MOBILE}, *row[2:])
     _known[write_key] = (time.monotonic() + REMEMBERED_SECONDS, source)
     return source
 

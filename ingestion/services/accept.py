@@ -5,10 +5,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from cdp.core.copying import copy_rows, escape, stamp
 from cdp.core.digests import message_digest
+from cdp.core.services.wakeups import wake_now
 from ingestion.models import Outcome
 from ingestion.services.together import Together
 
@@ -16,6 +17,8 @@ from ingestion.services.together import Together
 # written side by side.
 SMALL_BYTES = 8 * 1024
 INBOX_COLUMNS = "source_id, received_at, endpoint, items, body, ip, user_agent, attempts, gpc"
+COPY_COLUMNS = "source_id, received_at, queued_at, endpoint, items, size, ip, user_agent, attempts, reason, body"
+FORWARD_TASK = "ingestion.forward_copies"
 # A row that is there already keeps what it tells; this one is a further copy of the same message id.
 REJECT = f"""
 WITH refused AS (
@@ -32,8 +35,15 @@ INSERT INTO ingestion_outcomecount (source_id, hour, outcome, count) VALUES (NUL
 """
 
 
-def accept_request(
-    *, source_id: int, endpoint: str, items: int, body: bytes, received_at: datetime, sender: tuple[str, str, bool]
+def accept_request(  # noqa: PLR0913 - what a row of the inbox has
+    *,
+    source_id: int,
+    endpoint: str,
+    items: int,
+    body: bytes,
+    received_at: datetime,
+    sender: tuple[str, str, bool],
+    copies: bool = False,
 ) -> None:
     """Put a request into the inbox.
 
@@ -52,13 +62,26 @@ def accept_request(
     sender : tuple of str, str and bool
         IP address and user agent to be filled into contexts that lack them, or ``""``; whether Global Privacy Control
         is on.
+    copies : bool
+        Write also a copy to be forwarded, in the same transaction.
     """
     address, user_agent, gpc = sender
     line = (
         f"{source_id}\t{stamp(received_at)}\t{endpoint}\t{items}\t\\\\x{body.hex()}\t{address}\t"
         f"{escape(user_agent)}\t0\t{'t' if gpc else 'f'}\n"
     )
-    if len(body) > SMALL_BYTES:
+    if copies:
+        at = stamp(received_at)
+        copy = (
+            f"{source_id}\t{at}\t{at}\t{endpoint}\t{items}\t{len(body)}\t{address}\t{escape(user_agent)}\t0\t\t"
+            f"\\\\x{body.hex()}\n"
+        )
+        # One text for both: neither holds a line break but at its end.
+        if len(body) > SMALL_BYTES:
+            _copy_both([line + copy])
+        else:
+            _inbox_and_copies.write(line + copy)
+    elif len(body) > SMALL_BYTES:
         _copy_in([line])
     else:
         _inbox.write(line)
@@ -93,6 +116,21 @@ def _copy_once(lines: list[str]) -> None:
 
 
 _inbox = Together(_copy_in)
+
+
+def _copy_both(pairs: list[str]) -> None:
+    _on_living_connection(partial(_copy_both_once, pairs))
+
+
+def _copy_both_once(pairs: list[str]) -> None:
+    lines = [line for pair in pairs for line in pair.split("\n")[:2]]
+    with transaction.atomic(), connection.cursor() as cursor:
+        copy_rows(cursor, "ingestion_inbox", INBOX_COLUMNS, [f"{line}\n" for line in lines[::2]])
+        copy_rows(cursor, "ingestion_forwardedcopy", COPY_COLUMNS, [f"{line}\n" for line in lines[1::2]])
+    wake_now(FORWARD_TASK)
+
+
+_inbox_and_copies = Together(_copy_both)
 
 
 def _execute(statement: str, parameters: Sequence[Any]) -> None:

@@ -8,10 +8,11 @@ from django.db import connection, transaction
 
 from cdp.core.registries import Mentions
 from ingestion.errors import IngestionError
-from ingestion.models import Archived
+from ingestion.models import Archived, ForwardedCopy
 from ingestion.partitions import PARENT
 from ingestion.queries.archived import Place
 from ingestion.services.archive import PARTITIONS
+from ingestion.services.forward_bodies import without_items
 from ingestion.spec.soundness import pack
 from ingestion.spec.split import Batch, split_items
 
@@ -56,6 +57,37 @@ def take_out_mentions(mentions: Mentions, keep_alive: Callable[[], None]) -> int
                 keep_alive()
                 with transaction.atomic():
                     count += sum(_redact(key, mentions) for key in found[start : start + CHUNK])
+    return count
+
+
+def take_out_of_copies(mentions: Mentions, keep_alive: Callable[[], None]) -> int:
+    """Take every message that mentions a person out of the copies that wait to be forwarded; return how many copies.
+
+    Outside of any lock, as `take_out_mentions`.
+    """
+    keep_alive()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM ingestion_forwardedcopy "
+            "WHERE lower(encode(body, 'escape') COLLATE \"C\") LIKE ANY(%s) ORDER BY id",
+            [mentions.patterns],
+        )
+        found = [row[0] for row in cursor.fetchall()]
+    count = 0
+    for start in range(0, len(found), CHUNK):
+        keep_alive()
+        with transaction.atomic():
+            rows = ForwardedCopy.objects.select_for_update().filter(pk__in=found[start : start + CHUNK]).order_by("pk")
+            for row in rows:
+                if not mentions.found_in(bytes(row.body)):
+                    continue
+                count += 1
+                left = without_items(bytes(row.body), row.endpoint, mentions.found_in)
+                if left is None or mentions.found_in(left):
+                    row.delete()
+                else:
+                    row.body, row.size = left, len(left)
+                    row.save(update_fields=["body", "size"])
     return count
 
 

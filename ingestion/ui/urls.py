@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from ingestion.ui import banners, debugger, imports, inventory, messages, plans, quality, replays, sources, treatments
+from ingestion.ui import (
+    banners,
+    debugger,
+    forwarding,
+    imports,
+    inventory,
+    messages,
+    plans,
+    quality,
+    replays,
+    sources,
+    treatments,
+)
 
 urlpatterns = [
     path("sources", sources.sources, name="sources"),
@@ -27,6 +39,12 @@ urlpatterns = [
     path("banners/<slug:key>", banners.banner, name="banner"),
     path("banners/<slug:key>/preview", banners.preview, name="preview_banner"),
     path("banners/<slug:key>/remove", banners.remove, name="remove_banner"),
+    path("sources/<slug:key>/forwarding", forwarding.forwarding, name="forwarding"),
+    path("sources/<slug:key>/forwarding/state", forwarding.forwarding_state, name="forwarding_state"),
+    path("sources/<slug:key>/forwarding/test", forwarding.try_it, name="try_forwarding"),
+    path("sources/<slug:key>/forwarding/replay", forwarding.replay, name="replay_copies"),
+    path("sources/<slug:key>/forwarding/discard", forwarding.discard, name="discard_copies"),
+    path("sources/<slug:key>/forwarding/remove", forwarding.remove, name="remove_forwarding"),
     path("imports", imports.imports, name="imports"),
     path("imports/<int:import_id>", imports.one_import, name="import"),
     path("imports/<int:import_id>/progress", imports.import_progress, name="import_progress"),

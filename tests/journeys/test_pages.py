@@ -201,6 +201,7 @@ def test_is_accessible_on_every_page(product, scheme: str):
             f"/sources/{name}/plan",
             f"/sources/{name}/plan/discovered",
             f"/sources/{name}/cleaning",
+            f"/sources/{name}/forwarding",
             "/sources/new",
             "/messages",
             "/quarantine",

@@ -94,6 +94,7 @@ def pages() -> Iterator[str]:
         "/sources/shop/quality/rules",
         "/inventory",
         "/inventory?q=shop&show=unowned&sort=-messages",
+        "/sources/shop/forwarding",
         "/inbox",
         "/messages",
         "/messages?source=shop&outcome=quarantined",
