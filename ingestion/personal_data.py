@@ -55,9 +55,12 @@ WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.need
 LIMIT %s
 """
 
+# An event and the copy of the request that brought it were received at the same moment.
 COPIES_MENTIONING = """
 SELECT c.id FROM ingestion_forwardedcopy c
-WHERE EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN c.body) > 0)
+WHERE (c.source_id, c.received_at) IN (
+    SELECT e.source_id, e.received_at FROM profiles_event e WHERE e.profile_id = ANY(%s::bigint[])
+) AND EXISTS (SELECT FROM unnest(%s::bytea[]) AS n(needle) WHERE position(n.needle IN c.body) > 0)
 ORDER BY c.id LIMIT %s
 """
 
@@ -390,8 +393,9 @@ class ArchivedMessages:
 class WaitingCopies:
     """Copies of requests that wait to be forwarded: the person's messages go, those of others stay in the line.
 
-    Whatever is spelt otherwise here is found by `ingestion.services.taking_out.take_out_of_copies`, and would not be
-    sent: a suppressed person's messages are left out at the moment of sending.
+    They are found by the person's events. Copies of messages that made none, or that mention the person otherwise, are
+    found by `ingestion.services.taking_out.take_out_of_copies`, outside of any lock; nor would they be sent, because a
+    suppressed person's messages are left out at the moment of sending.
     """
 
     name = "forwarding"
@@ -400,7 +404,7 @@ class WaitingCopies:
         """Return the messages, oldest first."""
         needles = self._needles_of(subject)
         found = []
-        for row in ForwardedCopy.objects.filter(pk__in=self._find(needles, None)).order_by("pk"):
+        for row in ForwardedCopy.objects.filter(pk__in=self._find(subject, needles, None)).order_by("pk"):
             batch = readable(bytes(row.body), row.endpoint)
             items = [item for item in batch.items if isinstance(item, dict)] if batch is not None else []
             found += [
@@ -410,13 +414,14 @@ class WaitingCopies:
 
     def count(self, *, subject: Subject) -> int:
         """Return how many requests mention the person."""
-        return len(self._find(self._needles_of(subject), None))
+        return len(self._find(subject, self._needles_of(subject), None))
 
     def erase(self, *, subject: Subject, limit: int) -> int:
         """Take the person's messages out of up to 50 requests, whatever the limit."""
         del limit
         needles = self._needles_of(subject)
-        rows = list(ForwardedCopy.objects.select_for_update().filter(pk__in=self._find(needles, BODIES)).order_by("pk"))
+        ids = self._find(subject, needles, BODIES)
+        rows = list(ForwardedCopy.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
         for row in rows:
             left = without_items(bytes(row.body), row.endpoint, lambda raw: _holds(raw, needles))
             # What cannot be taken apart goes as a whole.
@@ -432,11 +437,11 @@ class WaitingCopies:
         return {needle for _, value in subject.identifiers for needle in _needles(value)}
 
     @staticmethod
-    def _find(needles: set[bytes], limit: int | None) -> list[int]:
+    def _find(subject: Subject, needles: set[bytes], limit: int | None) -> list[int]:
         if not needles:
             return []
         with connection.cursor() as cursor:
-            cursor.execute(COPIES_MENTIONING, [bytea_array(needles), limit])
+            cursor.execute(COPIES_MENTIONING, [int_array(subject.profile_ids), bytea_array(needles), limit])
             return [row[0] for row in cursor.fetchall()]
 
 
