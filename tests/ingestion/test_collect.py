@@ -271,8 +271,8 @@ def test_looks_up_neither_identity_nor_suppression():
         post("/v1/batch", {"batch": [TRACK]}, key)
     tables = re.compile(r"\b(?:profiles|consent|ingestion|segments)_\w+")
     read = {table for query in asked for table in tables.findall(query["sql"])}
-    # Configuration (the key, the identifier types) and the inbox; not one row about a person.
-    assert read == {"ingestion_source", "profiles_identifiertype", "ingestion_inbox"}
+    # Configuration (the key, whether it forwards, the identifier types) and the inbox; not one row about a person.
+    assert read == {"ingestion_source", "ingestion_forwarding", "profiles_identifiertype", "ingestion_inbox"}
 
 
 def test_takes_one_statement_once_the_key_is_known():
