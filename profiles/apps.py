@@ -32,8 +32,9 @@ class ProfilesConfig(AppConfig):
 
         registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Corrections(), Profiles()])
         registries.profile_anchors.append(find_corrected)
-        registries.job_handlers["profiles.repoint-events"] = repoint_events
-        registries.job_handlers["profiles.move-split-events"] = move_split_events
+        # Each chunk is a transaction of its own, so that the lock is never held for long.
+        registries.job_handlers_outside_transaction["profiles.repoint-events"] = repoint_events
+        registries.job_handlers_outside_transaction["profiles.move-split-events"] = move_split_events
         registries.job_handlers[JOB] = compute_orders_again
         registries.job_handlers[APPLY] = apply_rules
         registries.preparations.extend([prepare_partitions, prepare_orders])

@@ -34,6 +34,25 @@ class CannotUndo(Conflict):
     code = "merge.cannot_undo"
 
 
+class BusyProfile(Conflict):
+    """Events of the profile are being moved, or it is being erased."""
+
+    code = "profile.busy"
+    title = "This profile cannot be joined or separated now"
+
+
+class NoSuchEdge(NotFound):
+    """No edge, or no blocked one, has this id."""
+
+    code = "edge.not_found"
+
+
+class BadBlock(InvalidInput):
+    """Two profiles can only be declared different while they are two."""
+
+    code = "block.invalid"
+
+
 class BadSplit(InvalidInput):
     """The identifiers to split off are not those of the profile, or are all of them."""
 

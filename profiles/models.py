@@ -169,8 +169,13 @@ class Identifier(models.Model):
 class Edge(models.Model):
     """A statement that two identifiers belong to one person. A profile is a component over the active edges.
 
+    A blocked edge is one that was taken back, until somebody lifts it; `blocked_for` tells by which act. One of the
+    kind `APART` was never active: it keeps the whole profiles of its two identifiers apart.
+
     Personal data: links between identifiers — erasure deletes the row.
     """
+
+    APART = 6
 
     class State(models.IntegerChoices):
         ACTIVE = 1
@@ -187,11 +192,16 @@ class Edge(models.Model):
     created_at = models.DateTimeField()
     state = models.SmallIntegerField(choices=State.choices, default=State.ACTIVE)
     merge = models.ForeignKey("Merge", null=True, on_delete=models.SET_NULL, related_name="edges", db_constraint=False)
+    blocked_at = models.DateTimeField(null=True)
+    blocked_by = models.TextField(blank=True, db_default="")
+    blocked_for = models.TextField(blank=True, db_default="")
+    block_reason = models.TextField(blank=True, db_default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["a", "b"], name="profiles_edge_pair")]
         indexes = [
             models.Index(fields=["a"], name="profiles_edge_blocked_a", condition=models.Q(state=3)),
+            models.Index(fields=["a"], name="profiles_edge_apart", condition=models.Q(state=3, kind=6)),
         ]
 
     def __str__(self) -> str:
@@ -200,6 +210,10 @@ class Edge(models.Model):
 
 class Merge(models.Model):
     """A row of the merge ledger: which public id survived, which was absorbed, why, and whether it was undone.
+
+    `absorbed_profile_id` is the internal id that the absorbed side had. One of the two internal ids was dropped
+    (`AbsorbedId.dropped_id`); an undo gives it back to the side that had it. While `state` is pending, events are being
+    moved: by the merge, or by its undo if `undone_at` is set.
 
     Personal data: pseudonymous ids and the message id — erasure deletes the row.
     """
@@ -226,6 +240,8 @@ class Merge(models.Model):
     created_at = models.DateTimeField(db_index=True)
     state = models.SmallIntegerField(choices=State.choices, default=State.DONE)
     undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.TextField(blank=True, db_default="")
+    absorbed_profile_id = models.BigIntegerField(null=True)
     absorbed_created_at = models.DateTimeField()
     absorbed_identifier_ids = ArrayField(models.BigIntegerField(), default=list)
 
@@ -235,6 +251,8 @@ class Merge(models.Model):
 
 class Refusal(models.Model):
     """A row of the ledger for what was not joined: which limit or rule, and which message asked for it.
+
+    `value_limit` is how many values of the type a profile might hold then, where that was the reason.
 
     Personal data: the identifier that was left out — erasure deletes the row.
     """
@@ -248,6 +266,7 @@ class Refusal(models.Model):
     message_id = models.TextField(blank=True)
     source_id = models.IntegerField()
     created_at = models.DateTimeField(db_index=True)
+    value_limit = models.IntegerField(null=True)
 
     class Meta:
         indexes = [GinIndex(fields=["profile_uuids"], name="profiles_refusal_profiles", fastupdate=False)]

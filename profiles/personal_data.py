@@ -45,6 +45,18 @@ DELETE FROM profiles_event WHERE (id, occurred_at) IN (
     SELECT id, occurred_at FROM profiles_event WHERE profile_id = ANY(%s::bigint[]) LIMIT %s
 ) RETURNING id
 """
+FORGET_IN_OTHERS = """
+WITH other AS (
+    SELECT id FROM profiles_profile WHERE uuid = ANY(%(uuids)s::uuid[])
+    UNION SELECT profile_id FROM profiles_absorbedid WHERE uuid = ANY(%(uuids)s::uuid[])
+),
+place AS (
+    SELECT id FROM other
+    UNION SELECT x.dropped_id FROM profiles_absorbedid x JOIN other ON other.id = x.profile_id
+)
+UPDATE profiles_change c SET detail = c.detail - ARRAY['absorbed', 'survivor', 'separated']
+FROM place WHERE c.profile_id = place.id AND c.detail ->> 'merge' = ANY(%(merges)s::text[])
+"""
 
 
 class Events:
@@ -168,6 +180,7 @@ class Ledgers:
         for rows in (refusals, work):
             ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
             gone += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+        self._forget_in_others(merges, subject)
         AbsorbedId.objects.filter(merge__in=merges).delete()
         Edge.objects.filter(merge__in=merges).update(merge=None)
         gone += merges.delete()[0]
@@ -179,6 +192,16 @@ class Ledgers:
             )
             gone += cursor.rowcount
         return gone
+
+    @staticmethod
+    def _forget_in_others(merges: QuerySet[Merge], subject: Subject) -> None:
+        """Take the person's public ids out of the history of those with whom they were one for a time."""
+        rows = list(merges.values_list("id", "survivor_uuid", "absorbed_uuid"))
+        uuids = {str(uuid) for _, *both in rows for uuid in both} - set(subject.uuids)
+        if not uuids:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET_IN_OTHERS, {"uuids": list(uuids), "merges": int_array(row[0] for row in rows)})
 
     @staticmethod
     def _rows(subject: Subject) -> tuple[QuerySet[Merge], QuerySet[Refusal], QuerySet[Change], QuerySet[Work]]:

@@ -137,3 +137,19 @@ class ListMember(models.Model):
 
     def __str__(self) -> str:
         return f"list member {self.profile_id}"
+
+
+class AbsorbedListMember(models.Model):
+    """A place on a list that a merge made superfluous: the survivor was on it as well. A split gives it back.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    list = models.ForeignKey(StaticList, on_delete=models.CASCADE, related_name="+")
+    profile_id = models.BigIntegerField(db_index=True)
+    identifier_id = models.BigIntegerField(null=True)
+    added_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"absorbed list member {self.profile_id}"

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject
-from segments.models import ListMember, Membership, MembershipChange, NextCheck
+from segments.models import AbsorbedListMember, ListMember, Membership, MembershipChange, NextCheck
 from segments.services.merging import note_counts
 
-TABLES = (Membership, NextCheck, ListMember)
+PLACES: tuple[type[Model], ...] = (NextCheck, ListMember, AbsorbedListMember)
+TABLES: tuple[type[Model], ...] = (Membership, *PLACES)
 LEAVE = "DELETE FROM segments_membership WHERE profile_id = ANY(%s::bigint[]) RETURNING segment_id"
 
 
@@ -45,18 +46,18 @@ class Memberships:
 
     def count(self, *, subject: Subject) -> int:
         """Return how many rows there are."""
-        held = sum(table.objects.filter(profile_id__in=subject.profile_ids).count() for table in TABLES)
+        held = sum(table._default_manager.filter(profile_id__in=subject.profile_ids).count() for table in TABLES)
         return held + MembershipChange.objects.filter(self._history(subject)).count()
 
     def erase(self, *, subject: Subject, limit: int) -> int:
         """Delete everything at once, and up to `limit` rows of history."""
-        erased = sum(table.objects.filter(profile_id__in=subject.profile_ids).count() for table in TABLES)
+        erased = sum(table._default_manager.filter(profile_id__in=subject.profile_ids).count() for table in TABLES)
         with connection.cursor() as cursor:
             cursor.execute(LEAVE, [int_array(subject.profile_ids)])
             left = Counter(row[0] for row in cursor.fetchall())
             note_counts(cursor, {segment_id: -people for segment_id, people in left.items()}, now=timezone.now())
-        for table in (NextCheck, ListMember):
-            table.objects.filter(profile_id__in=subject.profile_ids).delete()
+        for table in PLACES:
+            table._default_manager.filter(profile_id__in=subject.profile_ids).delete()
         ids = list(MembershipChange.objects.filter(self._history(subject)).values_list("pk", flat=True)[:limit])
         MembershipChange.objects.filter(pk__in=ids).delete()
         return erased + len(ids)

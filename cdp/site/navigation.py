@@ -28,6 +28,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Trait rules", "rule", "trait_rules", "identity:read"),
             Entry("Merges", "merge", "merges", "identity:read"),
             Entry("Refusals", "block", "refusals", "identity:read"),
+            Entry("Blocked links", "link_off", "blocks", "identity:read"),
         ),
     ),
     ("Audiences", (Entry("Segments", "groups", "segments", "segments:read"),)),

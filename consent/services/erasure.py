@@ -26,6 +26,7 @@ from consent.traces import broker, database, files
 from consent.traces.needles import Needles, make_needles
 from profiles.models import Profile
 from profiles.queries.people import name_identifier
+from profiles.services.moving import finish_moves
 
 Status = PrivacyRequest.Status
 CHUNK = 5000
@@ -65,10 +66,12 @@ def erase_person(*, request_id: str, fence: int, clock: Callable[[], datetime]) 
         itself within moments. Else ``partial``, with what remains and where.
     """
     closure = _suppress_closure(request_id, fence, now=clock())
+    _finish_moves(closure, request_id, fence, clock=clock)
     erased = _erase_stores(closure, request_id, fence, clock=clock)
     again = _suppress_closure(request_id, fence, now=clock())
     if again != closure:
         closure = again
+        _finish_moves(closure, request_id, fence, clock=clock)
         for name, count in _erase_stores(closure, request_id, fence, clock=clock).items():
             erased[name] = erased.get(name, 0) + count
     needles = make_needles(
@@ -135,6 +138,11 @@ def _suppress_closure(request_id: str, fence: int, *, now: datetime) -> Closure:
         request.profile_ids = list(closure.profile_ids)
         request.save(update_fields=["closure", "profile_ids", "before"])
         return closure
+
+
+def _finish_moves(closure: Closure, request_id: str, fence: int, *, clock: Callable[[], datetime]) -> None:
+    """Let events that a large merge or undo still has to move arrive: each person's are erased, nobody else's."""
+    finish_moves(profile_ids=closure.profile_ids, keep_alive=lambda: _renew(request_id, fence, now=clock()))
 
 
 def _count_stores(closure: Closure) -> dict[str, int]:

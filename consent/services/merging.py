@@ -11,6 +11,7 @@ from consent import decision as rules
 from consent.models import Purpose
 from consent.queries.ledger import Histories, histories
 from consent.services.ledger import add_work, write_current
+from consent.services.restrictions import divide_restrictions
 
 MOVE_ALL = """
 UPDATE consent_decision d SET profile_id = m.kept
@@ -42,7 +43,8 @@ class ConsentMerging:
         _recompute(moved, now=now)
 
     def on_split(self, *, pairs: Sequence[SplitPair], now: datetime) -> None:
-        """Give the decisions back to the side that holds the identifier they came with."""
+        """Give the decisions, and a restriction, back to the side that holds the identifier they came with."""
+        divide_restrictions(pairs=pairs)
         rows = [(pair.from_id, pair.to_id, identifier) for pair in pairs for identifier in pair.identifier_ids]
         with connection.cursor() as cursor:
             cursor.execute(MOVE_SOME, [[row[place] for row in rows] for place in range(3)])

@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from cdp.core.errors import FieldError, InvalidInput
+from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from cdp.core.services.wakeups import wake
 from consent import decision as rules
@@ -164,6 +165,9 @@ def restrict_people(*, request: PrivacyRequest, now: datetime) -> int:
     GDPR Art. 18.
     """
     with transaction.atomic():
+        with connection.cursor() as cursor:
+            # Or a merge drops the profile between the look-up and the write.
+            take(cursor, IDENTITY)
         people = sorted(_people(request))
         count = Profile.objects.filter(id__in=people).update(restricted=True)
         # Who is restricted belongs to no segment; `created` concerns them all.

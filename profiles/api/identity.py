@@ -1,4 +1,4 @@
-"""Identity by REST: merge, undo, split, the ledgers and the rules."""
+"""Identity by REST: merge, undo, split, edges and blocks, the ledgers and the rules."""
 
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -14,7 +14,8 @@ from profiles.errors import NoSuchMerge
 from profiles.models import IdentifierType
 from profiles.queries.people import get_by_uuid
 from profiles.queries.timeline import list_merges, list_refusals, present_merge, present_refusal
-from profiles.services.steward import merge_profiles, split_profile, undo_merge
+from profiles.services.steward import merge_profiles, split_profile
+from profiles.services.undoing import undo_merge
 
 
 class MergeProfiles(APIView):

@@ -17,7 +17,14 @@ from cdp.core.api.times import read_time
 from cdp.core.services.audit import note_read
 from profiles.api import schemas
 from profiles.errors import BadIdentifier, NoSuchProfile
-from profiles.queries.people import Person, all_internal_ids, find_by_identifier, get_by_uuid, name_identifier
+from profiles.queries.people import (
+    Person,
+    all_internal_ids,
+    event_ids,
+    find_by_identifier,
+    get_by_uuid,
+    name_identifier,
+)
 from profiles.queries.profiles import (
     list_identifiers,
     list_profiles,
@@ -151,7 +158,7 @@ class ListProfileEvents(APIView):
         )
         sources = read_source_names()
         principal: Principal = principal_of(request)
-        ids = all_internal_ids(profile_id=person.profile_id)
+        ids = event_ids(profile_id=person.profile_id)
 
         def fetch(cursor: Cursor | None, limit: int) -> Sequence[EventRow]:
             after = (cursor.position[0], cursor.position[1]) if cursor is not None else None

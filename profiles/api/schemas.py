@@ -60,6 +60,7 @@ class MergeSchema(serializers.Serializer):
     created_at = serializers.DateTimeField()
     state = serializers.CharField()
     undone_at = serializers.DateTimeField(allow_null=True)
+    undone_by = serializers.CharField()
 
 
 class RefusalSchema(serializers.Serializer):
@@ -69,9 +70,70 @@ class RefusalSchema(serializers.Serializer):
     profile_ids = serializers.ListField(child=serializers.UUIDField())
     identifier = IdentifierField()
     reason = serializers.CharField()
+    limit = serializers.IntegerField(allow_null=True)
     rule = serializers.CharField()
     message_id = serializers.CharField()
     created_at = serializers.DateTimeField()
+
+
+class EdgeEnd(IdentifierField):
+    """One end of an edge, with the profile that holds it."""
+
+    profile_id = serializers.UUIDField()
+
+
+class EdgeSchema(serializers.Serializer):
+    """An edge between two identifiers, with who blocked it if it is blocked."""
+
+    id = serializers.CharField()
+    state = serializers.CharField()
+    kind = serializers.CharField()
+    identifiers = serializers.ListField(child=EdgeEnd(allow_null=True))
+    rule = serializers.CharField()
+    message_id = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a member of that name, not DRF's attribute
+    merge_id = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    blocked_at = serializers.DateTimeField(allow_null=True)
+    blocked_by = serializers.CharField()
+    blocked_for = serializers.CharField()
+    block_reason = serializers.CharField()
+
+
+class GraphNode(IdentifierField):
+    """An identifier in the graph."""
+
+    id = serializers.CharField()
+
+
+class GraphEdgeSchema(serializers.Serializer):
+    """An edge in the graph, with how far it is trusted."""
+
+    id = serializers.CharField()
+    identifiers = serializers.ListField(child=serializers.CharField())
+    kind = serializers.CharField()
+    rule = serializers.CharField()
+    message_id = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a member of that name, not DRF's attribute
+    created_at = serializers.DateTimeField()
+    merge_id = serializers.CharField(allow_null=True)
+    strength = serializers.FloatField()
+
+
+class GraphSchema(serializers.Serializer):
+    """The identifier graph of a profile."""
+
+    confidence = serializers.FloatField(allow_null=True)
+    weakest_edge = serializers.CharField(allow_null=True)
+    complete = serializers.BooleanField()
+    identifiers = GraphNode(many=True)
+    edges = GraphEdgeSchema(many=True)
+
+
+class ReasonRequest(serializers.Serializer):
+    """Why something is done."""
+
+    reason = serializers.CharField(max_length=1000, required=False, default="", allow_blank=True)
 
 
 class ChangeSchema(serializers.Serializer):

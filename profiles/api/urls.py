@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import groups, identity, profiles, rates, traits
+from profiles.api import edges, groups, identity, profiles, rates, traits
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("profiles/<str:profile_id>/identifiers", profiles.ListProfileIdentifiers.as_view()),
     path("profiles/<str:profile_id>/merges", profiles.ListProfileMerges.as_view()),
     path("profiles/<str:profile_id>/changes", profiles.ListProfileChanges.as_view()),
+    path("profiles/<str:profile_id>/graph", edges.ReadGraph.as_view()),
     path("profiles/<str:profile_id>/split", identity.SplitProfile.as_view()),
     path("profiles/<str:profile_id>/groups", groups.ListProfileGroups.as_view()),
     path("profiles/<str:profile_id>/traits", traits.ReadBelievedTraits.as_view()),
@@ -31,6 +32,10 @@ urlpatterns = [
     path("merges", identity.ListMerges.as_view()),
     path("merges/<int:merge_id>", identity.ReadMerge.as_view()),
     path("merges/<int:merge_id>/undo", identity.UndoMerge.as_view()),
+    path("identity/edges/<int:edge_id>", edges.ReadEdge.as_view()),
+    path("identity/edges/<int:edge_id>/block", edges.BlockEdge.as_view()),
+    path("identity/blocks", edges.Blocks.as_view()),
+    path("identity/blocks/<int:edge_id>", edges.LiftBlock.as_view()),
     path("identity/refusals", identity.ListRefusals.as_view()),
     path("identity/rules", identity.ListRules.as_view()),
 ]

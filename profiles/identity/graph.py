@@ -26,6 +26,8 @@ class LinkKind(IntEnum):
     STEWARD = 3
     MODEL = 4
     IMPORT = 5
+    # Never of a merge: a blocked edge by which somebody declared two whole profiles to be different.
+    APART = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,12 @@ class Group:
     """A profile within the batch.
 
     `profile_ids` are the internal ids that became this group; `id` is the one that goes on existing. `counts` holds the
-    number of identifiers by type id; it is complete wherever a claim can change or break it.
+    number of identifiers by type id; it is complete wherever a claim can change or break it. `apart` are the groups
+    that somebody declared to be other people.
     """
 
     __slots__ = (
-        "counts", "created_at", "first_event_at", "id", "is_new", "new_nodes", "parent", "profile_ids",
+        "apart", "counts", "created_at", "first_event_at", "id", "is_new", "new_nodes", "parent", "profile_ids",
         "stored_events", "uuid",
     )  # fmt: skip
 
@@ -63,6 +66,7 @@ class Group:
         self.new_nodes: list[Node] = []
         self.parent: Group | None = None
         self.is_new = False
+        self.apart: list[Group] | None = None
 
 
 def find(group: Group) -> Group:
@@ -150,6 +154,7 @@ class Claim:
 class MergeRecord:
     """A merge to write: the public id `absorbed_uuid` went into `survivor_uuid`; the internal `dropped_id` goes.
 
+    `absorbed_id` is the internal id that the absorbed side had: it may be the one that goes on.
     The absorbed side's identifiers are those of `absorbed_profile_ids` as stored, and `absorbed_new_ids`.
     """
 
@@ -162,17 +167,22 @@ class MergeRecord:
     group: Group
     claim: Claim
     kind: LinkKind
+    absorbed_id: int = 0
 
 
 @dataclass(slots=True)
 class RefusalRecord:
-    """An identifier that was left out, with the public ids of the profiles that it would have joined."""
+    """An identifier that was left out, with the public ids of the profiles that it would have joined.
+
+    `limit` is the one that would have been passed, where it was a limit.
+    """
 
     profile_uuids: list[str]
     type_key: str
     value: str
     reason: str
     claim: Claim
+    limit: int | None = None
 
 
 @dataclass(slots=True)
@@ -195,7 +205,10 @@ class Graph:
     nodes : dict
         Known identifiers by lookup.
     blocked : set of (int, int)
-        Pairs of identifier ids, smaller first, that must not be joined.
+        Pairs of identifier ids, smaller first, that must not be joined. Those that keep whole profiles apart are not
+        among them but in `Group.apart`.
+    is_divided : bool
+        Whether any groups are apart.
     rules : dict
         Identifier types by id.
     node_ids, profile_ids, uuids : iterators
@@ -208,6 +221,7 @@ class Graph:
     node_ids: Iterator[int]
     profile_ids: Iterator[int]
     uuids: Iterator[str]
+    is_divided: bool = False
     new_groups: list[Group] = field(default_factory=list)
     new_nodes: list[Node] = field(default_factory=list)
     changed_nodes: dict[int, Node] = field(default_factory=dict)

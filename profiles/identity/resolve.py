@@ -2,7 +2,8 @@
 
 * The identifiers of a message are tried together. If joining them would put more values of a type on one profile than
   the type's limit, the weakest identifier is left out and the rest is tried again; each one left out is a refusal.
-* Two identifiers whose edge is blocked are never joined: the weaker one is left out.
+* Two identifiers whose edge is blocked are never joined by a message: the weaker one is left out. So is one that
+  would join two profiles that somebody declared to be different.
 * An anonymous_id equal to the user_id of another profile adds no edge and is a refusal.
 * An `alias` from a secret key joins two user_ids whatever the limits say; from a public key it may join only an id that
   has no identified profile of its own.
@@ -60,7 +61,7 @@ def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
     is_alias = claim.previous is not None and _add_previous(graph, claim, candidates)
     nodes = {one.lookup: _known(graph, one, claim) for one in candidates}
     _leave_out_user_ids(graph, claim, candidates, left_out)
-    if graph.blocked:
+    if graph.blocked or graph.is_divided:
         _leave_out_blocked(graph, claim, candidates, left_out)
     roots = _roots(candidates, nodes)
     may_exceed = is_alias and claim.is_secret
@@ -68,7 +69,7 @@ def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
         broken = _broken_limit(graph, candidates, nodes, roots)
         if broken is None:
             break
-        _refuse(graph, claim, candidates.pop(), roots, f"{broken.key} limit", left_out)
+        _refuse(graph, claim, candidates.pop(), roots, f"{broken.key} limit", left_out, broken.limit)
         roots = _roots(candidates, nodes)
     first = nodes[candidates[0].lookup]
     home = find(first.group) if first is not None else None
@@ -198,18 +199,33 @@ def _leave_out_blocked(graph: Graph, claim: Claim, candidates: list[Given], left
         node = graph.nodes.get(one.lookup)
         if node is None:
             continue
-        against = [other for other in kept if (min(node.id, other.id), max(node.id, other.id)) in graph.blocked]
+        group = find(node.group)
+        blocked = [other for other in kept if (min(node.id, other.id), max(node.id, other.id)) in graph.blocked]
+        against = blocked or [other for other in kept if _are_apart(group, find(other.group))]
         if against:
             candidates.remove(one)
-            roots = list(dict.fromkeys([find(against[0].group), find(node.group)]))
-            _refuse(graph, claim, one, roots, "blocked edge", left_out)
+            roots = list(dict.fromkeys([find(against[0].group), group]))
+            _refuse(graph, claim, one, roots, "blocked edge" if blocked else "declared different", left_out)
         else:
             kept.append(node)
 
 
-def _refuse(graph: Graph, claim: Claim, one: Given, roots: list[Group], reason: str, left_out: list[Given]) -> None:
+def _are_apart(one: Group, other: Group) -> bool:
+    return one.apart is not None and any(find(group) is other for group in one.apart)
+
+
+def _refuse(  # noqa: PLR0913 - the parts of one row
+    graph: Graph,
+    claim: Claim,
+    one: Given,
+    roots: list[Group],
+    reason: str,
+    left_out: list[Given],
+    limit: int | None = None,
+) -> None:
     left_out.append(one)
-    graph.refusals.append(RefusalRecord([group.uuid for group in roots], one.type.key, one.value, reason, claim))
+    uuids = [group.uuid for group in roots]
+    graph.refusals.append(RefusalRecord(uuids, one.type.key, one.value, reason, claim, limit))
 
 
 def _roots(candidates: list[Given], nodes: dict[bytes, Node | None]) -> list[Group]:
@@ -271,6 +287,7 @@ def join(graph: Graph, claim: Claim, roots: list[Group], *, kind: LinkKind) -> t
             group=survivor,
             claim=claim,
             kind=kind,
+            absorbed_id=absorbed.id,
         )
         graph.merges.append(record)
         if keeps_absorbed:
@@ -283,6 +300,8 @@ def join(graph: Graph, claim: Claim, roots: list[Group], *, kind: LinkKind) -> t
             survivor.counts[type_id] = survivor.counts.get(type_id, 0) + count
         if absorbed.first_event_at is not None:
             survivor.first_event_at = min(survivor.first_event_at or NEVER, absorbed.first_event_at)
+        if absorbed.apart is not None:
+            survivor.apart = [*(survivor.apart or ()), *absorbed.apart]
         absorbed.parent = survivor
     return survivor, merges
 

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from cdp.core.access import Principal, show
-from profiles.models import AbsorbedId, Identifier, Merge, Profile, Refusal
+from profiles.models import Edge, Merge, Profile, Refusal
+from profiles.queries.graph import Evidence, find_links
 
 UNNAMED = "Unnamed"
+HOW = {"identify": "at login", "track": "in a track event", "page": "on a page view", "screen": "on a screen view"}
+SPOKEN = {"email": "e-mail", "phone": "phone number"}
 
 
 def display_name(shown: Mapping[str, Any]) -> str:
@@ -45,17 +50,62 @@ class MergeSentence:
         return self.merge.undone_at is None and self.merge.state == Merge.State.DONE
 
 
-def tell_merge(merge: Merge) -> MergeSentence:
+def tell_merges(merges: Sequence[Merge], *, sources: Mapping[int, str]) -> list[MergeSentence]:
+    """Return why profiles became one, merge by merge, from the edges that joined them."""
+    links = find_links(merges=merges)
+    return [tell_merge(merge, link=links.get(merge.pk), sources=sources) for merge in merges]
+
+
+def tell_link(link: Evidence, *, sources: Mapping[int, str]) -> str:
+    """Return in English what linked two identifiers: what was given with what, how, when and by which source."""
+    day = date_format(timezone.localtime(link.created_at), "j F Y")
+    source = sources.get(link.source_id, "")
+    by = f" by {source}" if source else ""
+    if link.kind == Merge.Kind.STEWARD:
+        return f"a steward said so on {day}"
+    if link.kind == Merge.Kind.ALIAS:
+        return f"an alias call on {day}{by} said that both are the same person"
+    if link.kind == Merge.Kind.MODEL:
+        return f"the matching model found both to be the same on {day}"
+    how = "in an import" if link.rule == "import" else HOW.get(link.rule, f"in {_article(link.rule)} message")
+    if link.rule == "identify" and link.stronger != "user_id":
+        how = "in an identify message"
+    weaker, stronger = _spoken(link.weaker), _spoken(link.stronger)
+    if weaker == stronger:
+        return f"two values of {weaker} were given together {how} on {day}{by}"
+    return f"the same {weaker} was given with the {stronger} {how} on {day}{by}"
+
+
+def tell_block(edge: Edge) -> str:
+    """Return in English why two profiles are kept apart, or an edge is blocked, without the reason that was given."""
+    by = {
+        "undo": "a merge was undone",
+        "split": "identifiers were split off",
+        "edge": "the link was blocked",
+        "different": "the two profiles were declared to be different people",
+    }.get(edge.blocked_for, "it was taken back")
+    return by
+
+
+def _spoken(type_key: str) -> str:
+    return SPOKEN.get(type_key, type_key.replace("_", " ").replace(".", " "))
+
+
+def tell_merge(
+    merge: Merge, *, link: Evidence | None = None, sources: Mapping[int, str] | None = None
+) -> MergeSentence:
     """Return why two profiles became one."""
     rule = merge.rule.strip()
+    told = tell_link(link, sources=sources or {}) if link is not None else ""
     because = {
-        Merge.Kind.RULE: f"{_article(rule)} message carried identifiers of both" if rule else "a message named both",
+        Merge.Kind.RULE: told
+        or (f"{_article(rule)} message carried identifiers of both" if rule else "a message named both"),
         Merge.Kind.ALIAS: "an alias call from a secret key said that they are the same person",
         Merge.Kind.STEWARD: f"a steward declared them the same: “{rule}”"
         if rule
         else "a steward declared them the same",
         Merge.Kind.MODEL: "the matching model found them to be the same",
-        Merge.Kind.IMPORT: "an import named both",
+        Merge.Kind.IMPORT: told or "an import named both",
     }[Merge.Kind(merge.kind)]
     sure = f" (probability {merge.score:.3f})" if merge.score is not None else ""
     ending = "." if merge.undone_at is None else "; undone since."
@@ -72,39 +122,15 @@ def tell_refusal(refusal: Refusal) -> str:
     limited = refusal.reason.removesuffix(" limit")
     if limited != refusal.reason:
         many = limited.replace("_", " ")
-        return f"The {kind} was left out: joining would give one person more {many} values than allowed."
+        if refusal.value_limit is None:
+            return f"The {kind} was left out: joining would give one person more {many} values than allowed."
+        allowed = f"{refusal.value_limit} {'value' if refusal.value_limit == 1 else 'values'} of {many}"
+        return f"The {kind} was left out: joining would give one person more than {allowed}."
+    if refusal.reason == "declared different":
+        return f"The {kind} was left out: somebody declared that the two profiles are different people."
     if refusal.reason == "blocked edge":
         return f"The {kind} was left out: an undo or a split had declared that the two are not one person."
     return f"The {kind} was left out: {refusal.reason.replace('_', ' ')}."
-
-
-@dataclass(frozen=True, slots=True)
-class MergeSides:
-    """What an undo would give each side: identifiers by side, and when the absorbed profile began."""
-
-    staying: list[Identifier]
-    leaving: list[Identifier]
-
-
-def find_sides(*, merge: Merge) -> MergeSides | None:
-    """Return the identifiers that stay and those that leave when a merge is undone; None if a side is gone.
-
-    Notes
-    -----
-    An identifier that came after the merge is shown as staying; the undo itself follows the links it came with.
-    """
-    absorbed = AbsorbedId.objects.filter(uuid=merge.absorbed_uuid).first()
-    if absorbed is None:
-        return None
-    held = list(
-        Identifier.objects.filter(profile_id=absorbed.profile_id)
-        .select_related("type")
-        .order_by("type__priority", "id")
-    )
-    leaving = set(merge.absorbed_identifier_ids)
-    return MergeSides(
-        staying=[one for one in held if one.pk not in leaving], leaving=[one for one in held if one.pk in leaving]
-    )
 
 
 def find_event_names(*, profile_ids: Sequence[int], limit: int = 50) -> list[str]:

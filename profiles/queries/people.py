@@ -97,8 +97,32 @@ def get_by_uuid(*, public_id: str) -> Person:
     return person
 
 
+# History of the most recent merges is what somebody looks at; each id more costs a search in every partition.
+MOST_IDS = 100
+
+
 def all_internal_ids(*, profile_id: int) -> list[int]:
-    """Return the profile's internal id and those that merges dropped: history was written under all of them."""
+    """Return the profile's internal id and those that its last merges dropped: history was written under all of them.
+
+    Of `MOST_IDS` merges at most; an export or an erasure of the person follows them all (`consent.services.closure`).
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT dropped_id FROM profiles_absorbedid WHERE profile_id = %s", [profile_id])
+        cursor.execute(
+            "SELECT dropped_id FROM profiles_absorbedid WHERE profile_id = %s ORDER BY merge_id DESC LIMIT %s",
+            [profile_id, MOST_IDS],
+        )
+        return [profile_id, *(row[0] for row in cursor.fetchall())]
+
+
+def event_ids(*, profile_id: int) -> list[int]:
+    """Return the internal ids under which the profile's events are: its own, and those of merges that still move some.
+
+    One id lets the index give the events in their order.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT x.dropped_id FROM profiles_absorbedid x JOIN profiles_merge m ON m.id = x.merge_id "
+            "WHERE x.profile_id = %s AND m.state = 2",
+            [profile_id],
+        )
         return [profile_id, *(row[0] for row in cursor.fetchall())]

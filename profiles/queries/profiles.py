@@ -19,14 +19,17 @@ from profiles.survivorship.folding import BY_HAND
 # Where a trait came from that was corrected by hand.
 CORRECTION = "correction"
 PERSONAL_KINDS = {"email": "email", "phone": "phone"}
+# Of a person with more, the strongest are shown with the profile; the lists of identifiers and merges hold them all.
+MOST_SHOWN = 1_000
 # Everything that stands in one row or belongs to it, in one statement: a statement costs more than what it finds.
-HELD = """
+HELD = f"""
 SELECT p.id, p.uuid::text, coalesce(a.first_event_at, p.created_at), coalesce(a.last_event_at, p.created_at),
        p.traits::text, p.trait_meta::text,
-       (SELECT json_agg(json_build_array(t.key, i.value, i.first_seen_at, i.source_id)
-                        ORDER BY t.priority, i.first_seen_at, i.id)::text
-        FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id WHERE i.profile_id = p.id),
-       ARRAY(SELECT x.uuid::text FROM profiles_absorbedid x WHERE x.profile_id = p.id ORDER BY 1)
+       (SELECT json_agg(held)::text FROM (
+            SELECT json_build_array(t.key, i.value, i.first_seen_at, i.source_id) AS held
+            FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id WHERE i.profile_id = p.id
+            ORDER BY t.priority, i.first_seen_at, i.id LIMIT {MOST_SHOWN}) AS strongest),
+       ARRAY(SELECT x.uuid::text FROM profiles_absorbedid x WHERE x.profile_id = p.id ORDER BY 1 LIMIT {MOST_SHOWN})
 FROM profiles_profile p LEFT JOIN profiles_activity a ON a.profile_id = p.id
 WHERE p.id = ANY(%s::bigint[])
 """

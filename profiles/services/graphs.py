@@ -21,7 +21,18 @@ COUNTS = """
 SELECT profile_id, type_id, count(*) FROM profiles_identifier
 WHERE profile_id = ANY(%s::bigint[]) GROUP BY profile_id, type_id
 """
-BLOCKED = "SELECT a, b FROM profiles_edge WHERE state = 3 AND (a = ANY(%s::bigint[]) OR b = ANY(%s::bigint[]))"
+ANY_BLOCKED = """
+SELECT EXISTS (SELECT FROM profiles_edge WHERE state = 3),
+    EXISTS (SELECT FROM profiles_edge WHERE state = 3 AND kind = 6)
+"""
+BLOCKED = """
+SELECT a, b FROM profiles_edge WHERE state = 3 AND kind <> 6 AND (a = ANY(%s::bigint[]) OR b = ANY(%s::bigint[]))
+"""
+APART = """
+SELECT i.profile_id, j.profile_id FROM profiles_edge e
+JOIN profiles_identifier i ON i.id = e.a JOIN profiles_identifier j ON j.id = e.b
+WHERE e.state = 3 AND e.kind = 6 AND i.profile_id = ANY(%s::bigint[]) AND j.profile_id = ANY(%s::bigint[])
+"""
 HAS_ALIASES = "SELECT EXISTS (SELECT FROM profiles_identifier WHERE alias_state > 0)"
 FRESH = "SELECT nextval(%s) FROM generate_series(1, %s)"
 BLOCK_SIZE = 500
@@ -48,9 +59,11 @@ def load_graph(cursor: Any, claims: list[Claim], rules: dict[int, TypeRule]) -> 
     _complete_groups(cursor, claims, nodes, groups)
     # Nearly all of what is not known will be new: one statement fetches the ids for all of it.
     missing = max(len(lookups) - len(nodes), SMALLEST_BLOCK)
+    blocked, is_divided = _blocked(cursor, nodes, groups)
     return Graph(
         nodes=nodes,
-        blocked=_blocked(cursor, nodes),
+        blocked=blocked,
+        is_divided=is_divided,
         rules=rules,
         node_ids=fresh_ids(cursor, "profiles_identifier_id_seq", block=missing),
         profile_ids=fresh_ids(cursor, "profiles_profile_id_seq", block=min(missing, max(len(claims), 1))),
@@ -123,10 +136,21 @@ def _complete_groups(cursor: Any, claims: list[Claim], nodes: dict[bytes, Node],
         groups[profile_id].counts[type_id] = count
 
 
-def _blocked(cursor: Any, nodes: dict[bytes, Node]) -> set[tuple[int, int]]:
-    cursor.execute("SELECT EXISTS (SELECT FROM profiles_edge WHERE state = 3)")
-    if not cursor.fetchone()[0]:
-        return set()
-    ids = int_array(node.id for node in nodes.values())
-    cursor.execute(BLOCKED, [ids, ids])
-    return set(cursor.fetchall())
+def _blocked(cursor: Any, nodes: dict[bytes, Node], groups: dict[int, Group]) -> tuple[set[tuple[int, int]], bool]:
+    """Return the blocked edges of the identifiers, and whether any of their profiles are apart; note which."""
+    cursor.execute(ANY_BLOCKED)
+    is_any, is_any_apart = cursor.fetchone()
+    blocked: set[tuple[int, int]] = set()
+    pairs: list[tuple[int, int]] = []
+    if is_any:
+        ids = int_array(node.id for node in nodes.values())
+        cursor.execute(BLOCKED, [ids, ids])
+        blocked = set(cursor.fetchall())
+    if is_any_apart:
+        ids = int_array(groups)
+        cursor.execute(APART, [ids, ids])
+        pairs = [(one, other) for one, other in cursor.fetchall() if one != other]
+    for one, other in pairs:
+        groups[one].apart = [*(groups[one].apart or ()), groups[other]]
+        groups[other].apart = [*(groups[other].apart or ()), groups[one]]
+    return blocked, bool(pairs)

@@ -26,11 +26,11 @@ EVENTS_AT_ONCE = 10_000
 
 INSERT_MERGES = """
 INSERT INTO profiles_merge (survivor_uuid, absorbed_uuid, kind, rule, message_id, actor, created_at, state,
-    absorbed_created_at, absorbed_identifier_ids)
-SELECT s, a, k, r, m, %(actor)s, %(now)s, CASE WHEN p THEN 2 ELSE 1 END, c, i::bigint[]
+    absorbed_created_at, absorbed_identifier_ids, absorbed_profile_id)
+SELECT s, a, k, r, m, %(actor)s, %(now)s, CASE WHEN p THEN 2 ELSE 1 END, c, i::bigint[], d
 FROM unnest(%(survivors)s::uuid[], %(absorbed)s::uuid[], %(kinds)s::smallint[], %(rules)s::text[],
-    %(messages)s::text[], %(pending)s::boolean[], %(created)s::timestamptz[], %(identifiers)s::text[])
-    WITH ORDINALITY AS t(s, a, k, r, m, p, c, i, n)
+    %(messages)s::text[], %(pending)s::boolean[], %(created)s::timestamptz[], %(identifiers)s::text[],
+    %(ids)s::bigint[]) WITH ORDINALITY AS t(s, a, k, r, m, p, c, i, d, n)
 ORDER BY n RETURNING id
 """
 MOVE = "UPDATE {table} t SET profile_id = m.kept FROM unnest(%s::bigint[], %s::bigint[]) AS m(dropped, kept) "
@@ -63,7 +63,8 @@ SELECT a, b, k, r, m, s, %s, 1, nullif(g, 0)
 FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::int[], %s::bigint[])
     AS t(a, b, k, r, m, s, g)
 ON CONFLICT (a, b) DO UPDATE SET state = 1, kind = excluded.kind, rule = excluded.rule,
-    message_id = excluded.message_id, created_at = excluded.created_at, merge_id = excluded.merge_id
+    message_id = excluded.message_id, source_id = excluded.source_id, created_at = excluded.created_at,
+    merge_id = excluded.merge_id, blocked_at = NULL, blocked_by = '', blocked_for = '', block_reason = ''
 WHERE profiles_edge.state = 2
 """
 INSERT_CHANGES = """
@@ -132,7 +133,7 @@ def apply_merges(cursor: Any, merges: list[MergeRecord], *, now: datetime, actor
         merge_id = next(row for row, merge in zip(ids, merges, strict=True) if merge.dropped_id == profile_id)
         enqueue(
             kind="profiles.repoint-events",
-            arguments={"from": profile_id, "to": dropped[profile_id], "merge": merge_id},
+            arguments={"from": profile_id, "merge": merge_id},
             run_at=now,
         )
     pairs = [
@@ -204,6 +205,7 @@ def _write_ledger(
             "pending": [merge.dropped_id in large for merge in merges],
             "created": [merge.absorbed_created_at for merge in merges],
             "identifiers": identifiers,
+            "ids": int_array(merge.absorbed_id for merge in merges),
             "actor": actor,
             "now": now,
         },

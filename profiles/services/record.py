@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from cdp.core.copying import copy_rows, escape, escape_json, int_array, stamp, text_array
+from cdp.core.copying import NULL, copy_rows, escape, escape_json, int_array, stamp, text_array
 from profiles.identity.graph import Claim, Graph, Group, TypeRule, find
 from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
@@ -188,10 +188,12 @@ def _write_refusals(cursor: Any, graph: Graph, now: datetime) -> None:
     lines = [
         f"{{{','.join(refusal.profile_uuids)}}}\t{escape(refusal.type_key)}\t{escape(refusal.value)}\t"
         f"{escape(refusal.reason)}\t{escape(refusal.claim.rule)}\t{escape(refusal.claim.message_id)}\t"
-        f"{refusal.claim.source_id}\t{stamp(now)}\n"
+        f"{refusal.claim.source_id}\t{stamp(now)}\t{NULL if refusal.limit is None else refusal.limit}\n"
         for refusal in graph.refusals
     ]
-    columns = "profile_uuids, identifier_type, identifier_value, reason, rule, message_id, source_id, created_at"
+    columns = (
+        "profile_uuids, identifier_type, identifier_value, reason, rule, message_id, source_id, created_at, value_limit"
+    )
     copy_rows(cursor, "profiles_refusal", columns, lines)
 
 

@@ -14,11 +14,12 @@ from typing import Any
 from cdp.core import registries
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject
+from profiles.identity.components import components
 from profiles.identity.graph import LinkKind
 from profiles.models import ChangeKind
 from profiles.services.merging import write_changes
 from profiles.services.orders import forget_order_messages
-from profiles.services.splitting import Identity, note_work, reachable, recompute, split_off
+from profiles.services.splitting import Identity, Moving, inherit_history, note_work, recompute, split_off
 
 # LATERAL … LIMIT 1 would not delete; the bounds let the planner leave partitions out.
 DELETE_EVENTS = """
@@ -45,10 +46,6 @@ ABSORBED = """
 SELECT m.id, m.absorbed_uuid::text, m.absorbed_created_at, m.absorbed_identifier_ids, x.profile_id
 FROM profiles_merge m JOIN profiles_absorbedid x ON x.uuid = m.absorbed_uuid
 WHERE m.id = ANY(%s::bigint[]) AND m.undone_at IS NULL AND m.state = 1
-"""
-RETURN_IDS = """
-UPDATE profiles_absorbedid x SET profile_id = %s FROM profiles_merge m
-WHERE x.profile_id = %s AND m.id = x.merge_id AND m.survivor_uuid = %s
 """
 ROUNDS = 1_000
 LIMIT = 5_000
@@ -185,20 +182,10 @@ def _divide(cursor: Any, profiles: set[int], merge_ids: set[int], now: datetime,
         absorbed.setdefault(profile_id, []).append(side)
     made: set[int] = set()
     for profile_id, members in sorted(held.items()):
-        parts = _components(members, edges)
+        parts = components(members, edges)
         if len(parts) > 1:
             made |= _split(cursor, profile_id, parts, absorbed.get(profile_id, []), now, detail)
     return made
-
-
-def _components(members: set[int], edges: set[tuple[int, int]]) -> list[set[int]]:
-    inner = {edge for edge in edges if edge[0] in members and edge[1] in members}
-    left, parts = set(members), []
-    while left:
-        part = reachable({min(left)}, inner)
-        parts.append(part)
-        left -= part
-    return parts
 
 
 def _split(
@@ -221,13 +208,14 @@ def _split(
         if side is not None:
             absorbed = [one for one in absorbed if one is not side]
             whose = {key: None if one is side else one for key, one in whose.items()}
-            cursor.execute("DELETE FROM profiles_absorbedid WHERE uuid = %s", [side.uuid])
+            cursor.execute("DELETE FROM profiles_absorbedid WHERE uuid = %s RETURNING dropped_id", [side.uuid])
+            dropped_id = cursor.fetchone()[0]
             cursor.execute("UPDATE profiles_merge SET undone_at = %s WHERE id = %s", [now, side.merge_id])
         identity = Identity(side.uuid, side.created_at) if side is not None else None
-        to_id, public_id = split_off(
-            cursor, from_id=profile_id, moved=part, identity=identity, now=now, detail={**detail, "separated": True}
-        )
-        cursor.execute(RETURN_IDS, [to_id, profile_id, public_id])
+        moving = Moving(profile_id, part, identity)
+        to_id = split_off(cursor, moving, now=now, detail={**detail, "separated": True}).profile_id
+        if side is not None:
+            inherit_history(cursor, dropped_id, to_id)
         made.add(to_id)
     return made
 

@@ -6,16 +6,16 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from cdp.core.access import show
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.queries.sizes import count_list
 from cdp.core.ui.shell import read_list, show_page, signed_in
 from profiles.errors import NoSuchMerge
 from profiles.models import Merge
-from profiles.queries.pages import find_sides, tell_merge, tell_refusal
-from profiles.queries.profiles import PERSONAL_KINDS
+from profiles.queries.pages import tell_merges, tell_refusal
+from profiles.queries.profiles import read_source_names
 from profiles.queries.timeline import list_merges, list_refusals, present_refusal
-from profiles.services.steward import undo_merge
+from profiles.queries.undo_preview import preview_undo
+from profiles.services.undoing import undo_merge
 
 
 @require_safe
@@ -29,35 +29,22 @@ def merges(request: HttpRequest) -> HttpResponse:
         "profiles/merges.html",
         title="Merges",
         page=page,
-        merges=[tell_merge(merge) for merge in page.rows],
+        merges=tell_merges(page.rows, sources=read_source_names()),
         size=count_list(rows),
     )
 
 
 @require_safe
 def confirm_undo(request: HttpRequest, merge_id: int) -> HttpResponse:
-    """Show both sides of a merge before it is undone."""
+    """Show both people of a merge side by side before it is undone."""
     principal = signed_in(request, "identity:write")
     merge = _get(merge_id)
-    sides = find_sides(merge=merge)
     return show_page(
         request,
         "profiles/undo_merge.html",
         title="Undo a merge",
-        told=tell_merge(merge),
-        sides=[
-            (
-                heading,
-                public_id,
-                [(one.type.name, show(principal, one.value, PERSONAL_KINDS.get(one.type.key, "text"))) for one in held],
-            )
-            for heading, public_id, held in (
-                ("Stays", merge.survivor_uuid, sides.staying),
-                ("Becomes a profile of its own again", merge.absorbed_uuid, sides.leaving),
-            )
-        ]
-        if sides is not None
-        else [],
+        told=tell_merges([merge], sources=read_source_names())[0],
+        preview=preview_undo(merge=merge, principal=principal),
     )
 
 
@@ -66,9 +53,10 @@ def undo(request: HttpRequest, merge_id: int) -> HttpResponse:
     """Undo a merge."""
     principal = signed_in(request, "identity:write")
     merge = undo_merge(merge_id=merge_id, actor=principal.actor, now=timezone.now())
-    messages.success(
-        request, "The merge is undone: both profiles have their own again, and will not be joined by the same link."
-    )
+    told = "The merge is undone: both profiles have their own again, and the same link will not join them."
+    if merge.state == Merge.State.PENDING:
+        told += " Their events are many and still being moved."
+    messages.success(request, told)
     return redirect("profile", merge.absorbed_uuid)
 
 

@@ -18,8 +18,8 @@ from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import ListPage, read_list, show_page, show_part, signed_in
 from profiles.models import EventType, Profile
 from profiles.queries.groups import read_groups_of
-from profiles.queries.pages import display_name, find_event_names, tell_merge, tell_refusal
-from profiles.queries.people import all_internal_ids, get_by_uuid
+from profiles.queries.pages import display_name, find_event_names, tell_merges, tell_refusal
+from profiles.queries.people import all_internal_ids, event_ids, get_by_uuid
 from profiles.queries.profiles import present_profiles, read_source_names
 from profiles.queries.timeline import (
     EventFilter,
@@ -36,6 +36,7 @@ from profiles.ui.traits import read_traits
 
 EVENTS = 25
 MOST = 20
+SHOWN = 25
 
 
 @require_safe
@@ -58,8 +59,9 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
         events=row.activity.event_count if hasattr(row, "activity") else 0,
         sections=_sections(row.pk, shown, principal, now),
         event_types=[kind.name.lower() for kind in EventType],
+        identifiers_shown=SHOWN,
         **read_traits(request, profile_id=row.pk, shown=shown, principal=principal, sources=sources),
-        **_timeline(request, all_internal_ids(profile_id=row.pk), principal, sources),
+        **_timeline(request, event_ids(profile_id=row.pk), principal, sources),
     )
 
 
@@ -76,7 +78,7 @@ def origin(request: HttpRequest, public_id: UUID) -> HttpResponse:
         request,
         "profiles/origin.html",
         groups=read_groups_of(profile_ids=[person.profile_id], principal=principal),
-        merges=[tell_merge(merge) for merge in merges] if sees else [],
+        merges=tell_merges(list(merges), sources=read_source_names()) if sees else [],
         refusals=[(present_refusal(one, principal=principal), tell_refusal(one)) for one in refusals] if sees else [],
         changes=[present_change(one) for one in list_changes(profile_ids=ids).order_by("-at", "-id")[:MOST]],
     )
@@ -87,7 +89,7 @@ def event_names(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer the names that a person's events have, for the filter of the timeline."""
     signed_in(request, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
-    names = find_event_names(profile_ids=all_internal_ids(profile_id=person.profile_id))
+    names = find_event_names(profile_ids=event_ids(profile_id=person.profile_id))
     return show_part(request, "profiles/event_names.html", names=names)
 
 
@@ -96,7 +98,7 @@ def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer a piece of the timeline: the next rows, or the first ones under another filter."""
     principal = signed_in(request, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
-    ids = all_internal_ids(profile_id=person.profile_id)
+    ids = event_ids(profile_id=person.profile_id)
     return show_part(
         request,
         "profiles/timeline.html",

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.ui import ledgers, merging, people, profile, rates, trait_rules, traits
+from profiles.ui import edges, ledgers, merging, people, profile, rates, splitting, trait_rules, traits
 
 urlpatterns = [
     path("profiles", people.profiles, name="profiles"),
@@ -18,6 +18,16 @@ urlpatterns = [
     path("profiles/<uuid:public_id>/corrections", traits.correct, name="correct_trait"),
     path("profiles/<uuid:public_id>/corrections/<int:correction_id>/lifted", traits.lift, name="lift_correction"),
     path("traits/rules", trait_rules.trait_rules, name="trait_rules"),
+    path("profiles/<uuid:public_id>/graph", edges.graph, name="profile_graph"),
+    path("profiles/<uuid:public_id>/links", edges.links, name="profile_links"),
+    path("profiles/<uuid:public_id>/identifiers", splitting.identifiers, name="profile_identifiers"),
+    path("profiles/<uuid:public_id>/split", splitting.compare_split, name="split_profile"),
+    path("profiles/<uuid:public_id>/split-off", splitting.split, name="confirm_split"),
+    path("profiles/<uuid:public_id>/different", edges.different, name="declare_different"),
+    path("links/<int:edge_id>", edges.edge, name="edge"),
+    path("links/<int:edge_id>/blocked", edges.block, name="block_edge"),
+    path("links/<int:edge_id>/lifted", edges.lift, name="lift_block"),
+    path("blocked-links", edges.blocks, name="blocks"),
     path("merges", ledgers.merges, name="merges"),
     path("merges/<int:merge_id>/undo", ledgers.confirm_undo, name="confirm_undo_merge"),
     path("merges/<int:merge_id>/undone", ledgers.undo, name="undo_merge"),

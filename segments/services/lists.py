@@ -16,11 +16,14 @@ from segments.queries.lists import Line, find_people, get_list
 FOLLOWERS = "segments.follow_changes"
 ADD = """
 INSERT INTO segments_listmember (list_id, profile_id, identifier_id, added_at)
-SELECT %(list)s, t.profile_id, nullif(t.identifier_id, 0), %(now)s
+SELECT %(list)s, t.profile_id, coalesce(nullif(t.identifier_id, 0), (
+    SELECT i.id FROM profiles_identifier i JOIN profiles_identifiertype y ON y.id = i.type_id
+    WHERE i.profile_id = t.profile_id ORDER BY y.priority, i.first_seen_at, i.id LIMIT 1)), %(now)s
 FROM unnest(%(profiles)s::bigint[], %(identifiers)s::bigint[]) AS t(profile_id, identifier_id)
 ON CONFLICT DO NOTHING RETURNING profile_id
 """
 REMOVE = "DELETE FROM segments_listmember WHERE list_id = %s AND profile_id = ANY(%s::bigint[]) RETURNING profile_id"
+REMOVE_ABSORBED = "DELETE FROM segments_absorbedlistmember WHERE list_id = %s AND profile_id = ANY(%s::bigint[])"
 NOTE = """
 INSERT INTO profiles_work (profile_id, names, since, message_id)
 SELECT p, ARRAY[%s], %s, '' FROM unnest(%s::bigint[]) AS p
@@ -110,6 +113,7 @@ def remove_from_list(*, key: str, lines: Sequence[Line], actor: str, now: dateti
     people = {person[0] for person in find_people(lines=lines) if person is not None}
     with transaction.atomic(), connection.cursor() as cursor:
         chosen = get_list(key=key)
+        cursor.execute(REMOVE_ABSORBED, [chosen.pk, int_array(people)])
         cursor.execute(REMOVE, [chosen.pk, int_array(people)])
         removed = [row[0] for row in cursor.fetchall()]
         _note(cursor, key, removed, now)

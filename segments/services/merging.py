@@ -64,17 +64,50 @@ FORGET_CHECKS = "DELETE FROM segments_nextcheck WHERE profile_id = ANY(%s::bigin
 JOIN_LISTS = """
 WITH moved AS (
     DELETE FROM segments_listmember l USING unnest(%s::bigint[], %s::bigint[]) AS t(dropped, kept)
-    WHERE l.profile_id = t.dropped RETURNING l.list_id, t.kept, l.identifier_id, l.added_at
+    WHERE l.profile_id = t.dropped RETURNING l.list_id, l.profile_id, t.kept, l.identifier_id, l.added_at
+),
+placed AS (
+    INSERT INTO segments_listmember (list_id, profile_id, identifier_id, added_at)
+    SELECT DISTINCT ON (list_id, kept) list_id, kept, identifier_id, added_at FROM moved
+    ORDER BY list_id, kept, added_at, profile_id
+    ON CONFLICT DO NOTHING RETURNING list_id, profile_id, identifier_id
 )
-INSERT INTO segments_listmember (list_id, profile_id, identifier_id, added_at)
-SELECT DISTINCT ON (list_id, kept) list_id, kept, identifier_id, added_at FROM moved ORDER BY list_id, kept, added_at
-ON CONFLICT DO NOTHING
+INSERT INTO segments_absorbedlistmember (list_id, profile_id, identifier_id, added_at)
+SELECT list_id, kept, identifier_id, added_at FROM moved m WHERE NOT EXISTS (
+    SELECT FROM placed p
+    WHERE p.list_id = m.list_id AND p.profile_id = m.kept AND p.identifier_id IS NOT DISTINCT FROM m.identifier_id)
 """
 SPLIT_LISTS = """
-UPDATE segments_listmember l SET profile_id = t.new
+UPDATE {table} l SET profile_id = t.new
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS t(old, new, identifier_id)
 WHERE l.profile_id = t.old AND l.identifier_id = t.identifier_id
 """
+GIVE_BACK = """
+WITH given AS (
+    DELETE FROM segments_absorbedlistmember WHERE id IN (
+        SELECT DISTINCT ON (a.list_id, a.profile_id) a.id FROM segments_absorbedlistmember a
+        WHERE a.profile_id = ANY(%s::bigint[]) AND NOT EXISTS (
+            SELECT FROM segments_listmember l WHERE l.list_id = a.list_id AND l.profile_id = a.profile_id)
+        ORDER BY a.list_id, a.profile_id, a.added_at, a.id)
+    RETURNING list_id, profile_id, identifier_id, added_at
+)
+INSERT INTO segments_listmember (list_id, profile_id, identifier_id, added_at) SELECT * FROM given
+"""
+# Membership and history are under the public id as which somebody entered: where that one goes, they go.
+SPLIT_MEMBERSHIPS = f"""
+UPDATE segments_membership m SET profile_id = t.new
+FROM unnest(%s::bigint[], %s::bigint[]) AS t(old, new) JOIN profiles_profile p ON p.id = t.new
+WHERE m.profile_id = t.old AND p.uuid = (
+    SELECT c.profile_uuid FROM segments_membershipchange c
+    WHERE c.segment_id = m.segment_id AND c.profile_id = m.profile_id AND c.kind = {int(MembershipChange.Kind.ENTERED)}
+    ORDER BY c.at DESC, c.id DESC LIMIT 1)
+"""
+SPLIT_HISTORY = """
+UPDATE segments_membershipchange c SET profile_id = t.new
+FROM unnest(%s::bigint[], %s::bigint[]) AS t(old, new) JOIN profiles_profile p ON p.id = t.new
+WHERE c.profile_id = t.old AND c.profile_uuid = p.uuid
+"""
+LISTS = ("segments_listmember", "segments_absorbedlistmember")
 
 
 def note_counts(cursor: Any, counts: Mapping[int, int], *, now: datetime) -> None:
@@ -112,10 +145,20 @@ class SegmentMerging:
             note_counts(cursor, counts, now=now)
             cursor.execute(FOLLOW.format(table="segments_membershipchange"), both)
             cursor.execute(FORGET_CHECKS, both[:1])
+            cursor.execute(FOLLOW.format(table="segments_absorbedlistmember"), both)
             cursor.execute(JOIN_LISTS, both)
 
     def on_split(self, *, pairs: Sequence[SplitPair], now: datetime) -> None:  # noqa: ARG002 - the protocol's signature
         """Give places on lists back to the side whose identifier was put there; membership is evaluated anew."""
         rows = [(pair.from_id, pair.to_id, identifier) for pair in pairs for identifier in pair.identifier_ids]
+        both = [int_array(pair.from_id for pair in pairs), int_array(pair.to_id for pair in pairs)]
         with connection.cursor() as cursor:
-            cursor.execute(SPLIT_LISTS, [int_array(row[place] for row in rows) for place in range(3)])
+            cursor.execute(SPLIT_MEMBERSHIPS, both)
+            cursor.execute(SPLIT_HISTORY, both)
+            cursor.execute(FORGET_CHECKS, both[:1])
+            for table in LISTS:
+                cursor.execute(
+                    SPLIT_LISTS.format(table=table), [int_array(row[place] for row in rows) for place in range(3)]
+                )
+            ids = {profile_id for pair in pairs for profile_id in (pair.from_id, pair.to_id)}
+            cursor.execute(GIVE_BACK, [int_array(ids)])

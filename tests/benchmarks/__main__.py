@@ -24,6 +24,7 @@ from tests.benchmarks.quality import measure_quality
 from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.rules import process_with_rules
 from tests.benchmarks.treatment import treat_messages
+from tests.benchmarks.undo import undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ BENCHMARKS = {
     "exit": Benchmark(exit_by_time, 50, 500),
     "lookup": Benchmark(profile_lookup, 500, 2_000),
     "erasure": Benchmark(erasure, 2_000, 10_000),
+    "undo": Benchmark(undo, 12_000, 1_000_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),

@@ -8,7 +8,8 @@ import pytest
 from cdp.core.registries import Subject
 from profiles.models import Group, GroupMembership, Identifier, Profile
 from profiles.personal_data import Groups
-from profiles.services.steward import merge_profiles, undo_merge
+from profiles.services.steward import merge_profiles
+from profiles.services.undoing import undo_merge
 from tests.profiles.sending import NOW, send
 from tests.world import api, signed_in
 

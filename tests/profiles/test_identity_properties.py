@@ -9,7 +9,7 @@ from hypothesis.extra.django import TestCase
 
 from profiles.errors import CannotUndo
 from profiles.models import Edge, Identifier, Merge, Profile
-from profiles.services.steward import undo_merge
+from profiles.services.undoing import undo_merge
 from tests.profiles.sending import NOW, identify, partition, process, put, track
 
 # The same examples in each run, so that a change is what breaks it; IDENTITY_EXAMPLES=500 looks for new ones.

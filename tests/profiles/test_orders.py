@@ -14,7 +14,8 @@ from cdp.core.services.jobs import run_jobs
 from profiles.models import Identifier, Order, OrderMessage
 from profiles.personal_data import Events, Orders
 from profiles.services.orders import prepare_orders
-from profiles.services.steward import merge_profiles, undo_merge
+from profiles.services.steward import merge_profiles
+from profiles.services.undoing import undo_merge
 from tests.profiles.sending import NOW, send, source
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from cdp.core.services.jobs import run_jobs
 from ingestion.models import Message, Quarantined
 from ingestion.services.measuring import start_measuring
 from ingestion.services.replays import Selection, create_replay
-from profiles.models import Merge, Refusal
+from profiles.models import Edge, Merge, Refusal
 from tests.site.shop import ask, open_shop, profile_of
 from tests.world import DANA, EVE, signed_in
 
@@ -39,10 +39,15 @@ def pages() -> Iterator[str]:
         f"/profiles/{dana}?type=track&name=Order+Completed",
         f"/profiles/{dana}/timeline",
         f"/profiles/{dana}/origin",
+        f"/profiles/{dana}/graph",
+        f"/profiles/{dana}/links",
+        f"/profiles/{dana}/identifiers",
         f"/profiles/{dana}/event-names",
         f"/profiles/{dana}/merge",
         "/merges",
         f"/merges/{Merge.objects.first().pk}/undo",
+        f"/links/{Edge.objects.first().pk}",
+        "/blocked-links",
         "/refusals",
         "/exchange-rates",
         "/refusals?day=today",
@@ -176,15 +181,15 @@ def test_answers_the_survivors_page_to_an_absorbed_id(shop):
 
 def test_tells_why_profiles_were_joined_and_why_not(shop):
     text = signed_in("ada").get(f"/profiles/{profile_of(DANA.user_id).uuid}/origin").content.decode()
-    assert "Joined because an identify message carried identifiers of both." in text
-    assert "joining would give one person more user id values than allowed" in text
+    assert "Joined because the same anonymous id was given with the user id at login on" in text
+    assert "joining would give one person more than 1 value of user id" in text
     assert Refusal.objects.count() == 1
 
 
 def test_undoes_a_merge_after_showing_both_sides(shop):
     merge = Merge.objects.get()
     browser = signed_in("ada")
-    assert "Becomes a profile of its own again" in browser.get(f"/merges/{merge.pk}/undo").content.decode()
+    assert "On its own again" in browser.get(f"/merges/{merge.pk}/undo").content.decode()
     assert browser.get(f"/merges/{merge.pk}/undone").status_code == 405
     answer = browser.post(f"/merges/{merge.pk}/undone")
     assert answer["Location"] == f"/profiles/{merge.absorbed_uuid}"

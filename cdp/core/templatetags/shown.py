@@ -112,3 +112,9 @@ def duration(seconds: float | None) -> str:
 def short_id(value: Any) -> str:
     """Write the first eight characters of a long id."""
     return str(value)[:8]
+
+
+@register.filter
+def unlocalized(value: Any) -> str:
+    """Write a number as programs read it: without separators, with a point."""
+    return str(value)

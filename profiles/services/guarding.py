@@ -1,0 +1,45 @@
+"""When a profile must not be taken apart or joined by hand: while its events are moved, and while it is erased."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from cdp.core.copying import int_array
+from cdp.core.digests import identifier_digest
+from cdp.core.registries import suppression_checks
+from profiles.errors import BusyProfile
+from profiles.services.moving import is_moving
+
+RESTRICTED = """
+SELECT t.key, i.value FROM profiles_profile p JOIN profiles_identifier i ON i.profile_id = p.id
+JOIN profiles_identifiertype t ON t.id = i.type_id WHERE p.restricted AND p.id = ANY(%s::bigint[])
+"""
+
+
+def refuse_while_busy(cursor: Any, profile_ids: Iterable[int]) -> None:
+    """Refuse to go on while events of the profiles are being moved, or while one of them is being erased.
+
+    Raises
+    ------
+    BusyProfile
+        If so.
+    """
+    ids = list(profile_ids)
+    if is_moving(cursor, ids):
+        message = "Events of this person are still being moved. Try again in a moment."
+        raise BusyProfile(message)
+    refuse_erased(cursor, ids)
+
+
+def refuse_erased(cursor: Any, profile_ids: Iterable[int]) -> None:
+    """Refuse to go on while one of the profiles is being erased: restricted, its identifiers suppressed.
+
+    Raises
+    ------
+    BusyProfile
+        If so.
+    """
+    cursor.execute(RESTRICTED, [int_array(profile_ids)])
+    digests = [identifier_digest(type_key, value) for type_key, value in cursor.fetchall()]
+    if digests and any(check(digests) for check in suppression_checks):
+        message = "This person is being erased, or is suppressed and restricted: nothing can be joined or separated."
+        raise BusyProfile(message)
