@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from ingestion.errors import InvalidImport
 
-PARQUET_MAGIC = b"PAR1"
 BATCH = 2_000
 # Reading holds a row group's pages: one that unpacks to more than this is refused, whatever its size on disk.
 MAX_GROUP_BYTES = 1024 * 1024 * 1024

@@ -9,8 +9,6 @@ from typing import IO, Any
 from ingestion.imports.cells import infer_type
 from ingestion.imports.read_csv import read_csv
 from ingestion.imports.read_json import read_json_lines
-from ingestion.imports.read_parquet import read_parquet
-from ingestion.imports.read_xlsx import read_xlsx
 from ingestion.imports.shape import CSV, JSON_LINES, PARQUET, FileShape, unpacked
 from ingestion.imports.table import Row
 
@@ -56,7 +54,11 @@ def open_rows(file: IO[bytes], shape: FileShape, *, start: int = 0) -> Generator
     if shape.format == JSON_LINES:
         return read_json_lines(stream, start=start)
     if shape.format == PARQUET:
+        from ingestion.imports.read_parquet import read_parquet  # noqa: PLC0415 - see shape.py
+
         return read_parquet(stream, start=start)
+    from ingestion.imports.read_xlsx import read_xlsx  # noqa: PLC0415 - see shape.py
+
     return read_xlsx(stream, width=len(shape.columns), start=start)
 
 

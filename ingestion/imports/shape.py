@@ -14,8 +14,6 @@ import orjson
 from ingestion.errors import InvalidImport
 from ingestion.imports.mapping import MAX_COLUMNS
 from ingestion.imports.read_csv import MAX_LINE, read_header
-from ingestion.imports.read_parquet import PARQUET_MAGIC, read_schema
-from ingestion.imports.read_xlsx import read_first_row
 from ingestion.spec.limits import MAX_KEY_CHARACTERS
 from ingestion.spec.message import MESSAGE_TYPES
 
@@ -24,6 +22,7 @@ SAMPLE = 1024 * 1024
 SAMPLE_LINES = 200
 DELIMITERS = ",;\t|"
 GZIP_MAGIC = b"\x1f\x8b"
+PARQUET_MAGIC = b"PAR1"
 ZIP_MAGIC = b"PK\x03\x04"
 # Gzip packs at most about 1 : 1030; honest tables are far below this.
 MAX_RATIO = 200
@@ -111,9 +110,14 @@ def detect_shape(file: IO[bytes], *, delimiter: str = "", encoding: str = "") ->
     """
     file.seek(0)
     start = file.read(8)
+    # Loaded where such a file comes: they bring pyarrow and openpyxl, which no other process needs in its memory.
     if start.startswith(PARQUET_MAGIC):
+        from ingestion.imports.read_parquet import read_schema  # noqa: PLC0415
+
         return _checked(FileShape(PARQUET, columns=read_schema(file)))
     if start.startswith(ZIP_MAGIC):
+        from ingestion.imports.read_xlsx import read_first_row  # noqa: PLC0415
+
         return _checked(FileShape(XLSX, columns=read_first_row(file)))
     compressed = start.startswith(GZIP_MAGIC)
     sample = unpacked(file, compressed=compressed).read(SAMPLE)
