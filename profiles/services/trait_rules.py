@@ -27,8 +27,8 @@ from profiles.survivorship.rules import MOST_RECENT, read_definition
 
 MOST_CHARACTERS = 1_000
 # How many profiles a step looks at, and after how many of their events it ends: it holds the lock all the while.
-STEP_PROFILES = 2_000
-STEP_EVENTS = 20_000
+STEP_PROFILES = 1_000
+STEP_EVENTS = 10_000
 # A preview looks among so many of the newest profiles for so many that have one of the traits.
 PREVIEW_AMONG = 50_000
 PREVIEW_PROFILES = 500

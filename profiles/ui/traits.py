@@ -95,11 +95,11 @@ def _read_statements(
 
 @require_safe
 def believed(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Answer the table of traits as believed on a day."""
+    """Answer the traits as believed on a day, and the statements about one if it is named."""
     principal = signed_in(request, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     context = _context_of(request, person, principal)
-    response = show_part(request, "profiles/trait_table.html", **context)
+    response = show_part(request, "profiles/believed.html", **context)
     given = {key: value for key, value in request.GET.items() if key in {"as_of", "trait"} and value}
     query = f"?{urlencode(given)}" if given else ""
     response["HX-Replace-Url"] = f"{reverse('profile', args=[person.uuid])}{query}"
