@@ -6,7 +6,7 @@ Each share is bounded and moves one way only: one more good one never lowers it,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 
 # How much each dimension weighs in the score. What has nothing to measure is left out, and the others weigh more.
@@ -104,6 +104,12 @@ def field_dimensions(one: FieldCounts) -> Dimensions:
         conformity=share(one.checked - one.broken + one.referred - one.unknown, one.checked + one.referred),
         consistency=share(one.agreed, one.compared),
     )
+
+
+def field_score(one: FieldCounts) -> float | None:
+    """Return the score of a field; that an optional one seldom comes does not lower it."""
+    dimensions = field_dimensions(one)
+    return score(dimensions if one.is_expected else replace(dimensions, completeness=None))
 
 
 @dataclass(frozen=True, slots=True)

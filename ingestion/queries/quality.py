@@ -18,6 +18,7 @@ from ingestion.quality.scores import (
     FieldCounts,
     SourceCounts,
     field_dimensions,
+    field_score,
     is_usual,
     kept_frequency,
     score,
@@ -402,7 +403,7 @@ def _fields(whole: Mapping[Place, FieldCounts], sums: Mapping[Place, _Field]) ->
     for (kind, event, name), counts in whole.items():
         dimensions = field_dimensions(counts)
         one = sums.get((kind, event, name))
-        found.append(FieldQuality(kind, event, name, counts, one.empty if one else 0, dimensions, score(dimensions)))
+        found.append(FieldQuality(kind, event, name, counts, one.empty if one else 0, dimensions, field_score(counts)))
     return found
 
 

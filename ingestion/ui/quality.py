@@ -154,11 +154,11 @@ class FieldRuleForm(forms.Form):
     )
     known_source = forms.ChoiceField(
         required=False,
-        label="Known to",
-        help_text="Its values must have been seen before in …",
+        label="Reference: source",
+        help_text="Its values must have been seen before in what this source sends.",
     )
-    known_event = forms.CharField(max_length=100, required=False, label="this event")
-    known_field = forms.CharField(max_length=100, required=False, label="in this field")
+    known_event = forms.CharField(max_length=100, required=False, label="Reference: event")
+    known_field = forms.CharField(max_length=100, required=False, label="Reference: field")
 
     def __init__(self, *args: Any, keys: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -271,9 +271,12 @@ def _chart(report: Report, step: str) -> dict[str, Any]:
     values: dict[str, list[float | None]] = {"score": [_rounded(score) for _, _, score in report.series]}
     for name in TITLES:
         values[name] = [_rounded(getattr(dimensions, name)) for _, dimensions, _ in report.series]
+    shown = [value for line in values.values() for value in line if value is not None]
     return {
         "type": "line",
         "points": True,
+        # Between 90 and 100 is where it matters: the axis begins below the lowest.
+        "min": max(0, int(min(shown, default=0) // 10 - 1) * 10),
         "max": 100,
         "labels": [at.strftime(form) for at, _, _ in report.series],
         "series": [

@@ -35,7 +35,7 @@ def entries():
 
 def rows(query="", who="ivo"):
     page = signed_in(who).get(f"/inventory{query}").content.decode()
-    return re.findall(r'<th scope="row">\s*<a class="link" href="/sources/([\w-]+)"', page)
+    return re.findall(r'<th scope="row" class="name">\s*<a class="link" href="/sources/([\w-]+)"', page)
 
 
 def test_tells_of_each_source_whose_it_is_and_what_it_feeds(shop):

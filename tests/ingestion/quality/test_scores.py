@@ -12,6 +12,7 @@ from ingestion.quality.scores import (
     FieldCounts,
     SourceCounts,
     field_dimensions,
+    field_score,
     is_usual,
     kept_frequency,
     score,
@@ -136,6 +137,13 @@ def test_takes_odd_kinds_and_faults_from_validity_once_at_most():
     assert field_dimensions(FieldCounts(messages=20, kinds=(8, 2, 0, 0, 0), faults=30)).validity == 0
     # Of ten values that stayed and ten that were dropped, those that stayed are good.
     assert field_dimensions(FieldCounts(messages=20, kinds=(10, 0, 0, 0, 0), stopped=10)).validity == 50
+
+
+def test_does_not_lower_the_score_of_an_optional_field_that_comes_seldom():
+    seldom = FieldCounts(messages=10, kinds=(1,), is_expected=False)
+    assert field_score(seldom) == 100
+    # (25 * 10 + 25 * 100) / 50
+    assert field_score(replace(seldom, is_expected=True)) == pytest.approx(55)
 
 
 def test_counts_expected_fields_for_completeness_by_their_messages():
