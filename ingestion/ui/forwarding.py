@@ -26,7 +26,7 @@ from ingestion.services.forwarding import (
 )
 
 SAME_CONTROLLER = "same_controller"
-OWN = (SAME_CONTROLLER, "It is our own system, which collected the same until now")
+OWN = (SAME_CONTROLLER, "It is our own old system")
 
 
 class ForwardingForm(forms.Form):
@@ -47,12 +47,16 @@ class ForwardingForm(forms.Form):
     basis = forms.ChoiceField(
         label="Why data may go there",
         help_text="Personal data leaves this system. Name the purpose that each person must allow, or state that the "
-        "receiver is your own organisation's old system. The statement is kept in the audit trail with your name.",
+        "receiver is your own organisation's system, which collected the same until now. The statement is kept in the "
+        "audit trail with your name.",
     )
     enabled = forms.BooleanField(required=False, label="Forward", help_text="Off: nothing is copied or sent.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, is_new: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if is_new:
+            self.fields["write_key"].required = True
+            self.fields["write_key"].help_text = "Kept sealed."
         purposes = [(one.key, f"Only with consent to: {one.name}") for one in list_purposes().order_by("key")]
         self.fields["basis"].choices = [("", "Choose one"), OWN, *purposes]  # type: ignore[attr-defined]
         for name in ("url", "write_key", "basis"):
@@ -78,7 +82,7 @@ def forwarding(request: HttpRequest, key: str) -> HttpResponse:
     principal = signed_in(request, "sources:write" if writes else "sources:read")
     source = get_source(key=key)
     row = find_forwarding(key=key)
-    form = ForwardingForm(request.POST if writes else None, initial=_initial(row))
+    form = ForwardingForm(request.POST if writes else None, initial=_initial(row), is_new=row is None)
     if writes and form.is_valid():
         set_forwarding(key=key, wanted=form.wanted(), actor=principal.actor, now=timezone.now())
         messages.success(request, "Saved. Requests are copied within five seconds.")

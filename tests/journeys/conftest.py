@@ -128,7 +128,8 @@ def free_port() -> int:
 def product() -> Generator[Product, None, None]:
     """Run one installation for all journeys; they share it, so each uses names of its own."""
     data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
-    product = start_product(data_dir)
+    # Other servers of the tests are on this machine.
+    product = start_product(data_dir, CDP_OUTGOING_ALLOW="127.0.0.1:*")
     yield product
     status = product.stop()
     output = product.output
