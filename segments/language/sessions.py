@@ -15,7 +15,15 @@ from segments.language.plan import Plan
 
 SESSION = "$session"
 SECOND = timedelta(seconds=1)
-PROPERTIES = {"duration_seconds": "number", "events": "number", "source": "string", "campaign": "object"}
+# What a builder offers: names with their type of JSON.
+PROPERTIES = {
+    "duration_seconds": "number",
+    "events": "number",
+    "source": "string",
+    "campaign.name": "string",
+    "campaign.source": "string",
+    "campaign.medium": "string",
+}
 CAMPAIGN = "campaign"
 # track, page and screen, as `profiles_event.type` numbers them.
 ACTIVE_TYPES = (1, 3, 4)
