@@ -274,6 +274,11 @@ SPECTACULAR_SETTINGS = {
         "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",
         "RowOutcomeEnum": "ingestion.queries.imports.ROW_OUTCOMES",
         "ImportStatusEnum": "ingestion.models.Import.Status",
+        "AlertKindEnum": "ingestion.alerting.detect.KINDS",
+        "AlertSensitivityEnum": "ingestion.api.alerts.SENSITIVITY_NAMES",
+        "AlertStateEnum": "ingestion.api.alerts.STATES",
+        "AlertChannelKindEnum": "ingestion.alert_models.AlertChannel.Kind",
+        "ReconciliationStatusEnum": "ingestion.reconciliation_models.Reconciliation.Status",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -314,6 +319,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},
     "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
     "measure-quality": {"task": "ingestion.measure_quality", "schedule": 300.0, "options": {"expires": 120}},
+    "check-sources": {"task": "ingestion.check_sources", "schedule": 180.0, "options": {"expires": 120}},
     "keep-house": {"task": "core.keep_house", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -89,3 +89,19 @@ class IngestionConfig(AppConfig):
         work_steps.append(WorkStep("inbox", count_inbox, process_inbox))
         # What still waits for a decision is not waiting work: each pass decides all that can be decided.
         work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))
+        self._register_watch()
+
+    @staticmethod
+    def _register_watch() -> None:
+        """Register reconciliations and alerts."""
+        from ingestion.personal_data_watching import Reconciled, WatchedNames  # noqa: PLC0415
+        from ingestion.services.announcing import JOB as NOTICE_JOB  # noqa: PLC0415
+        from ingestion.services.delivering import deliver_notice  # noqa: PLC0415
+        from ingestion.services.keeping_watch import keep_watch  # noqa: PLC0415
+        from ingestion.services.reconciling import JOB as RECONCILE_JOB  # noqa: PLC0415
+        from ingestion.services.reconciling import keep_reconciliations, step_reconciliation  # noqa: PLC0415
+
+        personal_data.extend([Reconciled(), WatchedNames()])
+        job_handlers[RECONCILE_JOB] = step_reconciliation
+        job_handlers_outside_transaction[NOTICE_JOB] = deliver_notice
+        housekeeping.extend([keep_reconciliations, keep_watch])

@@ -223,3 +223,45 @@ class NoForwarding(NotFound):
 
     code = "forwarding.not_found"
     title = "The source does not forward"
+
+
+class InvalidReconciliation(InvalidInput):
+    """What is to be compared has faults."""
+
+    code = "reconciliation.invalid"
+    title = "The reconciliation is not valid"
+
+
+class UnknownReconciliation(NotFound):
+    """No reconciliation has this id."""
+
+    code = "reconciliation.not_found"
+    title = "No such reconciliation"
+
+
+class InvalidAlertSetting(InvalidInput):
+    """A channel, a rule or a mute of alerts has faults."""
+
+    code = "alert.invalid"
+    title = "The setting of alerts is not valid"
+
+
+class UnknownAlert(NotFound):
+    """No alert, mute or channel has this id."""
+
+    code = "alert.not_found"
+    title = "No such alert"
+
+
+class ChannelExists(Conflict):
+    """Another channel leads to the same address."""
+
+    code = "alert.channel_exists"
+    title = "The channel exists already"
+
+
+class AlertIsOver(Conflict):
+    """The alert has ended, so there is nothing to acknowledge."""
+
+    code = "alert.is_over"
+    title = "The alert is over"

@@ -3,6 +3,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from ingestion import alert_models, reconciliation_models  # noqa: F401 - so that Django finds them
+
 
 class Source(models.Model):
     """Where messages come from. `write_key_sealed` is readable by the product; `write_key_digest` finds it.

@@ -7,6 +7,7 @@ from ingestion.services.drain import process_inbox as process
 from ingestion.services.forward_copies import forward_copies as forward
 from ingestion.services.held import release_held as release
 from ingestion.services.measuring import start_measuring
+from ingestion.services.watching import check_sources as check
 
 
 @shared_task(name="ingestion.process_inbox")
@@ -31,3 +32,9 @@ def measure_quality() -> None:
 def forward_copies() -> None:
     """Send copies of accepted requests on to other systems."""
     forward()
+
+
+@shared_task(name="ingestion.check_sources")
+def check_sources() -> None:
+    """Look for what is unusual."""
+    check(now=timezone.now())

@@ -55,6 +55,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Quarantine", "report", "quarantine", "sources:read"),
             Entry("Exchange rates", "currency_exchange", "exchange_rates", "sources:read"),
             Entry("Replays", "replay", "replays", "sources:read"),
+            Entry("Alerts", "notifications", "alerts", "sources:read"),
+            Entry("Reconciliation", "compare_arrows", "reconciliations", "sources:read"),
         ),
     ),
     (

@@ -13,13 +13,17 @@ from cdp.core.access import ADMINISTRATOR, ROLE_SCOPES, Principal
 from cdp.core.models import Job
 from cdp.core.queries.sizes import Size, count_rows
 from consent.queries.desk import list_conflicts, list_open_requests, list_overdue_requests
+from ingestion.alerting.telling import tell
+from ingestion.queries.alerts import list_open_alerts, tell_alert
 from ingestion.queries.pressure import read_pressure
+from ingestion.queries.sources import read_source_keys
 from ingestion.queries.traffic import Traffic, Waiting, list_quarantined, list_sources, read_traffic, read_waiting
 from profiles.models import Profile
 from profiles.queries.timeline import list_merges, list_refusals
 from segments.models import Segment
 
 SLOW_SECONDS = 60
+MOST_ALERTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,13 @@ def read_overview(*, principal: Principal, hours: int, now: datetime) -> Overvie
         tiles.append(Tile("Requests in the inbox", Size(waiting.requests), reverse("inbox")))
     return Overview(
         tiles=tiles,
-        attention=[*_pressure(principal), *_attention(sizes), *_slowness(waiting, now), *_mails(principal)],
+        attention=[
+            *_pressure(principal),
+            *_alerts(principal),
+            *_attention(sizes),
+            *_slowness(waiting, now),
+            *_mails(principal),
+        ],
         traffic=read_traffic(hours=hours, now=now) if waiting is not None else None,
         is_new="profiles" in sizes and sizes["profiles"].value == 0,
     )
@@ -136,6 +146,17 @@ def _slowness(waiting: Waiting | None, now: datetime) -> list[Attention]:
 def _pressure(principal: Principal) -> list[Attention]:
     said = read_pressure().describe() if principal.may("sources:read") else ""
     return [Attention(said[0].upper() + said[1:], reverse("inbox"), "bad")] if said else []
+
+
+def _alerts(principal: Principal) -> list[Attention]:
+    rows = list_open_alerts() if principal.may("sources:read") else []
+    if not rows:
+        return []
+    keys = read_source_keys()
+    told = [Attention(tell(tell_alert(one, keys)), reverse("alerts"), "bad") for one in rows[:MOST_ALERTS]]
+    if len(rows) > MOST_ALERTS:
+        told.append(Attention(f"{len(rows) - MOST_ALERTS} more alerts", reverse("alerts"), "bad"))
+    return told
 
 
 def _mails(principal: Principal) -> list[Attention]:

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from ingestion.api import (
+    alerts,
     cleaning,
     debugger,
     forwarding,
@@ -11,6 +12,7 @@ from ingestion.api import (
     messages,
     plans,
     quality,
+    reconciliations,
     replays,
     sources,
     treatments,
@@ -58,6 +60,20 @@ urlpatterns = [
     path("replays", replays.Replays.as_view()),
     path("replays/<int:replay_id>", replays.OneReplay.as_view()),
     path("replays/<int:replay_id>/<slug:act>", replays.ChangeReplay.as_view()),
+    path("alerts", alerts.Alerts.as_view()),
+    path("alerts/<int:alert_id>", alerts.OneAlert.as_view()),
+    path("alerts/<int:alert_id>/acknowledge", alerts.Acknowledge.as_view()),
+    path("alerts/<int:alert_id>/mute", alerts.Mute.as_view()),
+    path("alert-mutes", alerts.Mutes.as_view()),
+    path("alert-mutes/<int:mute_id>", alerts.OneMute.as_view()),
+    path("alert-rules", alerts.AlertRules.as_view()),
+    path("alert-channels", alerts.Channels.as_view()),
+    path("alert-channels/<int:channel_id>", alerts.OneChannel.as_view()),
+    path("alert-channels/<int:channel_id>/test", alerts.TryChannel.as_view()),
+    path("reconciliations", reconciliations.Reconciliations.as_view()),
+    path("reconciliations/<int:reconciliation_id>", reconciliations.OneReconciliation.as_view()),
+    path("reconciliations/<int:reconciliation_id>/people", reconciliations.ReconciledPeopleList.as_view()),
+    path("reconciliations/<int:reconciliation_id>/cancel", reconciliations.CancelReconciliation.as_view()),
     path("quarantine/<int:row_id>/retry", replays.RetryQuarantined.as_view()),
     path("quarantine", messages.ListQuarantined.as_view()),
 ]

@@ -11,11 +11,11 @@ from django.db.models import QuerySet
 
 from cdp.core.access import Principal, show
 from cdp.core.api.pagination import Cursor, Fetch
+from cdp.core.spreadsheets import safe_cell
 from ingestion.errors import UnknownImport
 from ingestion.models import Import, RefusedRow, RowOutcome
 
 CSV_PART = 64 * 1024
-DANGEROUS = frozenset("=+-@\t\r\0")
 ROW_OUTCOMES = [one.label for one in RowOutcome]
 # A chunk keeps a byte for each of its rows.
 NUMBERED = """
@@ -154,23 +154,14 @@ def csv_rows(found: Import, *, outcome: str, principal: Principal) -> Iterator[s
     columns = [str(name) for name in found.shape["columns"]]
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(["row", "outcome", "code", "detail", *[_harmless(name) for name in columns]])
+    writer.writerow(["row", "outcome", "code", "detail", *[safe_cell(name) for name in columns]])
     for row in stream_rows(import_id=found.pk, outcome=outcome):
         shown = present_row(row, principal)
         values = shown["values"] or {}
-        cells = [_harmless(_text(values.get(name))) for name in columns]
-        writer.writerow([shown["row"], shown["outcome"], shown["code"], _harmless(shown["detail"]), *cells])
+        cells = [safe_cell(values.get(name)) for name in columns]
+        writer.writerow([shown["row"], shown["outcome"], shown["code"], safe_cell(shown["detail"]), *cells])
         if buffer.tell() > CSV_PART:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else orjson.dumps(value).decode()
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from running a cell as a formula (OWASP ASVS 1.2.10)."""
-    return f"'{text}" if text[:1] in DANGEROUS else text

@@ -14,6 +14,7 @@ from cdp.core.ui.shell import show_page, signed_in
 from ingestion.collecting.snippet import is_installed
 from ingestion.errors import UnknownSource
 from ingestion.models import Outcome, Source
+from ingestion.queries.alerts import list_open_alerts, present_alerts
 from ingestion.queries.traffic import count_outcomes_by_source, list_sources, read_traffic
 from ingestion.queries.write_keys import read_write_key
 from ingestion.services.sources import SourceSettings, change_source, create_source
@@ -86,6 +87,7 @@ def source(request: HttpRequest, key: str) -> HttpResponse:
         form=form,
         counts=_row(count_outcomes_by_source().get(row.pk)),
         traffic=read_traffic(hours=48, now=now, source_id=row.pk),
+        alerts=present_alerts(list_open_alerts(source_id=row.pk), now=now),
         status=422 if writes else 200,
     )
 

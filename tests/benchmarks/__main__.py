@@ -25,6 +25,7 @@ from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.rules import process_with_rules
 from tests.benchmarks.treatment import treat_messages
 from tests.benchmarks.undo import undo
+from tests.benchmarks.watching import watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ BENCHMARKS = {
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
+    "watch": Benchmark(watch, 20_000, 1_000_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }
 # What a product in trouble makes a benchmark meet: the other figures are wanted all the same.

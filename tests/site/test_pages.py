@@ -110,6 +110,10 @@ def pages() -> Iterator[str]:
         f"/replays/{make_replay()}",
         f"/replays/{make_replay()}/progress",
         f"/quarantine/{Quarantined.objects.first().pk}",
+        "/alerts",
+        "/alerts/history",
+        "/alerts/settings",
+        "/reconciliations",
     )
 
 
