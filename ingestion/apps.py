@@ -17,6 +17,7 @@ from cdp.core.registries import (
     preparations,
     readiness_checks,
     source_keys,
+    source_kinds,
     work_steps,
 )
 from ingestion.spec.identifiers import normalise
@@ -31,10 +32,15 @@ class IngestionConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the apps below what an identifier looks like."""
-        identifier_normalisers.append(lambda key, value: normalise(key, value, settings.CDP_PHONE_REGION))
-        from ingestion.queries.sources import read_source_keys  # noqa: PLC0415 - models load after this module
+        from ingestion.queries.write_keys import name_normaliser  # noqa: PLC0415 - models load after this module
+
+        identifier_normalisers.append(
+            lambda key, value: normalise(key, value, settings.CDP_PHONE_REGION, name_normaliser(key))
+        )
+        from ingestion.queries.sources import read_source_keys, read_source_kinds  # noqa: PLC0415 - models load after this module
 
         source_keys.append(read_source_keys)
+        source_kinds.append(read_source_kinds)
         from ingestion.personal_data import (  # noqa: PLC0415
             ArchivedMessages,
             HeldMessages,

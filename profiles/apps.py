@@ -22,19 +22,35 @@ class ProfilesConfig(AppConfig):
             Ledgers,
             Orders,
             Profiles,
+            Rules,
         )
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
+        from profiles.services.mega_profiles import find_mega_profiles  # noqa: PLC0415
         from profiles.services.moving import move_split_events, repoint_events  # noqa: PLC0415
         from profiles.services.orders import JOB, compute_orders_again, prepare_orders  # noqa: PLC0415
+        from profiles.services.quarantining import RELEASE_JOB  # noqa: PLC0415
+        from profiles.services.rules_runs import (  # noqa: PLC0415
+            RUN_JOB,
+            RunsFollow,
+            forget_runs,
+            prepare_sharing_limits,
+            release_quarantined,
+            step_run,
+        )
         from profiles.services.trait_rules import apply_rules  # noqa: PLC0415
 
-        registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Corrections(), Profiles()])
+        registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), Profiles()])
         registries.profile_anchors.append(find_corrected)
         # Each chunk is a transaction of its own, so that the lock is never held for long.
         registries.job_handlers_outside_transaction["profiles.repoint-events"] = repoint_events
         registries.job_handlers_outside_transaction["profiles.move-split-events"] = move_split_events
+        registries.job_handlers[RELEASE_JOB] = release_quarantined
+        registries.job_handlers[RUN_JOB] = step_run
+        registries.merge_participants.append(RunsFollow())
+        registries.preparations.append(prepare_sharing_limits)
+        registries.housekeeping.extend([forget_runs, find_mega_profiles])
         registries.job_handlers[JOB] = compute_orders_again
         registries.job_handlers[APPLY] = apply_rules
         registries.preparations.extend([prepare_partitions, prepare_orders])

@@ -103,3 +103,34 @@ class BadTrait(InvalidInput):
 
     code = "trait.invalid"
     title = "This is no trait"
+
+
+class InvalidRules(InvalidInput):
+    """Identity rules with faults, each named with its path."""
+
+    code = "rules.invalid"
+    title = "These rules cannot be used"
+
+
+class RulesConflict(Conflict):
+    """Somebody saved other rules meanwhile."""
+
+    code = "rules.conflict"
+
+
+class NoSuchRulesVersion(NotFound):
+    """No version of the rules has this number."""
+
+    code = "rules.no_version"
+
+
+class NoSuchRun(NotFound):
+    """No run of rules has this id."""
+
+    code = "rules.no_run"
+
+
+class NotQuarantined(NotFound):
+    """No value in quarantine has this id."""
+
+    code = "rules.not_quarantined"

@@ -6,7 +6,10 @@ from django.db import models
 
 
 class IdentifierType(models.Model):
-    """A kind of identifier, with its priority (1 is strongest) and how many values one profile may hold.
+    """A kind of identifier with the rules in force for it. `profiles.identity.rules` tells what each one means.
+
+    `blocked_values` and `blocked_patterns` are what is never an identifier; `source_kinds` are the kinds of sources
+    that may assert one (None: all); `limit_window` is "" where the limit counts for ever.
 
     Personal data: none.
     """
@@ -18,6 +21,11 @@ class IdentifierType(models.Model):
     value_limit = models.PositiveIntegerField(null=True, blank=True)
     sharing_limit = models.PositiveIntegerField(null=True, blank=True)
     blocked_values = models.JSONField(default=list, blank=True)
+    normaliser = models.CharField(max_length=20, default="text")
+    limit_window = models.CharField(max_length=10, blank=True, default="")
+    blocked_patterns = models.JSONField(default=list, blank=True)
+    source_kinds = models.JSONField(null=True, blank=True)
+    link_purpose = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:
         constraints = [
@@ -154,6 +162,9 @@ class Identifier(models.Model):
     source_id = models.IntegerField()
     verified = models.BooleanField(default=False)
     alias_state = models.SmallIntegerField(choices=AliasState.choices, default=AliasState.NONE)
+    # Asserted by too many: it joins nothing (`QuarantinedValue`). Or a person said that it may be shared by any number.
+    quarantined = models.BooleanField(default=False, db_default=False)
+    may_be_shared = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = [
@@ -171,6 +182,8 @@ class Edge(models.Model):
 
     A blocked edge is one that was taken back, until somebody lifts it; `blocked_for` tells by which act. One of the
     kind `APART` was never active: it keeps the whole profiles of its two identifiers apart.
+    A refused one was stated and left out, by a limit or because a value is quarantined: it counts for sharing limits,
+    and rules that change are tried on it.
 
     Personal data: links between identifiers — erasure deletes the row.
     """
@@ -181,6 +194,7 @@ class Edge(models.Model):
         ACTIVE = 1
         RETRACTED = 2
         BLOCKED = 3
+        REFUSED = 4
 
     id = models.BigAutoField(primary_key=True)
     a = models.BigIntegerField()
@@ -202,6 +216,7 @@ class Edge(models.Model):
         indexes = [
             models.Index(fields=["a"], name="profiles_edge_blocked_a", condition=models.Q(state=3)),
             models.Index(fields=["a"], name="profiles_edge_apart", condition=models.Q(state=3, kind=6)),
+            models.Index(fields=["a", "b"], name="profiles_edge_refused", condition=models.Q(state=4)),
         ]
 
     def __str__(self) -> str:
@@ -509,14 +524,200 @@ class Change(models.Model):
         return f"change {self.id}"
 
 
+class QuarantinedValue(models.Model):
+    """An identifier that joins nothing: too many accounts or records asserted it, or a rule blocks its value by now.
+
+    `separated_at` is when what it had joined was taken apart. A row with `lifted_at` keeps the value out of quarantine.
+
+    Personal data: pseudonymous id of an identifier — erasure deletes the row with the identifier.
+    """
+
+    class Reason(models.TextChoices):
+        SHARED = "shared"
+        BLOCKED = "blocked"
+
+    objects: "models.Manager[QuarantinedValue]"
+
+    identifier = models.OneToOneField(
+        Identifier, on_delete=models.CASCADE, primary_key=True, related_name="quarantine", db_constraint=False
+    )
+    type = models.ForeignKey(IdentifierType, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    reason = models.CharField(max_length=10, choices=Reason.choices, default=Reason.SHARED, db_default=Reason.SHARED)
+    asserted_by = models.PositiveIntegerField(default=0, db_default=0)
+    sharing_limit = models.PositiveIntegerField(null=True, blank=True)
+    quarantined_at = models.DateTimeField()
+    actor = models.TextField(default="system")
+    separated_at = models.DateTimeField(null=True, blank=True)
+    lifted_at = models.DateTimeField(null=True, blank=True)
+    lifted_by = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["identifier"],
+                name="profiles_quarantine_waiting",
+                condition=models.Q(separated_at__isnull=True, lifted_at__isnull=True),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"quarantine of identifier {self.pk}"
+
+
+class RulesVersion(models.Model):
+    """One version of the identity rules as a whole; it never changes. `IdentitySettings` names the one in force.
+
+    Personal data: none.
+    """
+
+    objects: "models.Manager[RulesVersion]"
+
+    version = models.PositiveIntegerField(primary_key=True)
+    definition = models.JSONField()
+    note = models.CharField(max_length=300, blank=True, default="")
+    created_at = models.DateTimeField()
+    created_by = models.TextField()
+
+    def __str__(self) -> str:
+        return f"identity rules version {self.version}"
+
+
+class RulesRun(models.Model):
+    """Trying rules on what is there (a dry run), or putting them into practice; steps are done by a job.
+
+    `before` and `after` are definitions; `counts` holds merge, split, refuse, quarantine, lift, and what was examined.
+
+    Personal data: none in this row.
+    """
+
+    objects: "models.Manager[RulesRun]"
+
+    class Kind(models.TextChoices):
+        DRY = "dry"
+        APPLY = "apply"
+
+    class Status(models.TextChoices):
+        SELECTING = "selecting"
+        RUNNING = "running"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.SELECTING)
+    version = models.PositiveIntegerField()
+    before = models.JSONField()
+    after = models.JSONField()
+    position = models.JSONField(default=dict)
+    total = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    counts = models.JSONField(default=dict)
+    chunk = models.PositiveIntegerField(default=200)
+    busy_ms = models.PositiveIntegerField(default=0)
+    longest_ms = models.PositiveIntegerField(default=0)
+    actor = models.TextField()
+    created_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} run {self.pk} of identity rules"
+
+
+class RulesRunProfile(models.Model):
+    """A profile that a run has still to look at; deleted once it has.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    objects: "models.Manager[RulesRunProfile]"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(RulesRun, on_delete=models.CASCADE, related_name="waiting", db_index=False)
+    profile_id = models.BigIntegerField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "profile_id"], name="profiles_rulesrunprofile_once")]
+
+    def __str__(self) -> str:
+        return f"profile {self.profile_id} of run {self.run_id}"
+
+
+class RulesRunValue(models.Model):
+    """A value whose standing a run changes: it would be quarantined, lifted from quarantine, or blocked.
+
+    Personal data: pseudonymous id of an identifier — erasure deletes the row.
+    """
+
+    class Change(models.IntegerChoices):
+        QUARANTINE = 1
+        LIFT = 2
+        BLOCK = 3
+
+    objects: "models.Manager[RulesRunValue]"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(RulesRun, on_delete=models.CASCADE, related_name="values", db_index=False)
+    identifier_id = models.BigIntegerField(db_index=True)
+    change = models.SmallIntegerField(choices=Change.choices)
+    asserted_by = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "identifier_id"], name="profiles_rulesrunvalue_once")]
+
+    def __str__(self) -> str:
+        return f"value {self.identifier_id} of run {self.run_id}"
+
+
+class RulesExample(models.Model):
+    """One merge, split or refusal that a run found or made, with the public ids of the profiles concerned.
+
+    Personal data: pseudonymous ids — erasure deletes the row.
+    """
+
+    objects: "models.Manager[RulesExample]"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(RulesRun, on_delete=models.CASCADE, related_name="examples")
+    kind = models.CharField(max_length=10)
+    profile_uuids = ArrayField(models.UUIDField())
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [GinIndex(fields=["profile_uuids"], name="profiles_rulesexample_profiles", fastupdate=False)]
+
+    def __str__(self) -> str:
+        return f"example {self.pk} of run {self.run_id}"
+
+
+class MegaProfile(models.Model):
+    """A profile with so many identifiers or events that it is hardly one person; found anew each hour.
+
+    Personal data: pseudonymous id — erasure deletes the row.
+    """
+
+    objects: "models.Manager[MegaProfile]"
+
+    profile_id = models.BigIntegerField(primary_key=True)
+    identifiers = models.PositiveIntegerField()
+    events = models.PositiveBigIntegerField()
+    found_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"mega-profile {self.profile_id}"
+
+
 class IdentitySettings(models.Model):
-    """The single row that tells how often the identifier types changed, so that processes reload them.
+    """The single row that names the version of the rules in force, and from what on a profile is a mega-profile.
 
     Personal data: none.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     version = models.IntegerField(default=1)
+    mega_identifiers = models.PositiveIntegerField(default=100)
+    mega_events = models.PositiveIntegerField(default=100_000)
+    # Whether values that were shared before the limits were heeded have been looked for.
+    sharing_counted = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="profiles_identitysettings_single")]

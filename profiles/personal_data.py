@@ -19,10 +19,15 @@ from profiles.models import (
     Edge,
     GroupMembership,
     Identifier,
+    MegaProfile,
     Merge,
     Order,
     Profile,
+    QuarantinedValue,
     Refusal,
+    RulesExample,
+    RulesRunProfile,
+    RulesRunValue,
     Work,
 )
 from profiles.queries.corrections import present_correction
@@ -214,6 +219,36 @@ class Ledgers:
             Refusal.objects.filter(named),
             Change.objects.filter(profile_id__in=subject.profile_ids),
             Work.objects.filter(profile_id__in=subject.profile_ids),
+        )
+
+
+class Rules:
+    """What runs of identity rules still have to look at and gave as examples, and the list of mega-profiles."""
+
+    name = "identity_rules"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return nothing: the rows only point at profiles."""
+        del subject
+        return {}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        return sum(rows.count() for rows in self._rows(subject))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete all rows: there are few, whatever the limit."""
+        del limit
+        return sum(rows.delete()[0] for rows in self._rows(subject))
+
+    @staticmethod
+    def _rows(subject: Subject) -> tuple[QuerySet[Any], ...]:
+        return (
+            RulesExample.objects.filter(profile_uuids__overlap=list(subject.uuids)),
+            RulesRunProfile.objects.filter(profile_id__in=subject.profile_ids),
+            RulesRunValue.objects.filter(identifier_id__in=subject.identifier_ids),
+            QuarantinedValue.objects.filter(pk__in=subject.identifier_ids),
+            MegaProfile.objects.filter(pk__in=subject.profile_ids),
         )
 
 

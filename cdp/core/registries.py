@@ -150,6 +150,8 @@ erased_event_listeners: list[Callable[[Sequence[int]], None]] = []
 mention_redactors: list[Callable[[Mentions, Callable[[], None]], int]] = []
 # Source ids → their keys, for apps that show where something came from.
 source_keys: list[Callable[[], Mapping[int, str]]] = []
+# Source ids → their kinds, as the rules of identity name them.
+source_kinds: list[Callable[[], Mapping[int, str]]] = []
 # Internal profile ids → those about whom something is known that no event tells, so that they stay when the events that
 # made them are taken back.
 profile_anchors: list[Callable[[Sequence[int]], Iterable[int]]] = []

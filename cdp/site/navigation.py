@@ -29,6 +29,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Merges", "merge", "merges", "identity:read"),
             Entry("Refusals", "block", "refusals", "identity:read"),
             Entry("Blocked links", "link_off", "blocks", "identity:read"),
+            Entry("Identity rules", "fingerprint", "identity_rules", "identity:read"),
         ),
     ),
     ("Audiences", (Entry("Segments", "groups", "segments", "segments:read"),)),

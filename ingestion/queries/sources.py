@@ -13,6 +13,13 @@ def read_source_keys() -> dict[int, str]:
         return dict(cursor.fetchall())
 
 
+def read_source_kinds() -> dict[int, str]:
+    """Return the kind of each source by its id."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, kind FROM ingestion_source")
+        return dict(cursor.fetchall())
+
+
 def get_source(*, key: str) -> Source:
     """Return a source.
 

@@ -4,17 +4,19 @@ import hmac
 import time
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db import connection
 
 from cdp.core.digests import derived_key
 from cdp.core.secrets import unseal
 from ingestion.models import Source
+from ingestion.queries.identifier_rules import reading_rules
 from ingestion.spec.identifiers import IdentifierRules
-from profiles.models import IdentifierType
+from profiles.queries.rules import read_types, rule_set
 
 # A disabled key must stop within 5 s everywhere.
 REMEMBERED_SECONDS = 2.0
+# Types whose values have a form that no rule changes.
+OWN_FORMS = frozenset({"user_id", "anonymous_id", "record_id", "email", "phone", "ios.id", "android.id", "device_id"})
 SEALED_AS = "write key"
 
 FIND = """
@@ -79,12 +81,14 @@ def read_identifier_rules() -> IdentifierRules:
     remembered = _rules
     if remembered is not None and time.monotonic() < remembered[0]:
         return remembered[1]
-    rules = IdentifierRules.build(
-        IdentifierType.objects.order_by("priority", "id").values_list("key", "priority", "blocked_values"),
-        phone_region=settings.CDP_PHONE_REGION,
-    )
+    rules = reading_rules(rule_set(read_types()))
     _rules = (time.monotonic() + REMEMBERED_SECONDS, rules)
     return rules
+
+
+def name_normaliser(type_key: str) -> str:
+    """Return the name of a type's normaliser, "" for its own."""
+    return "" if type_key in OWN_FORMS else read_identifier_rules().normalisers.get(type_key, "")
 
 
 def forget_write_keys() -> None:

@@ -129,7 +129,7 @@ def make_reader(*, source: Source, mapping: ColumnMapping, found: Import) -> Rea
         prefix=f"import-{found.pk}-",
         began_at=found.began_at,
         max_bytes=source.max_event_bytes,
-        rules=rules.reading,
+        rules=rules.by_kind.get(source.kind, rules.reading),
     )
     request = Request(0, source, found.began_at, ENDPOINT, b"", "", "", stamp(found.began_at))
     read = compile_mapping(mapping, columns=shape.columns, types=found.types, context=context)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from ingestion.models import Source
 from ingestion.services.discovering import discover
 from ingestion.services.treating import find_treatment, read_treated
 from ingestion.spec.consent import CONSENT_EVENT, read_consent, read_signals
-from ingestion.spec.identifiers import IdentifierRules, is_blocked
+from ingestion.spec.identifiers import IdentifierRules
 from ingestion.spec.item import read_item
 from ingestion.spec.message import BadItem, Fault, Message
 from ingestion.spec.sender import PARSED, TRUNCATED, shorten_address, user_agents
@@ -22,6 +22,7 @@ from ingestion.spec.soundness import pack
 from ingestion.spec.split import split_items
 from ingestion.treatment.plans import ALLOW
 from ingestion.treatment.treatment import Treated
+from profiles.identity.blocked import is_blocked
 from profiles.identity.graph import Claim, Given, TypeRule
 from profiles.models import EventType
 from profiles.services.record import Incoming, prepare_json
@@ -33,11 +34,15 @@ TWINS = {"user_id": "anonymous_id", "anonymous_id": "user_id"}
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The configured identifier types, as the reader and as the resolver need them."""
+    """The configured identifier types, as the reader and as the resolver need them.
+
+    `by_kind` is what the reader needs for kinds of sources that may not assert every type.
+    """
 
     reading: IdentifierRules
     by_key: dict[str, TypeRule]
     by_id: dict[int, TypeRule]
+    by_kind: dict[str, IdentifierRules] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
         if request.source.is_public:
             batch.ip_rule = request.source.ip_storage
         treatment = find_treatment(request.source)
+        reading = rules.by_kind.get(request.source.kind, rules.reading)
         notice = partial(discover, request.source.id, request.received_at)
         keeps_payload = bool(request.source.required_purpose) or treatment is not None
         for raw in batch.items:
@@ -113,7 +119,7 @@ def prepare(requests: list[Request], rules: Rules) -> list[Item]:
                 batch=batch,
                 received_at=request.received_at,
                 max_event_bytes=request.source.max_event_bytes,
-                rules=rules.reading,
+                rules=reading,
                 new_id=_new_id,
             )
             if isinstance(outcome, Fault):

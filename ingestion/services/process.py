@@ -10,7 +10,6 @@ import time
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 
 from cdp.core import locks
@@ -18,6 +17,7 @@ from cdp.core.copying import int_array, stamp
 from cdp.core.registries import ConsentObject, consent_recorders
 from cdp.core.services.wakeups import wake
 from ingestion.models import Source
+from ingestion.queries.identifier_rules import reading_rules, rules_by_kind
 from ingestion.services.archive import empty_inbox
 from ingestion.services.discovering import flush_discovered
 from ingestion.services.marks import find_lost, mark
@@ -25,9 +25,8 @@ from ingestion.services.outcomes import write_outcomes
 from ingestion.services.poison import set_aside
 from ingestion.services.prepare import Item, Request, Rules, prepare
 from ingestion.services.screen import Screened, screen
-from ingestion.spec.identifiers import IdentifierRules
-from profiles.identity.graph import Graph, TypeRule
-from profiles.models import IdentifierType
+from profiles.identity.graph import Graph
+from profiles.queries.rules import read_types, resolver_rules, rule_set
 from profiles.services.record import Restate, record_messages
 
 # By name: this app does not know who follows changes of profiles.
@@ -243,9 +242,7 @@ def _record_consents(cursor: Any, good: list[Item], now: datetime) -> None:
 
 def load_rules() -> Rules:
     """Read the identifier types as they are now."""
-    types = list(IdentifierType.objects.order_by("priority", "id"))
-    by_id = {row.id: TypeRule(row.id, row.key, row.priority, row.value_limit) for row in types}
-    reading = IdentifierRules.build(
-        ((row.key, row.priority, row.blocked_values) for row in types), phone_region=settings.CDP_PHONE_REGION
-    )
-    return Rules(reading, {rule.key: rule for rule in by_id.values()}, by_id)
+    types = read_types()
+    rules = rule_set(types)
+    by_id = resolver_rules(types, rules)
+    return Rules(reading_rules(rules), {rule.key: rule for rule in by_id.values()}, by_id, rules_by_kind(rules))

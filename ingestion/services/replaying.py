@@ -36,7 +36,7 @@ WHERE m.id = ANY(%s::bigint[]) AND m.outcome = %s
 """
 EDGES = """
 SELECT e.a, e.b FROM unnest(%s::bigint[], %s::bigint[]) AS t(a, b)
-JOIN profiles_edge e ON e.a = t.a AND e.b = t.b AND e.state <> 2
+JOIN profiles_edge e ON e.a = t.a AND e.b = t.b AND e.state IN (1, 3)
 """
 DELETE_EVENTS = """
 DELETE FROM profiles_event e USING unnest(%s::bigint[], %s::timestamptz[]) AS t(id, at)

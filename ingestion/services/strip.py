@@ -145,11 +145,12 @@ def _raw_of(row: Message, aside: Quarantined | None) -> Raw | None:
 
 def _read(trail: Trail, raw: Raw) -> None:
     """Run the steps that need no look-up."""
+    rules = load_rules()
     options: dict[str, Any] = {
         "batch": raw.batch,
         "received_at": raw.received_at,
         "max_event_bytes": trail.source.max_event_bytes,
-        "rules": load_rules().reading,
+        "rules": rules.by_kind.get(trail.source.kind, rules.reading),
         "new_id": lambda: "",
     }
     item = copy.deepcopy(raw.item)

@@ -3,16 +3,18 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from cdp.core.patterns import Matcher
 from ingestion.spec.limits import MAX_ID_CHARACTERS
 from ingestion.spec.message import Faulty, Identifier
 from ingestion.spec.soundness import storable_text
+from profiles.identity.blocked import fold_blocked, is_blocked, matcher_of
 
 DEFAULT_BLOCKED = (
     "",
@@ -30,11 +32,10 @@ DEFAULT_BLOCKED = (
 )
 """What programs send where an id is missing. "0" also blocks any run of zeros and dashes, such as a zeroed UUID."""
 
-_LONGEST_BLOCKED = 64
-_WRAPPING = " \t\r\n\f\v\"'`\u00a0\u200b\ufeff"
 _PLAIN_EMAIL = re.compile(
     r"[a-z0-9_+'&-]+(?:\.[a-z0-9_+'&-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+_DIGITS = frozenset("0123456789")
 _DEVICE_TYPES = {"ios": "ios.id", "android": "android.id"}
 IMPORT_ONLY_TYPES = frozenset({"record_id"})
 
@@ -51,15 +52,26 @@ class IdentifierRules:
         Type key → blocked values, each folded by `fold_blocked`.
     phone_region : str or None
         Region of numbers without ``+``; None: those are no identifiers.
+    normalisers : mapping
+        Type key → name of the normaliser, for types that have another than their own.
+    patterns : mapping
+        Type key → patterns of values that never become identifiers, tried on the normal form; some types only.
     """
 
     priorities: Mapping[str, int]
     blocked: Mapping[str, frozenset[str]]
     phone_region: str | None = None
+    normalisers: Mapping[str, str] = field(default_factory=dict)
+    patterns: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)
 
     @classmethod
     def build(
-        cls, types: Iterable[tuple[str, int, Iterable[str]]], *, phone_region: str | None = None
+        cls,
+        types: Iterable[tuple[str, int, Iterable[str]]],
+        *,
+        phone_region: str | None = None,
+        normalisers: Mapping[str, str] | None = None,
+        patterns: Mapping[str, Iterable[str]] | None = None,
     ) -> "IdentifierRules":
         """Build from rows of (type key, priority, blocked values)."""
         rows = list(types)
@@ -67,30 +79,9 @@ class IdentifierRules:
             priorities={key: priority for key, priority, _ in rows},
             blocked={key: frozenset(fold_blocked(value) for value in blocked) for key, _, blocked in rows},
             phone_region=phone_region,
+            normalisers=normalisers or {},
+            patterns={key: tuple(map(matcher_of, texts)) for key, texts in (patterns or {}).items()},
         )
-
-
-def fold_blocked(value: str) -> str:
-    """Return the form in which a value is compared with the blocked ones: no case, outer space or quotes."""
-    return value.strip(_WRAPPING).lower()
-
-
-def is_blocked(value: str, blocked: frozenset[str]) -> bool:
-    """Tell whether a value stands for a missing id.
-
-    Parameters
-    ----------
-    value : str
-        As given.
-    blocked : frozenset of str
-        Folded values of the type.
-    """
-    if not value.strip("0-"):
-        return "0" in blocked or value in blocked
-    if len(value) > _LONGEST_BLOCKED:
-        return not fold_blocked(value)
-    folded = fold_blocked(value)
-    return folded in blocked or not folded or (not folded.strip("0-") and "0" in blocked)
 
 
 def read_id(value: object, name: str, warnings: list[str]) -> str:
@@ -176,7 +167,7 @@ def normalise_phone(value: str, region: str | None) -> str | None:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def normalise(type_key: str, value: str, phone_region: str | None) -> str | None:
+def normalise(type_key: str, value: str, phone_region: str | None, normaliser: str = "") -> str | None:
     """Return the normal form of a value of a type, None if the value is none of that type.
 
     Parameters
@@ -187,15 +178,29 @@ def normalise(type_key: str, value: str, phone_region: str | None) -> str | None
         As given.
     phone_region : str or None
         Region of numbers without ``+``.
+    normaliser : str
+        The type's normaliser (``profiles.identity.rules.NORMALISERS``); ``""`` for its own.
     """
-    if type_key == "email":
+    form = normaliser or type_key
+    if form == "email":
         return normalise_email(value)
-    if type_key == "phone":
+    if form == "phone":
         return normalise_phone(value, phone_region)
     text = value.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
+    if form == "lower":
+        text = unicodedata.normalize("NFC", text.lower())
+    elif form == "digits":
+        text = "".join(char for char in text if char in _DIGITS)
+    elif form == "letters_digits":
+        text = "".join(char for char in text.upper() if char.isalnum())
     return text or None
+
+
+def is_refused(type_key: str, normal: str, rules: IdentifierRules) -> bool:
+    """Tell whether a value in its normal form is kept out by a blocked pattern of its type."""
+    return any(matcher.matches(normal) for matcher in rules.patterns.get(type_key, ()))
 
 
 def add_identifier(
@@ -208,7 +213,10 @@ def add_identifier(
     if is_blocked(value, blocked):
         warnings.append("blocked_identifier")
         return
-    normal = normalise(type_key, value, rules.phone_region)
+    normal = normalise(type_key, value, rules.phone_region, rules.normalisers.get(type_key, ""))
+    if normal is not None and type_key in rules.patterns and is_refused(type_key, normal, rules):
+        warnings.append("blocked_identifier")
+        return
     if normal is None:
         warnings.append(f"invalid_{type_key}" if type_key in ("email", "phone") else "invalid_identifier")
         return

@@ -11,7 +11,6 @@ from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
 from profiles.api import schemas
 from profiles.errors import NoSuchMerge
-from profiles.models import IdentifierType
 from profiles.queries.people import get_by_uuid
 from profiles.queries.timeline import list_merges, list_refusals, present_merge, present_refusal
 from profiles.services.steward import merge_profiles, split_profile
@@ -114,27 +113,4 @@ class ListRefusals(APIView):
             fetch=fetch_from(list_refusals(profile_uuid=profile_uuid), "-id"),
             key=key_from("id"),
             present=lambda row: present_refusal(row, principal=principal),
-        )
-
-
-class ListRules(APIView):
-    """Lists the identifier types with their priorities and limits, strongest first."""
-
-    scopes = {"GET": "identity:read"}
-
-    @extend_schema(operation_id="rules_list", responses=schemas.page_of(schemas.RuleSchema, "RulePage"))
-    def get(self, request: Request) -> Response:
-        """Answer one page."""
-        rows = IdentifierType.objects.all()
-        return paginate(
-            request,
-            fetch=fetch_from(rows, "priority", "id"),
-            key=key_from("priority", "id"),
-            present=lambda row: {
-                "type": row.key,
-                "name": row.name,
-                "priority": row.priority,
-                "limit": row.value_limit,
-                "blocked_values": row.blocked_values,
-            },
         )

@@ -144,16 +144,6 @@ class ChangeSchema(serializers.Serializer):
     detail = serializers.DictField()
 
 
-class RuleSchema(serializers.Serializer):
-    """An identifier type."""
-
-    type = serializers.CharField()
-    name = serializers.CharField()
-    priority = serializers.IntegerField()
-    limit = serializers.IntegerField(allow_null=True)
-    blocked_values = serializers.ListField(child=serializers.CharField())
-
-
 class LookupRequest(serializers.Serializer):
     """A look-up by identifier, with the value in the body and not in the address."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import edges, groups, identity, profiles, rates, traits
+from profiles.api import edges, groups, identity, profiles, rates, rules, traits
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -37,5 +37,15 @@ urlpatterns = [
     path("identity/blocks", edges.Blocks.as_view()),
     path("identity/blocks/<int:edge_id>", edges.LiftBlock.as_view()),
     path("identity/refusals", identity.ListRefusals.as_view()),
-    path("identity/rules", identity.ListRules.as_view()),
+    path("identity/rules", rules.Rules.as_view()),
+    path("identity/rules/dry-run", rules.DryRun.as_view()),
+    path("identity/rules/versions", rules.RulesVersions.as_view()),
+    path("identity/rules/versions/<int:version>", rules.OneRulesVersion.as_view()),
+    path("identity/rules/runs", rules.RulesRuns.as_view()),
+    path("identity/rules/runs/<int:run_id>", rules.OneRulesRun.as_view()),
+    path("identity/rules/runs/<int:run_id>/examples", rules.RulesRunExamples.as_view()),
+    path("identity/rules/runs/<int:run_id>/cancel", rules.CancelRulesRun.as_view()),
+    path("identity/quarantined", rules.Quarantined.as_view()),
+    path("identity/quarantined/<int:identifier_id>/lift", rules.LiftQuarantined.as_view()),
+    path("identity/mega-profiles", rules.MegaProfiles.as_view()),
 ]

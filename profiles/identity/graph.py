@@ -32,12 +32,28 @@ class LinkKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TypeRule:
-    """An identifier type as the resolver needs it. `limit` is how many values one profile may hold (None: no limit)."""
+    """An identifier type as the resolver needs it.
+
+    Attributes
+    ----------
+    limit : int or None
+        How many values one profile may hold; with `window_days`, may gain within that many days. None: no limit.
+    sharing_limit : int or None
+        By how many values of the types that assert one value may be asserted before it is quarantined.
+    link_purpose : str
+        The purpose that the person must have granted before a value of this type joins anything; "" for none.
+    asserts : bool
+        A value of this type names one account or record: who asserts the same value of another type is counted by it.
+    """
 
     id: int
     key: str
     priority: int
     limit: int | None
+    sharing_limit: int | None = None
+    window_days: int | None = None
+    link_purpose: str = ""
+    asserts: bool = False
 
 
 class Group:
@@ -86,6 +102,8 @@ class Node:
         "id",
         "is_new",
         "lookup",
+        "may_be_shared",
+        "quarantined",
         "source_id",
         "type",
         "value",
@@ -101,6 +119,8 @@ class Node:
         self.is_new = False
         self.first_seen_at: datetime | None = None
         self.source_id = 0
+        self.quarantined = False
+        self.may_be_shared = False
 
 
 class Given:
@@ -187,13 +207,17 @@ class RefusalRecord:
 
 @dataclass(slots=True)
 class EdgeRecord:
-    """A link between two identifiers, `a` < `b`, and the merge that it caused, if any."""
+    """A link between two identifiers, `a` < `b`, and the merge that it caused, if any.
+
+    One that is `refused` was stated and joins nothing: it is kept for counting, and for rules that may allow it.
+    """
 
     a: int
     b: int
     claim: Claim
     kind: LinkKind
     merge: MergeRecord | None = None
+    refused: bool = False
 
 
 @dataclass(slots=True)
@@ -211,6 +235,14 @@ class Graph:
         Whether any groups are apart.
     rules : dict
         Identifier types by id.
+    has_quarantined : bool
+        Some of the known identifiers are quarantined: they join nothing.
+    asks_consent, link_states : bool, dict
+        Some type's rule asks for a purpose; the state of consent by purpose and profile id.
+    asserted : dict
+        Values with a sharing limit, and the ids of the identifiers that asserted them in this batch.
+    past_sharing : dict
+        Values that this batch alone took past their sharing limit, and by how many they were asserted.
     node_ids, profile_ids, uuids : iterators
         Fresh ids for what is made.
     """
@@ -226,5 +258,11 @@ class Graph:
     new_nodes: list[Node] = field(default_factory=list)
     changed_nodes: dict[int, Node] = field(default_factory=dict)
     edges: dict[tuple[int, int], EdgeRecord] = field(default_factory=dict)
+    refused_edges: dict[tuple[int, int], EdgeRecord] = field(default_factory=dict)
+    has_quarantined: bool = False
+    asks_consent: bool = False
+    link_states: dict[tuple[str, int], str] = field(default_factory=dict)
+    asserted: dict[Node, set[int]] = field(default_factory=dict)
+    past_sharing: dict[Node, int] = field(default_factory=dict)
     merges: list[MergeRecord] = field(default_factory=list)
     refusals: list[RefusalRecord] = field(default_factory=list)

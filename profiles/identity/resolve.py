@@ -4,6 +4,11 @@
   the type's limit, the weakest identifier is left out and the rest is tried again; each one left out is a refusal.
 * Two identifiers whose edge is blocked are never joined by a message: the weaker one is left out. So is one that
   would join two profiles that somebody declared to be different.
+* A quarantined value joins nothing: it is left out without a refusal, as its quarantine is in the ledger.
+* A type may ask for a purpose: its values join nothing unless one of the profiles concerned has granted it and none has
+  denied or withdrawn it, or objected.
+* What a limit or a missing purpose left out is kept as a refused edge, so that it counts for sharing limits and other
+  rules can be tried on it.
 * An anonymous_id equal to the user_id of another profile adds no edge and is a refusal.
 * An `alias` from a secret key joins two user_ids whatever the limits say; from a public key it may join only an id that
   has no identified profile of its own.
@@ -33,6 +38,8 @@ from profiles.identity.graph import (
 )
 
 NEVER = datetime.max.replace(tzinfo=UTC)
+GRANTED = "granted"
+FORBIDS = frozenset({"denied", "withdrawn", "objected", "expired"})
 
 
 def resolve(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
@@ -58,18 +65,27 @@ def resolve(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
 def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
     candidates = list(claim.given)
     left_out: list[Given] = []
+    unjoined: list[Given] = []
     is_alias = claim.previous is not None and _add_previous(graph, claim, candidates)
     nodes = {one.lookup: _known(graph, one, claim) for one in candidates}
     _leave_out_user_ids(graph, claim, candidates, left_out)
     if graph.blocked or graph.is_divided:
         _leave_out_blocked(graph, claim, candidates, left_out)
+    if graph.asserted:
+        _quarantine_shared(graph, candidates, nodes)
+    if graph.has_quarantined:
+        _leave_out_quarantined(candidates, nodes, left_out)
     roots = _roots(candidates, nodes)
     may_exceed = is_alias and claim.is_secret
+    if graph.asks_consent and not may_exceed:
+        unjoined += _leave_out_unconsented(graph, claim, candidates, nodes, left_out)
+        roots = _roots(candidates, nodes)
     while len(candidates) > 1 and not may_exceed:
         broken = _broken_limit(graph, candidates, nodes, roots)
         if broken is None:
             break
-        _refuse(graph, claim, candidates.pop(), roots, f"{broken.key} limit", left_out, broken.limit)
+        unjoined.append(candidates.pop(_weakest(graph, candidates, nodes)))
+        _refuse(graph, claim, unjoined[-1], roots, f"{broken.key} limit", left_out, broken.limit)
         roots = _roots(candidates, nodes)
     first = nodes[candidates[0].lookup]
     home = find(first.group) if first is not None else None
@@ -82,6 +98,8 @@ def _resolve_several(graph: Graph, claim: Claim) -> tuple[Group, list[int]]:
     if may_exceed:
         _mark_alias(graph, claim, held, was_known=nodes)
     _add_edges(graph, claim, candidates, held, root_of, merges, home, kind)
+    if unjoined:
+        _add_refused_edges(graph, claim, unjoined, held, kind)
     _note_event(group, claim)
     ids = list(dict.fromkeys(node.id for node in held))
     ids.extend(node.id for one in left_out if (node := graph.nodes.get(one.lookup)) is not None and node.id not in ids)
@@ -214,6 +232,62 @@ def _are_apart(one: Group, other: Group) -> bool:
     return one.apart is not None and any(find(group) is other for group in one.apart)
 
 
+def _weakest(graph: Graph, candidates: list[Given], nodes: dict[bytes, Node | None]) -> int:
+    """Return the place of the identifier to leave out: a record gives way only where the others fit without it."""
+    if len(candidates) > 2 and candidates[-1].type.asserts:
+        rest = candidates[:-1]
+        if _broken_limit(graph, rest, nodes, _roots(rest, nodes)) is not None:
+            return -2
+    return -1
+
+
+def _quarantine_shared(graph: Graph, candidates: list[Given], nodes: dict[bytes, Node | None]) -> None:
+    """Quarantine at once what this message would take past its sharing limit: nothing of it is joined by the value."""
+    for one in candidates:
+        limit = one.type.sharing_limit
+        node = nodes[one.lookup]
+        if limit is None or node is None or node.quarantined or node.may_be_shared:
+            continue
+        known = graph.asserted.get(node)
+        if known is None or len(known) < limit:
+            continue
+        by = next((other for other in candidates if other.type.asserts), None)
+        asserting = nodes[by.lookup] if by is not None else None
+        if by is not None and (asserting is None or asserting.id not in known):
+            node.quarantined = graph.has_quarantined = True
+            graph.past_sharing[node] = len(known) + 1
+
+
+def _leave_out_quarantined(candidates: list[Given], nodes: dict[bytes, Node | None], left_out: list[Given]) -> None:
+    for one in list(candidates):
+        node = nodes[one.lookup]
+        if node is not None and node.quarantined and len(candidates) > 1:
+            candidates.remove(one)
+            left_out.append(one)
+
+
+def _leave_out_unconsented(
+    graph: Graph, claim: Claim, candidates: list[Given], nodes: dict[bytes, Node | None], left_out: list[Given]
+) -> list[Given]:
+    """Leave out what needs a purpose that is not granted, unless it is joined already; return what was left out."""
+    found = []
+    for one in reversed(list(candidates)):
+        purpose = one.type.link_purpose
+        if not purpose or len(candidates) == 1:
+            continue
+        roots = _roots(candidates, nodes)
+        node = nodes[one.lookup]
+        if node is not None and len(roots) == 1 and all(nodes[other.lookup] is not None for other in candidates):
+            continue
+        states = {graph.link_states.get((purpose, profile_id)) for root in roots for profile_id in root.profile_ids}
+        if GRANTED in states and states.isdisjoint(FORBIDS):
+            continue
+        candidates.remove(one)
+        _refuse(graph, claim, one, roots, f"{one.type.key} needs consent to {purpose}", left_out)
+        found.append(one)
+    return found
+
+
 def _refuse(  # noqa: PLR0913 - the parts of one row
     graph: Graph,
     claim: Claim,
@@ -326,8 +400,14 @@ def _add_edges(  # noqa: PLR0913 - the parts of one star
     home: Group | None,
     kind: LinkKind,
 ) -> None:
-    """Link the strongest identifier with each other one; an edge between two profiles belongs to their merge."""
+    """Link the strongest identifier with each other one; an edge between two profiles belongs to their merge.
+
+    A record that is not the strongest is linked with each shareable value as well: it is what asserts them.
+    """
     centre = held[0]
+    by = _asserting(held)
+    if by is not None and centre is not by and centre.type.sharing_limit is not None:
+        graph.asserted.setdefault(centre, set()).add(by.id)
     for one, node in zip(candidates[1:], held[1:], strict=True):
         merge = None
         root = root_of.get(one.lookup)
@@ -335,6 +415,32 @@ def _add_edges(  # noqa: PLR0913 - the parts of one star
             # If the home side itself was absorbed, the edge to the survivor is what joined it.
             merge = merges.get(root) or (merges.get(home) if home is not None else None)
         _edge(graph, claim, centre, node, kind=kind, merge=merge)
+        if by is not None and node.type.sharing_limit is not None:
+            graph.asserted.setdefault(node, set()).add(by.id)
+            if by is not centre:
+                _edge(graph, claim, by, node, kind=kind, merge=merge)
+
+
+def _asserting(held: list[Node]) -> Node | None:
+    for node in held:
+        if node.type.asserts:
+            return node
+    return None
+
+
+def _add_refused_edges(graph: Graph, claim: Claim, unjoined: list[Given], held: list[Node], kind: LinkKind) -> None:
+    by = _asserting(held)
+    for one in unjoined:
+        node = graph.nodes.get(one.lookup)
+        if node is None:
+            # Nobody holds it, so there is nothing that it could be joined with.
+            continue
+        for other in (held[0], by or held[0]):
+            key = (node.id, other.id) if node.id < other.id else (other.id, node.id)
+            if node is not other and key not in graph.refused_edges:
+                graph.refused_edges[key] = EdgeRecord(key[0], key[1], claim, kind, None, refused=True)
+        if by is not None and node.type.sharing_limit is not None:
+            graph.asserted.setdefault(node, set()).add(by.id)
 
 
 def _edge(graph: Graph, claim: Claim, one: Node, other: Node, *, kind: LinkKind, merge: MergeRecord | None) -> None:

@@ -98,8 +98,7 @@ def tell_merge(
     rule = merge.rule.strip()
     told = tell_link(link, sources=sources or {}) if link is not None else ""
     because = {
-        Merge.Kind.RULE: told
-        or (f"{_article(rule)} message carried identifiers of both" if rule else "a message named both"),
+        Merge.Kind.RULE: told or _because_of(rule),
         Merge.Kind.ALIAS: "an alias call from a secret key said that they are the same person",
         Merge.Kind.STEWARD: f"a steward declared them the same: “{rule}”"
         if rule
@@ -112,6 +111,14 @@ def tell_merge(
     return MergeSentence(merge, f"Joined because {because}{sure}{ending}")
 
 
+def _because_of(rule: str) -> str:
+    if rule.startswith("rules version"):
+        return f"the identity rules allow since {rule.removeprefix('rules ')} what had been refused"
+    if rule == "quarantine lifted":
+        return "a value that both had asserted was lifted from quarantine"
+    return f"{_article(rule)} message carried identifiers of both" if rule else "a message named both"
+
+
 def _article(rule: str) -> str:
     return f"an {rule}" if rule[:1] in "aeiou" else f"a {rule}"
 
@@ -119,6 +126,10 @@ def _article(rule: str) -> str:
 def tell_refusal(refusal: Refusal) -> str:
     """Return why something was not joined, in English, without the value itself."""
     kind = refusal.identifier_type.replace("_", " ")
+    if refusal.reason.endswith(" sharing limit"):
+        return f"The {kind} is quarantined: more accounts or records asserted it than may share one."
+    if refusal.reason.endswith(" is blocked"):
+        return f"The {kind} joins nothing any more: a rule blocks its value."
     limited = refusal.reason.removesuffix(" limit")
     if limited != refusal.reason:
         many = limited.replace("_", " ")

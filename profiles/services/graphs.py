@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from cdp.core.copying import bytea_array, int_array
+from cdp.core.registries import consent_requirements
 from profiles.identity.graph import AliasState, Claim, Graph, Group, Node, TypeRule
 
 NODES = """
-SELECT id, type_id, lookup, profile_id, alias_state
+SELECT id, type_id, lookup, profile_id, alias_state, quarantined, may_be_shared
 FROM profiles_identifier WHERE lookup = ANY(%s::bytea[])
 """
 # Only profiles that a claim could extend or merge are locked: appending an event races with nothing.
@@ -33,6 +35,13 @@ SELECT i.profile_id, j.profile_id FROM profiles_edge e
 JOIN profiles_identifier i ON i.id = e.a JOIN profiles_identifier j ON j.id = e.b
 WHERE e.state = 3 AND e.kind = 6 AND i.profile_id = ANY(%s::bigint[]) AND j.profile_id = ANY(%s::bigint[])
 """
+# The same for limits that count what was gained lately.
+RECENT_COUNTS = """
+SELECT i.profile_id, i.type_id, count(*) FROM profiles_identifier i
+LEFT JOIN unnest(%s::smallint[], %s::timestamptz[]) AS w(type_id, since) ON w.type_id = i.type_id
+WHERE i.profile_id = ANY(%s::bigint[]) AND (w.since IS NULL OR i.first_seen_at > w.since)
+GROUP BY i.profile_id, i.type_id
+"""
 HAS_ALIASES = "SELECT EXISTS (SELECT FROM profiles_identifier WHERE alias_state > 0)"
 FRESH = "SELECT nextval(%s) FROM generate_series(1, %s)"
 BLOCK_SIZE = 500
@@ -48,7 +57,8 @@ def load_graph(cursor: Any, claims: list[Claim], rules: dict[int, TypeRule]) -> 
     cursor.execute(NODES, [bytea_array(lookups)])
     groups: dict[int, Group] = {}
     nodes: dict[bytes, Node] = {}
-    for node_id, type_id, lookup, profile_id, alias_state in cursor.fetchall():
+    has_quarantined = False
+    for node_id, type_id, lookup, profile_id, alias_state, quarantined, may_be_shared in cursor.fetchall():
         group = groups.get(profile_id)
         if group is None:
             # The rest of the group is read below, for those where it matters.
@@ -56,7 +66,12 @@ def load_graph(cursor: Any, claims: list[Claim], rules: dict[int, TypeRule]) -> 
         key = bytes(lookup)
         node = nodes[key] = Node(node_id, rules[type_id], key, "", group)
         node.alias_state = AliasState(alias_state) if alias_state else AliasState.NONE
-    _complete_groups(cursor, claims, nodes, groups)
+        if quarantined:
+            node.quarantined = has_quarantined = True
+        elif may_be_shared:
+            node.may_be_shared = True
+    _complete_groups(cursor, claims, nodes, groups, rules)
+    purposes = {rule.link_purpose for rule in rules.values() if rule.link_purpose}
     # Nearly all of what is not known will be new: one statement fetches the ids for all of it.
     missing = max(len(lookups) - len(nodes), SMALLEST_BLOCK)
     blocked, is_divided = _blocked(cursor, nodes, groups)
@@ -68,7 +83,24 @@ def load_graph(cursor: Any, claims: list[Claim], rules: dict[int, TypeRule]) -> 
         node_ids=fresh_ids(cursor, "profiles_identifier_id_seq", block=missing),
         profile_ids=fresh_ids(cursor, "profiles_profile_id_seq", block=min(missing, max(len(claims), 1))),
         uuids=fresh_uuids(),
+        has_quarantined=has_quarantined,
+        asks_consent=bool(purposes),
+        link_states=_link_states(purposes, claims, nodes) if purposes else {},
     )
+
+
+def _link_states(purposes: set[str], claims: list[Claim], nodes: dict[bytes, Node]) -> dict[tuple[str, int], str]:
+    """Return the state of each purpose for the profiles that claims with such a type could join."""
+    concerned: dict[str, set[int]] = {purpose: set() for purpose in purposes}
+    for claim in claims:
+        for purpose in {one.type.link_purpose for one in claim.given} - {""} if len(claim.given) > 1 else ():
+            concerned[purpose].update(nodes[one.lookup].group.id for one in claim.given if one.lookup in nodes)
+    return {
+        (purpose, profile_id): state
+        for purpose, profile_ids in concerned.items()
+        for requirement in consent_requirements
+        for profile_id, state in requirement(purpose, profile_ids).items()
+    }
 
 
 def fresh_ids(cursor: Any, sequence: str, block: int = BLOCK_SIZE) -> Iterator[int]:
@@ -107,7 +139,9 @@ def _lookups(claims: list[Claim], *, has_aliases: bool) -> set[bytes]:
     return lookups
 
 
-def _complete_groups(cursor: Any, claims: list[Claim], nodes: dict[bytes, Node], groups: dict[int, Group]) -> None:
+def _complete_groups(
+    cursor: Any, claims: list[Claim], nodes: dict[bytes, Node], groups: dict[int, Group], rules: dict[int, TypeRule]
+) -> None:
     """Lock and complete the groups that a claim could extend, merge or be refused at."""
     needed: set[int] = set()
     for claim in claims:
@@ -131,7 +165,13 @@ def _complete_groups(cursor: Any, claims: list[Claim], nodes: dict[bytes, Node],
         group = groups[profile_id]
         group.uuid, group.created_at = public_id, created_at
         group.first_event_at, group.stored_events = first_event_at, event_count
-    cursor.execute(COUNTS, [literal])
+    windows = {rule.id: rule.window_days for rule in rules.values() if rule.window_days is not None}
+    if windows:
+        latest = max(claim.received_at for claim in claims)
+        since = [latest - timedelta(days=days) for days in windows.values()]
+        cursor.execute(RECENT_COUNTS, [int_array(windows), since, literal])
+    else:
+        cursor.execute(COUNTS, [literal])
     for profile_id, type_id, count in cursor.fetchall():
         groups[profile_id].counts[type_id] = count
 

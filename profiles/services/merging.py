@@ -14,7 +14,7 @@ from cdp.core.copying import int_array, text_array
 from cdp.core.registries import MergePair, merge_participants
 from cdp.core.services.jobs import enqueue
 from profiles.identity.graph import EdgeRecord, Group, MergeRecord, find
-from profiles.models import ChangeKind
+from profiles.models import ChangeKind, Edge
 from profiles.queries.trait_rules import read_rules
 from profiles.services.settling import find_states
 from profiles.services.traits import Meta, Traits, merge_traits
@@ -23,6 +23,7 @@ from profiles.survivorship.rules import Rules
 
 # Re-pointing 10 000 events takes some 0.04 s; more would hold the lock too long and becomes a job.
 EVENTS_AT_ONCE = 10_000
+ACTIVE, REFUSED = int(Edge.State.ACTIVE), int(Edge.State.REFUSED)
 
 INSERT_MERGES = """
 INSERT INTO profiles_merge (survivor_uuid, absorbed_uuid, kind, rule, message_id, actor, created_at, state,
@@ -59,13 +60,14 @@ SELECT * FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[])
 """
 INSERT_EDGES = """
 INSERT INTO profiles_edge (a, b, kind, rule, message_id, source_id, created_at, state, merge_id)
-SELECT a, b, k, r, m, s, %s, 1, nullif(g, 0)
-FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::int[], %s::bigint[])
-    AS t(a, b, k, r, m, s, g)
+SELECT a, b, k, r, m, s, %s, z, nullif(g, 0)
+FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::int[], %s::bigint[],
+    %s::smallint[]) AS t(a, b, k, r, m, s, g, z)
 ON CONFLICT (a, b) DO UPDATE SET state = 1, kind = excluded.kind, rule = excluded.rule,
     message_id = excluded.message_id, source_id = excluded.source_id, created_at = excluded.created_at,
     merge_id = excluded.merge_id, blocked_at = NULL, blocked_by = '', blocked_for = '', block_reason = ''
-WHERE profiles_edge.state = 2
+WHERE profiles_edge.state IN (2, 4) AND excluded.state = 1
+RETURNING a, b
 """
 INSERT_CHANGES = """
 INSERT INTO profiles_change (profile_id, kind, at, detail)
@@ -150,11 +152,19 @@ def apply_merges(cursor: Any, merges: list[MergeRecord], *, now: datetime, actor
     return {id(merge): row for merge, row in zip(merges, ids, strict=True)}
 
 
-def write_edges(cursor: Any, edges: Iterable[EdgeRecord], merge_rows: dict[int, int], *, now: datetime) -> None:
-    """Store edges; one that is known already stays as it is, one that was retracted holds again."""
+def write_edges(
+    cursor: Any, edges: Iterable[EdgeRecord], merge_rows: dict[int, int], *, now: datetime
+) -> set[tuple[int, int]]:
+    """Store edges; one that is known already stays as it is, one that was retracted or refused holds from now on.
+
+    Returns
+    -------
+    set of (int, int)
+        Those that are new or hold again.
+    """
     edges = list(edges)
     if not edges:
-        return
+        return set()
     cursor.execute(
         INSERT_EDGES,
         [
@@ -166,8 +176,10 @@ def write_edges(cursor: Any, edges: Iterable[EdgeRecord], merge_rows: dict[int, 
             text_array(edge.claim.message_id for edge in edges),
             int_array(edge.claim.source_id for edge in edges),
             int_array(merge_rows[id(edge.merge)] if edge.merge is not None else 0 for edge in edges),
+            int_array(REFUSED if edge.refused else ACTIVE for edge in edges),
         ],
     )
+    return set(cursor.fetchall())
 
 
 def _read_stored(cursor: Any, finals: Iterable[Group]) -> dict[int, Stored]:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from cdp.core.copying import NULL, copy_rows, escape, escape_json, int_array, stamp, text_array
-from profiles.identity.graph import Claim, Graph, Group, TypeRule, find
+from profiles.identity.graph import Claim, EdgeRecord, Graph, Group, TypeRule, find
 from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
 from profiles.queries.trait_rules import read_rules
@@ -19,6 +19,7 @@ from profiles.services.graphs import load_graph
 from profiles.services.groups import record_groups
 from profiles.services.merging import apply_merges, write_edges
 from profiles.services.orders import record_orders
+from profiles.services.quarantining import limit_sharing
 from profiles.services.settling import settle_traits
 from profiles.services.traits import Meta, Traits, apply_ruled, apply_traits, micros, normal_form
 from profiles.survivorship.rules import Rules
@@ -129,7 +130,7 @@ def record_messages(
         message.group = find(message.group)
     merge_rows = apply_merges(cursor, graph.merges, now=now)
     _write_identifiers(cursor, graph)
-    write_edges(cursor, graph.edges.values(), merge_rows, now=now)
+    written = write_edges(cursor, _all_edges(graph), merge_rows, now=now)
     _write_refusals(cursor, graph, now)
     trait_rules = read_rules(cursor)
     changed_traits, undecided = _write_profiles(cursor, graph, messages, restate, trait_rules)
@@ -140,9 +141,17 @@ def record_messages(
     record_orders(cursor, messages, now=now)
     record_groups(cursor, messages, now=now)
     _write_history(cursor, graph, changed_traits, now)
+    if graph.asserted:
+        limit_sharing(cursor, graph, written, now=now)
     if interests:
         _write_work(cursor, graph, messages, changed_traits, interests, now)
     return graph
+
+
+def _all_edges(graph: Graph) -> Iterable[EdgeRecord]:
+    if not graph.refused_edges:
+        return graph.edges.values()
+    return (graph.refused_edges | graph.edges).values()
 
 
 def _write_identifiers(cursor: Any, graph: Graph) -> None:

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from profiles.ui import edges, ledgers, merging, people, profile, rates, splitting, trait_rules, traits
+from profiles.ui import (
+    edges,
+    ledgers,
+    merging,
+    people,
+    profile,
+    quarantined,
+    rates,
+    rules,
+    splitting,
+    trait_rules,
+    traits,
+)
 
 urlpatterns = [
     path("profiles", people.profiles, name="profiles"),
@@ -34,4 +46,16 @@ urlpatterns = [
     path("exchange-rates", rates.exchange_rates, name="exchange_rates"),
     path("exchange-rates/<int:rate_id>/deleted", rates.delete_exchange_rate, name="delete_exchange_rate"),
     path("refusals", ledgers.refusals, name="refusals"),
+    path("identity-rules", rules.identity_rules, name="identity_rules"),
+    path("identity-rules/type", rules.change_type, name="identity_type"),
+    path("identity-rules/type/removed", rules.remove_type, name="remove_identity_type"),
+    path("identity-rules/versions", rules.rules_versions, name="rules_versions"),
+    path("identity-rules/versions/<int:version>/tried", rules.try_version, name="try_rules_version"),
+    path("identity-rules/runs/<int:run_id>", rules.rules_run, name="rules_run"),
+    path("identity-rules/runs/<int:run_id>/progress", rules.rules_run_progress, name="rules_run_progress"),
+    path("identity-rules/runs/<int:run_id>/cancelled", rules.cancel_run, name="cancel_rules_run"),
+    path("identity-rules/runs/<int:run_id>/saved", rules.save_tried, name="save_tried_rules"),
+    path("quarantined-values", quarantined.quarantined_values, name="quarantined_values"),
+    path("quarantined-values/<int:identifier_id>/lifted", quarantined.lift, name="lift_quarantine"),
+    path("mega-profiles", quarantined.mega_profiles, name="mega_profiles"),
 ]

@@ -14,6 +14,7 @@ import psycopg2
 from tests.benchmarks.accept import accept_batches, accept_single
 from tests.benchmarks.erasure import erasure
 from tests.benchmarks.first_run import first_run
+from tests.benchmarks.identity_rules import placeholder, processing_with_rules, resolve_again
 from tests.benchmarks.importing import import_rows
 from tests.benchmarks.latency import accepted_to_visible, event_to_membership, exit_by_time
 from tests.benchmarks.lookup import profile_lookup
@@ -58,6 +59,9 @@ BENCHMARKS = {
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
     "watch": Benchmark(watch, 20_000, 1_000_000, shared=False),
+    "rules-process": Benchmark(processing_with_rules, 40_000, 400_000, shared=False),
+    "rules-apply": Benchmark(resolve_again, 2_000, 200_000, shared=False),
+    "rules-placeholder": Benchmark(placeholder, 20_000, 1_000_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }
 # What a product in trouble makes a benchmark meet: the other figures are wanted all the same.

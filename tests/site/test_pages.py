@@ -12,7 +12,10 @@ from cdp.core.services.jobs import run_jobs
 from ingestion.models import Message, Quarantined
 from ingestion.services.measuring import start_measuring
 from ingestion.services.replays import Selection, create_replay
+from profiles.identity.rules import write_rules
 from profiles.models import Edge, Merge, Refusal
+from profiles.queries.rules import read_types, rule_set
+from profiles.services.rules import try_rules
 from tests.site.shop import ask, open_shop, profile_of
 from tests.world import DANA, EVE, signed_in
 
@@ -51,6 +54,14 @@ def pages() -> Iterator[str]:
         "/refusals",
         "/exchange-rates",
         "/refusals?day=today",
+        "/identity-rules",
+        "/identity-rules/type",
+        "/identity-rules/type?type=email",
+        f"/identity-rules/runs/{try_rules_of_now()}",
+        f"/identity-rules/runs/{try_rules_of_now()}/progress",
+        "/identity-rules/versions",
+        "/quarantined-values",
+        "/mega-profiles",
         "/segments",
         "/segments/new",
         "/segments/properties?event=Order+Completed",
@@ -115,6 +126,15 @@ def pages() -> Iterator[str]:
         "/alerts/settings",
         "/reconciliations",
     )
+
+
+def try_rules_of_now() -> int:
+    """Try the rules in force with a narrower limit."""
+    rules = write_rules(rule_set(read_types()))
+    rules["types"][1]["limit"] = 1
+    run = try_rules(definition=rules, actor="system", now=timezone.now())
+    run_jobs()
+    return run.pk
 
 
 def make_replay() -> int:
