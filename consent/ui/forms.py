@@ -41,7 +41,8 @@ class ListField(forms.CharField):
     """Short texts, separated by commas."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(required=False, max_length=2000, **options)
+        options.setdefault("required", False)
+        super().__init__(max_length=2000, **options)
 
     def clean(self, value: Any) -> list[str]:
         """Return the parts."""
@@ -158,7 +159,11 @@ class ConsentFormForm(StyledForm):
     """A hosted form."""
 
     name = forms.CharField(max_length=200, help_text="Its heading, where a language has no title of its own.")
-    asks = AsksField(label="Asks for", help_text="PURPOSE or PURPOSE:CHANNEL, separated by commas: news:email, offers.")
+    asks = AsksField(
+        required=True,
+        label="Asks for",
+        help_text="PURPOSE or PURPOSE:CHANNEL, separated by commas: news:email, offers.",
+    )
     notice_key = forms.ChoiceField(label="Notice", help_text="Its latest version in the reader's language is shown.")
     languages = forms.MultipleChoiceField(
         choices=[(code, words.own_name) for code, words in LANGUAGES.items()],

@@ -31,7 +31,8 @@ legend{font-weight:600;padding:0}
 label{display:flex;gap:.75rem;align-items:flex-start;padding:.5rem 0;min-height:44px;cursor:pointer}
 input{flex:none;width:22px;height:22px;margin:.1rem 0 0;accent-color:#1f2430}
 a{color:inherit}
-:focus-visible{outline:3px solid #6d28d9;outline-offset:2px}
+h2:focus{outline:0}
+:focus-visible:not(h2){outline:3px solid #6d28d9;outline-offset:2px}
 @media(prefers-color-scheme:dark){[role=dialog]{color:#eceef3;background:#14161c}
 button{border-color:#eceef3;color:#14161c;background:#eceef3}button.soft,button.close{color:#eceef3;background:#14161c}
 input{accent-color:#a78bfa}:focus-visible{outline-color:#a78bfa}}`;
