@@ -12,9 +12,10 @@ from consent.traces.needles import make_needles
 from profiles.models import Change, Correction, Event, Identifier, Profile, Work, WorkInterest
 from profiles.personal_data import Corrections
 from profiles.queries.corrections import find_corrected
-from profiles.services.steward import merge_profiles, undo_merge
+from profiles.services.steward import merge_profiles
 from profiles.services.taking_back import Giver, take_events_back
 from profiles.services.trait_rules import save_rules
+from profiles.services.undoing import undo_merge
 from tests.profiles.sending import NOW, identify, send, source
 from tests.world import api, signed_in
 

@@ -18,8 +18,9 @@ from profiles.models import Identifier, Merge, Profile, TraitRules, Work, WorkIn
 from profiles.queries.trait_rules import read_rules
 from profiles.services.settling import find_states
 from profiles.services.splitting import recompute
-from profiles.services.steward import merge_profiles, split_profile, undo_merge
+from profiles.services.steward import merge_profiles, split_profile
 from profiles.services.trait_rules import save_rules
+from profiles.services.undoing import undo_merge
 from profiles.survivorship.rules import KINDS
 from tests.profiles.sending import NOW, identify, process, put, send, source
 from tests.world import api, faults, signed_in
