@@ -8,13 +8,25 @@ from tests.benchmarks.report import Row
 
 # Runs inside the product, as the job does: one transaction a step.
 MEASURE = """
-import json, time
+import json, os, time
+from pathlib import Path
 from django.db import connection, transaction
 from ingestion.models import Message
 from ingestion.services.measuring import STEP, measure_messages
 
+def database_cpu():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        stat = Path(f"/proc/{cursor.fetchone()[0]}/stat")
+    if not stat.exists():
+        return None
+    parts = stat.read_text().rpartition(")")[2].split()
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
 last = Message.objects.order_by("-id").values_list("id", flat=True).first() or 0
 looked, locks, longest = 0, set(), 0.0
+before = database_cpu()
 began, cpu = time.monotonic(), time.process_time()
 for after in range(0, last, STEP):
     step = time.monotonic()
@@ -28,7 +40,9 @@ for after in range(0, last, STEP):
             )
             locks |= set(cursor.fetchall())
     longest = max(longest, time.monotonic() - step)
+after = database_cpu()
 print(json.dumps({
+    "database": None if after is None or before is None else after - before,
     "looked": looked, "seconds": time.monotonic() - began, "cpu": time.process_time() - cpu, "longest": longest,
     "locks": sorted(locks),
 }))
@@ -48,12 +62,15 @@ def measure_quality(size: int) -> list[Row]:
     foreign = [one for one in held if one[2] not in OWN]
     if foreign:
         raise BenchmarkFailed(f"Measuring locks what others write: {foreign}")
+    database = "of PostgreSQL unknown"
     per = 100_000 / max(1, found["looked"])
+    if found["database"] is not None:
+        database = f"{found['database'] * per:.1f} s in PostgreSQL"
     return [
         Row(
             "measuring quality",
             f"{found['looked']:,} messages",
-            f"{found['seconds'] * per:.1f} s for 100,000 messages ({found['cpu'] * per:.1f} s CPU of it in Python), "
-            f"longest step {found['longest']:.2f} s; locks on others' tables: reading only",
+            f"{found['seconds'] * per:.1f} s for 100,000 messages (CPU: {found['cpu'] * per:.1f} s in Python, "
+            f"{database}), longest step {found['longest']:.2f} s; locks on others' tables: reading only",
         )
     ]
