@@ -27,7 +27,7 @@ from tests.profiles import oracle
 from tests.profiles.sending import alias, identify, partition, process, put, reasons, send, source, track
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROUNDS = 6
+ROUNDS = 3
 
 
 @pytest.fixture(autouse=True)
