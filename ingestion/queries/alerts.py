@@ -14,7 +14,7 @@ from ingestion.alerting.episodes import OPEN, PENDING, Subject, find_cause
 from ingestion.alerting.telling import Told, tell
 from ingestion.errors import UnknownAlert
 from ingestion.queries.sources import read_source_keys
-from ingestion.queries.watch import read_rules
+from ingestion.queries.watch import PAST, read_rules
 
 
 def subject_of(row: Alert | AlertMute) -> Subject:
@@ -91,14 +91,14 @@ def find_checked_at() -> datetime | None:
 
 FIRST_HOURS = """
 SELECT s.key, min(c.hour) FROM ingestion_source s JOIN ingestion_outcomecount c ON c.source_id = s.id
-WHERE s.enabled AND s.kind <> 'import' GROUP BY s.key
+WHERE s.enabled AND s.kind <> 'import' AND c.hour >= %s GROUP BY s.key
 """
 
 
 def read_learning(*, now: datetime) -> list[tuple[str, str]]:
     """Return the sources whose past is too short for a weekly pattern, with what they are compared with until then."""
     with connection.cursor() as cursor:
-        cursor.execute(FIRST_HOURS)
+        cursor.execute(FIRST_HOURS, [now - PAST])
         first = dict(cursor.fetchall())
     found = []
     for key, hour in sorted(first.items()):

@@ -22,7 +22,6 @@ SELECT source_id, hour, sum(n)::bigint, sum(refused)::bigint FROM (
 ) every GROUP BY source_id, hour HAVING sum(n) > 0
 """
 LOOKS = "SELECT source_id, hour, looks, news FROM ingestion_sourcehour WHERE hour >= %s"
-FIRST = "SELECT source_id, min(hour) FROM ingestion_outcomecount WHERE source_id IS NOT NULL GROUP BY source_id"
 LAST = """
 SELECT source_id, max(at) FROM (
     SELECT source_id, max(last_seen_at) AS at FROM ingestion_discovered WHERE property = '' GROUP BY source_id
@@ -57,7 +56,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What is known of a source's messages: counts by hour, the first hour ever, the last message, looks by hour."""
+    """What is known of a source's messages: counts by hour, the first of them, the last message, looks by hour."""
 
     hours: Mapping[datetime, Hour]
     first: datetime | None
@@ -73,7 +72,7 @@ NO_FLOW = Flow({}, None, None, {})
 
 
 def read_flows(*, now: datetime) -> dict[int, Flow]:
-    """Return the flow of each source over the last weeks (four statements).
+    """Return the flow of each source over the last weeks (three statements).
 
     What waits in the inbox counts as received: a processor that is behind is no silence.
     """
@@ -87,18 +86,18 @@ def read_flows(*, now: datetime) -> dict[int, Flow]:
         cursor.execute(LOOKS, [since])
         for source_id, hour, some, news in cursor:
             looks[source_id][hour] = (some, news)
-        cursor.execute(FIRST)
-        first: dict[int, datetime] = dict(cursor.fetchall())
         cursor.execute(LAST)
         last: dict[int, datetime] = dict(cursor.fetchall())
     flows = {}
-    for source_id in {*hours, *first, *last}:
+    for source_id in {*hours, *last}:
         last_at = last.get(source_id)
         newest = max(hours[source_id], default=None)
         if newest is not None and (last_at is None or last_at < newest):
             # Rejected messages may be in no other count: of them the hour is known, and silence is not made up.
             last_at = min(newest + HOUR, now)
-        flows[source_id] = Flow(hours[source_id], first.get(source_id), last_at, looks[source_id])
+        # What came before the weeks that are looked at is not looked for: it would take reading all counts there are.
+        first = min(hours[source_id], default=None)
+        flows[source_id] = Flow(hours[source_id], first, last_at, looks[source_id])
     return flows
 
 
