@@ -25,21 +25,29 @@ MAX_ATTEMPTS = 3
 CODE = "processing_failed"
 
 
-def set_aside(*, inbox_id: int, fault: str, now: datetime) -> None:
-    """Note a failed attempt; after the last one divide the request, or quarantine its only item."""
+def set_aside(*, inbox_id: int, fault: str, now: datetime) -> bool:
+    """Note a failed attempt; after the last one divide the request, or quarantine its only item.
+
+    Returns
+    -------
+    bool
+        Whether the request is still there, to be tried again.
+    """
     with transaction.atomic():
         entry = InboxEntry.objects.select_for_update().filter(pk=inbox_id).first()
         if entry is None:
-            return
+            return False
         entry.attempts += 1
         logger.warning("processing failed: request %s, attempt %s, %s", inbox_id, entry.attempts, fault)
         if entry.attempts < MAX_ATTEMPTS:
             entry.save(update_fields=["attempts"])
-        elif entry.items > 1 and _divide(entry):
+            return True
+        if entry.items > 1 and _divide(entry):
             entry.delete()
         else:
             _quarantine(entry, fault, now)
             entry.delete()
+        return False
 
 
 def _divide(entry: InboxEntry) -> bool:

@@ -111,7 +111,7 @@ def _process_part(inbox_ids: list[int], now: datetime) -> None:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(TAKE_SOME, [int_array(inbox_ids)])
-            _process(cursor, cursor.fetchall(), now)
+            _process(cursor, cursor.fetchall(), now, in_turn=False)
     except OperationalError:
         raise
     except POISON:
@@ -120,15 +120,19 @@ def _process_part(inbox_ids: list[int], now: datetime) -> None:
 
 
 def _process_alone(inbox_id: int, now: datetime) -> None:
+    """Process a request by itself, until it is done or set aside: the next batch is not to fail by it once more."""
     mark.set([inbox_id])
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(TAKE_ONE, [inbox_id])
-            _process(cursor, cursor.fetchall(), now)
-    except OperationalError:
-        raise
-    except POISON as error:
-        set_aside(inbox_id=inbox_id, fault=type(error).__name__, now=now)
+    is_there = True
+    while is_there:
+        is_there = False
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(TAKE_ONE, [inbox_id])
+                _process(cursor, cursor.fetchall(), now, in_turn=False)
+        except OperationalError:
+            raise
+        except POISON as error:
+            is_there = set_aside(inbox_id=inbox_id, fault=type(error).__name__, now=now)
 
 
 def _take(cursor: Any, max_items: int) -> list[Any]:
@@ -148,7 +152,8 @@ def _take(cursor: Any, max_items: int) -> list[Any]:
     return taken
 
 
-def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
+def _process(cursor: Any, rows: list[Any], now: datetime, *, in_turn: bool = True) -> None:
+    """Process what was taken; not `in_turn` where something failed: that stays, and nothing is to wait for it."""
     if not rows:
         return
     sources = {source.id: source for source in Source.objects.all()}
@@ -158,7 +163,10 @@ def _process(cursor: Any, rows: list[Any], now: datetime) -> None:
     ]
     rules = load_rules()
     items = prepare(requests, rules)
-    _lock_in_order(cursor, requests[0].id)
+    if in_turn:
+        _lock_in_order(cursor, requests[0].id)
+    else:
+        locks.take(cursor, locks.IDENTITY)
     screened, _ = write_items(cursor, items, rules, now=now)
     empty_inbox(cursor, requests, screened, now=now)
 

@@ -1,8 +1,10 @@
 """A message that kills its worker: found by halving, set aside after three attempts, with nothing held up behind it."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 
 from ingestion.models import InboxEntry, Quarantined
 from ingestion.services import process as processor
@@ -112,3 +114,23 @@ def test_takes_a_file_that_was_cut_off_for_nothing(text, tmp_path):
     (folder / "batch-x").write_text(text)
     assert find_lost() == []
     assert not list(folder.iterdir())
+
+
+def test_lets_nothing_wait_behind_a_message_that_the_database_refuses(monkeypatch):
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON profiles_event FOR EACH ROW
+            WHEN (NEW.name = 'deadly') EXECUTE FUNCTION refuse()
+        """)
+    # So long would each of the ten behind it wait for its turn.
+    monkeypatch.setattr(processor, "PATIENCE_SECONDS", 30.0)
+    key = make_source()
+    post("/v1/track", {**TRACK, "event": "deadly", "messageId": "bad"}, key)
+    for number in range(10):
+        post("/v1/track", {**TRACK, "messageId": f"good-{number}"}, key)
+    began_at = time.monotonic()
+    process_inbox()
+    assert time.monotonic() - began_at < 30
+    assert outcomes() == {"accepted": 10, "quarantined": 1}
+    assert not inbox()
