@@ -17,11 +17,11 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.journeys.browser import chromium
-from tests.journeys.calling import call, counts, new_key, wait_for
+from tests.journeys.calling import call, counts, new_key, new_source, wait_for
 from tests.journeys.conftest import Product
 from tests.journeys.sdks import node_sdks
 from tests.journeys.stumbling import LOSE, stumbling_way
-from tests.journeys.test_server_sdks import events_of, make_source
+from tests.journeys.test_server_sdks import events_of
 
 pytestmark = pytest.mark.journey
 
@@ -53,6 +53,8 @@ SEND = """([key, host, person, load]) => {
 # Those that send again when the answer was a refusal. Jitsu's drops; Customer.io's looks at no status; and nobody reads
 # the answer to a beacon.
 RETRIES = ("segment", "segment-batching", "rudder")
+WRONG_KEYS = ("segment", "rudder", "jitsu")
+WRONG_CLOCK = "segment"
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ def outcomes(product: Product, source: str, key: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("sdk", LOAD)
 def test_takes_every_message_of_a_page(product: Product, key: str, visit, sdk: str):
-    source, write_key = make_source(product, key, "browser")
+    source, write_key = new_source(product, "browser")
     person = f"b-{uuid.uuid4().hex[:8]}"
     with visit() as page:
         page.evaluate(SEND, [write_key, product.base_url, person, LOAD[sdk]])
@@ -137,7 +139,7 @@ def test_takes_every_message_of_a_page(product: Product, key: str, visit, sdk: s
 
 @pytest.mark.parametrize("sdk", RETRIES)
 def test_every_message_arrives_once_when_the_way_stumbles(product: Product, key: str, visit, sdk: str):
-    source, write_key = make_source(product, key, "browser")
+    source, write_key = new_source(product, "browser")
     person = f"b-{uuid.uuid4().hex[:8]}"
     with stumbling_way(product.base_url, 429, LOSE) as way, visit() as page:
         # The address in the settings is that of the host that was asked: the way.
@@ -148,7 +150,7 @@ def test_every_message_arrives_once_when_the_way_stumbles(product: Product, key:
     assert set(events_of(product, person, key)) == {"identify", "track", "page"}
 
 
-@pytest.mark.parametrize("sdk", ["segment", "rudder", "jitsu"])
+@pytest.mark.parametrize("sdk", WRONG_KEYS)
 def test_a_page_with_a_wrong_key_is_counted(product: Product, key: str, visit, sdk: str):
     def unattributed() -> int:
         return call(product, "GET", "/api/v1/ingestion/status", key=key)["unattributed"]
@@ -177,7 +179,7 @@ CONSENT = """([key, host, person]) => {
 
 def test_decisions_of_a_consent_banner_reach_the_ledger(product: Product, key: str, visit):
     tag = uuid.uuid4().hex[:8]
-    _, write_key = make_source(product, key, "browser")
+    _, write_key = new_source(product, "browser")
     for category in ("marketing", "analytics"):
         purpose = {
             "key": f"{category}-{tag}", "name": f"{category} {tag}", "legal_basis": "consent", "channels": ["email"],
@@ -213,7 +215,7 @@ def test_the_snippet_of_the_sources_page_works_when_pasted(product: Product, key
     from ingestion.models import Source
     from ingestion.ui.connecting import list_examples
 
-    source, write_key = make_source(product, key, "browser")
+    source, write_key = new_source(product, "browser")
     examples = list_examples(source=Source(kind="browser"), write_key=write_key, base_url=product.base_url)
     snippet = next(example.code for example in examples if example.name == "snippet")
     person = f"b-{uuid.uuid4().hex[:8]}"
@@ -232,7 +234,7 @@ def test_the_snippet_of_the_sources_page_works_when_pasted(product: Product, key
 
 
 def test_a_pixel_in_a_mail_is_a_message(product: Product, key: str, visit):
-    source, write_key = make_source(product, key, "browser")
+    source, write_key = new_source(product, "browser")
     message = {"writeKey": write_key, "event": "Email Opened", "userId": f"mail-{uuid.uuid4().hex[:8]}"}
     data = base64.urlsafe_b64encode(json.dumps(message).encode()).decode().rstrip("=")
     with visit() as page:
@@ -259,11 +261,11 @@ TWO_HOURS_AHEAD = """(() => {
 
 
 def test_a_page_whose_clock_is_wrong_is_corrected(product: Product, key: str, visit):
-    source, write_key = make_source(product, key, "browser")
+    source, write_key = new_source(product, "browser")
     person = f"b-{uuid.uuid4().hex[:8]}"
     with visit() as page:
         page.evaluate(TWO_HOURS_AHEAD)
-        page.evaluate(SEND, [write_key, product.base_url, person, LOAD["segment"]])
+        page.evaluate(SEND, [write_key, product.base_url, person, LOAD[WRONG_CLOCK]])
         wait_for(lambda: counts(product, source, key)["accepted"] == 3, seconds=SETTLE_SECONDS)
     event = events_of(product, person, key)["track"]
     occurred_at, received_at, original = (

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.journeys.calling import call, counts, new_key, wait_for
+from tests.journeys.calling import call, counts, new_key, new_source, wait_for
 from tests.journeys.conftest import Product
 from tests.journeys.sdks import legacy_python_sdk, node_sdks
 from tests.journeys.stumbling import LOSE, stumbling_way
@@ -36,13 +36,6 @@ IDS = ["-".join(pair) for pair in SDKS]
 @pytest.fixture(scope="module")
 def key(product: Product) -> str:
     return new_key(product)
-
-
-def make_source(product: Product, key: str, kind: str = "server") -> tuple[str, str]:
-    """Make a source by REST; answers its name and write key."""
-    name = f"sdk-{uuid.uuid4().hex[:10]}"
-    made = call(product, "POST", "/api/v1/sources", {"key": name, "kind": kind}, key=key)
-    return name, made["write_key"]
 
 
 def send(language: str, sdk: str, *, host: str, write_key: str, person: str, skew: int = 0) -> list[str]:
@@ -84,7 +77,7 @@ def events_of(product: Product, person: str, key: str) -> dict[str, dict]:
 def test_every_message_arrives_once_and_right_on_a_way_that_stumbles(
     product: Product, key: str, language: str, sdk: str
 ):
-    source, write_key = make_source(product, key)
+    source, write_key = new_source(product)
     person = f"p-{uuid.uuid4().hex[:8]}"
     # Refused, unavailable, then delivered with the answer lost; and the machine's clock is an hour behind.
     with stumbling_way(product.base_url, 429, 503, LOSE) as way:
