@@ -10,13 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import redis
 
 from cdp.embedded.address import Address, is_healthy
-from cdp.embedded.layout import REPOSITORY
+from cdp.embedded.layout import REPOSITORY, Layout
+from cdp.embedded.postgres import database_url
+from tests.journeys.sdks import begin_to_install
 
 _READY = "Ready after"
 _READY_SECONDS = 180
@@ -30,12 +33,25 @@ class Product:
     base_url: str
     data_dir: Path
     env: dict[str, str]
-    process: subprocess.Popen[bytes]
+    output_file: Path
+    process: subprocess.Popen[bytes] = field(init=False)
+    # By their scopes. A command of `manage.py` takes seconds, most of them to begin.
+    keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def output(self) -> str:
         """Everything that `make up` has written so far."""
-        return (self.data_dir / "output.txt").read_text(errors="replace")
+        return self.output_file.read_text(errors="replace")
+
+    @property
+    def dsn(self) -> str:
+        """The address of the database."""
+        # As `manage.py database_url` says it, without its seconds to begin.
+        return database_url(Layout(root=self.data_dir))
+
+    def broker(self) -> redis.Redis:
+        """Open a connection to the broker."""
+        return redis.Redis(unix_socket_path=str(Layout(root=self.data_dir).valkey_socket))
 
     def manage(self, *arguments: str, check: bool = True) -> str:
         """Run a command of `manage.py`; answers its standard output without the last newline."""
@@ -75,7 +91,7 @@ class Product:
         until = time.monotonic() + seconds
         while not condition():
             assert self.process.poll() is None, f"`make up` ended:\n{self.output}"
-            assert time.monotonic() < until, f"still not so after {seconds} s:\n{self.output}"
+            assert time.monotonic() < until, f"still not so after {seconds} s:\n{self.output[-6000:]}"
             time.sleep(0.1)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -84,10 +100,29 @@ class Product:
             self.process.send_signal(number)
         return self.process.wait(_STOP_SECONDS)
 
+    def start(self) -> None:
+        """Start it, at the same address and with the same data if it has run before; wait until it answers."""
+        starts = self.output.count(_READY) if self.output_file.exists() else 0
+        with self.output_file.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cdp.embedded", "up"],
+                cwd=REPOSITORY,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+            )
+        try:
+            self.wait_until(lambda: self.output.count(_READY) > starts)
+        except AssertionError:
+            self.stop(signal.SIGTERM)
+            raise
 
-def start_product(data_dir: Path, *, port: int | None = None, **settings: str) -> Product:
+
+def start_product(data_dir: Path, *, port: int | None = None, output: Path | None = None, **settings: str) -> Product:
     """Start an installation and wait until it answers; the caller stops it."""
     port = port or free_port()
+    output = output or data_dir / "output.txt"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CDP_")}
     env = inherited | {
         "CDP_DATA_DIR": str(data_dir),
@@ -98,22 +133,8 @@ def start_product(data_dir: Path, *, port: int | None = None, **settings: str) -
         "CDP_ADMIN_PASSWORD": "correct-horse-battery-staple",
         **settings,
     }
-    starts = (data_dir / "output.txt").read_text().count(_READY) if (data_dir / "output.txt").exists() else 0
-    with (data_dir / "output.txt").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cdp.embedded", "up"],
-            cwd=REPOSITORY,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    product = Product(base_url=f"http://127.0.0.1:{port}", data_dir=data_dir, env=env, process=process)
-    try:
-        product.wait_until(lambda: product.output.count(_READY) > starts)
-    except AssertionError:
-        product.stop(signal.SIGTERM)
-        raise
+    product = Product(base_url=f"http://127.0.0.1:{port}", data_dir=data_dir, env=env, output_file=output)
+    product.start()
     return product
 
 
@@ -125,8 +146,10 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def product() -> Generator[Product, None, None]:
+def product(request: pytest.FixtureRequest) -> Generator[Product, None, None]:
     """Run one installation for all journeys; they share it, so each uses names of its own."""
+    if any(_drives_sdks(item) for item in request.session.items):
+        begin_to_install()
     data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
     # Other servers of the tests are on this machine.
     product = start_product(data_dir, CDP_OUTGOING_ALLOW="127.0.0.1:*")
@@ -144,3 +167,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.journey)
             item.add_marker(pytest.mark.xdist_group("journeys"))
+    # Last, because their SDKs are installed meanwhile.
+    items.sort(key=_drives_sdks)
+
+
+def _drives_sdks(item: pytest.Item) -> bool:
+    return item.path.name.endswith("_sdks.py")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Generator, Iterable
 from functools import cache
 from pathlib import Path
@@ -79,6 +80,18 @@ def node_sdks() -> Path:
 
     installed = kept("npm", digest_of(NODE / name for name in PINS), install)
     return kept("node", digest_of(sorted(NODE.iterdir())), build)
+
+
+def begin_to_install() -> None:
+    """Install the SDKs while other journeys run; those who need them wait for what is left of it."""
+
+    def install() -> None:
+        for sdk in (legacy_python_sdk, node_sdks):
+            # Whoever needs it asks again, and says why it is missing.
+            with contextlib.suppress(pytest.skip.Exception, AssertionError):
+                sdk()
+
+    threading.Thread(target=install, daemon=True, name="installing SDKs").start()
 
 
 @cache

@@ -17,9 +17,9 @@ from cdp.embedded.processes import is_alive
 from tests.journeys.conftest import Product, start_product
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_product() -> Generator[Product, None, None]:
-    """Run an installation that the test may maltreat."""
+    """Run an installation that tests may maltreat, if they leave it running."""
     data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
     product = start_product(data_dir)
     yield product
@@ -49,25 +49,17 @@ def test_names_a_free_port_when_its_own_is_taken(product: Product, tmp_path: Pat
 
 
 def test_lets_commands_use_its_servers(product: Product) -> None:
-    with closing(psycopg2.connect(product.manage("database_url"))) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(product.dsn)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM django_migrations")
         assert cursor.fetchone()[0] > 0
     assert product.is_healthy()
 
 
-@pytest.mark.parametrize("name", ["web", "ingest", "beat"])
-def test_starts_a_killed_process_again(product: Product, name: str) -> None:
-    killed = product.kill(name)
-    product.wait_until(lambda: product.children().get(name, killed) != killed)
-    product.wait_until(product.is_healthy)
-    assert f"{name} ended by SIGKILL; starting it again" in product.output
-
-
-def test_goes_on_after_its_database_and_its_guard_were_killed(product: Product) -> None:
-    for name in ("postgres", "guard"):
-        killed = product.kill(name)
-        product.wait_until(lambda gone=killed: not is_alive(gone))
-        product.wait_until(lambda: product.manage("showmigrations", "core", check=False).count("[X]") > 0)
+# That each of its processes comes back, with nothing lost: tests/journeys/test_faults.py.
+def test_says_which_process_it_starts_again(product: Product) -> None:
+    killed = product.kill("beat")
+    product.wait_until(lambda: product.children().get("beat", killed) != killed)
+    assert "beat ended by SIGKILL; starting it again" in product.output
 
 
 def test_leaves_no_process_after_ctrl_c_and_starts_again_with_its_data(own_product: Product) -> None:
@@ -78,18 +70,17 @@ def test_leaves_no_process_after_ctrl_c_and_starts_again_with_its_data(own_produ
     # Without `make up`, a command starts the servers for itself and stops them again.
     assert own_product.manage("create_source", "shop", "--kind", "server") == first
     assert not (own_product.data_dir / "postgres" / "postmaster.pid").exists()
-    again = start_product(own_product.data_dir)
-    assert again.stop(signal.SIGTERM) == 0
+    own_product.start()
     # The password of the first administrator is for the first start only.
-    assert again.output.count("Ready after") == 2
-    assert again.output.count("Sign in as ada@example.org") == 1
+    assert own_product.output.count("Ready after") == 2
+    assert own_product.output.count("Sign in as ada@example.org") == 1
 
 
 def test_leaves_nothing_in_the_way_when_it_is_killed_itself(own_product: Product) -> None:
     running = own_product.children()
     own_product.process.kill()
     own_product.process.wait()
-    again = start_product(own_product.data_dir, port=int(own_product.env["CDP_PORT"]))
-    left = [name for name, pid in running.items() if is_alive(pid)]
-    again.stop()
-    assert left == []
+    own_product.start()
+    assert [name for name, pid in running.items() if is_alive(pid)] == []
+    assert own_product.stop(signal.SIGTERM) == 0
+    own_product.start()
