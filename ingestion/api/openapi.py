@@ -197,6 +197,13 @@ def _documents() -> dict[str, Any]:
     found["/analytics.js/v1/{writeKey}/analytics.min.js"] = _reading(
         "snippet", "Read the script of Segment's HTML snippet", [KEY], {"200": script, "304": UNCHANGED, "404": missing}
     )
+    found["/banner.js"] = _reading(
+        "banner_script", "Read the script of the consent banner", [], {"200": script, "304": UNCHANGED}
+    )
+    found["/v1/consent/{writeKey}"] = _reading(
+        "banner", "Read what the consent banner of a site asks for", [KEY],
+        {"200": _answer("The purposes and their texts.", None), "304": UNCHANGED, "404": unknown},
+    )  # fmt: skip
     part = {"name": "part", "in": "path", "required": True, "schema": TEXT, "description": "Name of the part's file."}
     found["/analytics-next/bundles/{part}"] = _reading(
         "snippet_part", "Read a part that the script loads when it needs it", [part],

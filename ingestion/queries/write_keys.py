@@ -3,9 +3,12 @@
 import hmac
 import time
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from django.db import connection
 
+from cdp.core.connections import on_living_connection
 from cdp.core.digests import derived_key
 from cdp.core.secrets import unseal
 from ingestion.models import Source
@@ -64,9 +67,7 @@ def find_source_of(write_key: str) -> KnownSource | None:
     remembered = _known.get(write_key)
     if remembered is not None and time.monotonic() < remembered[0]:
         return remembered[1]
-    with connection.cursor() as cursor:
-        cursor.execute(FIND, [digest_write_key(write_key)])
-        row = cursor.fetchone()
+    row = on_living_connection(partial(_find, digest_write_key(write_key)))
     if row is None:
         _known.pop(write_key, None)
         return None
@@ -75,13 +76,20 @@ def find_source_of(write_key: str) -> KnownSource | None:
     return source
 
 
+def _find(digest: bytes) -> tuple[Any, ...] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, [digest])
+        row: tuple[Any, ...] | None = cursor.fetchone()
+        return row
+
+
 def read_identifier_rules() -> IdentifierRules:
     """Return the configured identifier types, as the reading of messages needs them."""
     global _rules  # noqa: PLW0603 - one memory per process
     remembered = _rules
     if remembered is not None and time.monotonic() < remembered[0]:
         return remembered[1]
-    rules = reading_rules(rule_set(read_types()))
+    rules = on_living_connection(lambda: reading_rules(rule_set(read_types())))
     _rules = (time.monotonic() + REMEMBERED_SECONDS, rules)
     return rules
 

@@ -1,12 +1,13 @@
 """Taking requests in: one statement for all that arrive at the same moment, committed before they are answered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 
+from cdp.core.connections import on_living_connection
 from cdp.core.copying import copy_rows, escape, stamp
 from cdp.core.digests import message_digest
 from cdp.core.services.wakeups import wake_now
@@ -107,7 +108,7 @@ def count_unattributed(*, received_at: datetime) -> None:
 
 
 def _copy_in(lines: list[str]) -> None:
-    _on_living_connection(partial(_copy_once, lines))
+    on_living_connection(partial(_copy_once, lines))
 
 
 def _copy_once(lines: list[str]) -> None:
@@ -119,7 +120,7 @@ _inbox = Together(_copy_in)
 
 
 def _copy_both(pairs: list[str]) -> None:
-    _on_living_connection(partial(_copy_both_once, pairs))
+    on_living_connection(partial(_copy_both_once, pairs))
 
 
 def _copy_both_once(pairs: list[str]) -> None:
@@ -134,27 +135,12 @@ _inbox_and_copies = Together(_copy_both)
 
 
 def _execute(statement: str, parameters: Sequence[Any]) -> None:
-    _on_living_connection(partial(_execute_once, statement, parameters))
+    on_living_connection(partial(_execute_once, statement, parameters))
 
 
 def _execute_once(statement: str, parameters: Sequence[Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-
-
-def _on_living_connection(run: Callable[[], None]) -> None:
-    """Run a statement, on a new connection if the old one turns out to be dead.
-
-    Nobody asks the server before every request whether the connection lives: that would cost as much as the statement.
-    Inside a transaction (tests) nothing is tried twice.
-    """
-    try:
-        run()
-    except (OperationalError, InterfaceError):
-        if connection.in_atomic_block or connection.is_usable():
-            raise
-        connection.close()
-        run()
 
 
 def _hour(moment: datetime) -> datetime:
