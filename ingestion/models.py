@@ -639,6 +639,8 @@ class Forwarding(models.Model):
     last_at = models.DateTimeField(null=True)
     last_status = models.SmallIntegerField(null=True)
     last_reason = models.TextField(blank=True)
+    # Up to this copy, those of suppressed people were taken out while the line is paused.
+    examined_id = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"forwarding of source {self.pk}"

@@ -84,6 +84,19 @@ def write_body(body: bytes, endpoint: str, *, keep: Sequence[bool], sending: Sen
     return _write(document)
 
 
+def only_items(body: bytes, endpoint: str, *, keep: Sequence[bool]) -> bytes | None:
+    """Return a body with some of its items, else as it was; None if nothing is left, or it cannot be taken apart."""
+    document = _read(body, single=bool(ENDPOINTS[endpoint]))
+    if not any(keep) or document is None:
+        return None
+    if ENDPOINTS[endpoint]:
+        return body
+    if len(document["batch"]) != len(keep):
+        return None
+    document["batch"] = [item for item, kept in zip(document["batch"], keep, strict=True) if kept]
+    return _write(document)
+
+
 def without_items(body: bytes, endpoint: str, mentions: Callable[[bytes], bool]) -> bytes | None:
     """Return a body without the items that mention somebody; None if nothing is to be left of it.
 

@@ -30,8 +30,17 @@ from cdp.core import locks
 from cdp.core.copying import int_array
 from cdp.core.outgoing import Answer, Line, OutgoingFailed, OutgoingRefused
 from ingestion.models import ForwardedCopy, Forwarding
-from ingestion.services.forward_bodies import Sending, path_of, write_body
-from ingestion.services.forward_gate import REFUSED, SEND, SUPPRESSED, UNREADABLE, Judged, judge_copies, read_copies
+from ingestion.services.forward_bodies import Sending, only_items, path_of, write_body
+from ingestion.services.forward_gate import (
+    REFUSED,
+    SEND,
+    SUPPRESSED,
+    UNREADABLE,
+    Judged,
+    find_suppressed_items,
+    judge_copies,
+    read_copies,
+)
 from ingestion.services.forwarding import expire_copies, headers_for, measure_copies, read_key
 
 # A task ends after this long, so that the worker can end when it is told to; a sweep or wake-up follows.
@@ -50,6 +59,8 @@ LONGEST_ASKED_SECONDS = 3600.0
 # A request that failed so often by itself keeps its own pauses when the line goes on.
 OWN_FAULT_ATTEMPTS = 5
 MEASURED_SECONDS = 5.0
+# Copies of a paused line that are searched at a time for suppressed people.
+EXAMINED = 500
 # The processor may not have stored what came within this time of what still waits in the inbox.
 PROCESSED_MARGIN = timedelta(seconds=1)
 
@@ -108,7 +119,38 @@ def forward_copies(*, seconds: float = RUN_SECONDS) -> int:
         _measure_now_and_then()
     # Several workers do not all begin with the same.
     random.shuffle(ids)
-    return sum(_forward_source(source_id, ends) for source_id in ids if time.monotonic() < ends)
+    done = sum(_forward_source(source_id, ends) for source_id in ids if time.monotonic() < ends)
+    for forwarding in Forwarding.objects.filter(retry_at__gt=now, enabled=True).select_related("source"):
+        _examine(forwarding)
+    return done
+
+
+def _examine(forwarding: Forwarding) -> None:
+    """Take what came of suppressed people out of a line that is paused: of them nothing is kept, and it may wait long.
+
+    Who is suppressed later, by an erasure, is taken out by that.
+    """
+    with (
+        connection.cursor() as cursor,
+        locks.hold(cursor, locks.FORWARDING + forwarding.pk, wait=False) as is_mine,
+        transaction.atomic(),
+    ):
+        line = ForwardedCopy.objects.filter(source_id=forwarding.pk, dead_at=None, pk__gt=forwarding.examined_id)
+        copies = list(line.order_by("pk")[:EXAMINED]) if is_mine else []
+        if not copies:
+            return
+        count, last_id = 0, copies[-1].pk
+        for one in find_suppressed_items(read_copies(forwarding=forwarding, copies=copies)):
+            keep = [verdict == SEND for verdict in one.verdicts]
+            count += keep.count(False)
+            left = only_items(bytes(one.copy.body), one.copy.endpoint, keep=keep)
+            if left is None:
+                one.copy.delete()
+            else:
+                ForwardedCopy.objects.filter(pk=one.copy.pk).update(body=left, size=len(left), items=sum(keep))
+        Forwarding.objects.filter(pk=forwarding.pk).update(
+            examined_id=last_id, suppressed_messages=F("suppressed_messages") + count
+        )
 
 
 def _forward_source(source_id: int, ends: float) -> int:

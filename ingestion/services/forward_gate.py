@@ -64,7 +64,7 @@ def judge_copies(*, forwarding: Forwarding, readings: Sequence[Readings], now: d
     by the message's identifiers, and all of those must allow it.
     """
     digests = {digest for one in readings for item in one.digests for digest in item}
-    suppressed = {found for check in suppression_checks for found in check(list(digests))} if digests else set()
+    suppressed = _suppressed(digests)
     people = _people(digests)
     purposes = {forwarding.purpose, forwarding.source.required_purpose} - {""}
     allowed = {person for person, restricted in people.values() if not restricted}
@@ -80,6 +80,20 @@ def judge_copies(*, forwarding: Forwarding, readings: Sequence[Readings], now: d
         return REFUSED if not known <= allowed or (purposes and not known) else SEND
 
     return [Judged(one.copy, [judge(item) for item in one.digests]) for one in readings]
+
+
+def find_suppressed_items(readings: Sequence[Readings]) -> list[Judged]:
+    """Return the copies that hold something of a suppressed person, each item as `SUPPRESSED` or to be sent."""
+    suppressed = _suppressed({digest for one in readings for item in one.digests for digest in item})
+    judged = [
+        Judged(one.copy, [SEND if suppressed.isdisjoint(item) else SUPPRESSED for item in one.digests])
+        for one in readings
+    ]
+    return [one for one in judged if SUPPRESSED in one.verdicts]
+
+
+def _suppressed(digests: set[bytes]) -> set[bytes]:
+    return {found for check in suppression_checks for found in check(list(digests))} if digests else set()
 
 
 def _people(digests: Iterable[bytes]) -> dict[bytes, tuple[int, bool]]:

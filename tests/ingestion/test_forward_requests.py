@@ -166,6 +166,22 @@ def test_leaves_suppressed_people_out_at_the_moment_of_sending(shop, other):
     assert ForwardedCopy.objects.count() == 0
 
 
+def test_keeps_nothing_of_suppressed_people_while_the_line_is_paused(shop, other):
+    suppress(named=[name_identifier(type="user_id", value="eve-1")], reason="test", request_id=None, now=timezone.now())
+    Forwarding.objects.update(retry_at=timezone.now() + timedelta(hours=1), failures=3)
+    items = [{**TRACK, "messageId": name, "userId": user} for name, user in (("a", "dana-1"), ("b", "eve-1"))]
+    post("/v1/batch", {"batch": items, "context": {"x": 1}}, shop)
+    send(shop, "c", userId="eve-1")
+    assert forward_copies() == 0
+    left = ForwardedCopy.objects.get()
+    assert b"eve-1" not in bytes(left.body)
+    assert (left.items, state().suppressed_messages) == (1, 2)
+    due_again()
+    forward_copies()
+    assert ids(other) == ["a"]
+    assert state().suppressed_messages == 2
+
+
 def test_does_not_send_what_cannot_be_read(shop, other):
     post("/v1/batch", {"batch": [{**TRACK, "messageId": "a"}, {"type": "track", "event": "No one"}]}, shop)
     forward_copies()

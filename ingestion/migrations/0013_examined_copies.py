@@ -1,0 +1,15 @@
+"""Say up to which copy a paused line was searched for suppressed people."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("ingestion", "0012_forwarding")]
+
+    operations = [
+        migrations.AddField(
+            model_name="forwarding",
+            name="examined_id",
+            field=models.BigIntegerField(default=0),
+        ),
+    ]
