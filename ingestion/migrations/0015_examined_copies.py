@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("ingestion", "0012_forwarding")]
+    dependencies = [("ingestion", "0014_alerts")]
 
     operations = [
         migrations.AddField(
