@@ -167,12 +167,16 @@ def _fault_of(value: Any) -> str:
 
 
 def _depth(text: str) -> int:
+    """Return how deep the containers are nested; what is beyond parsing is not counted to its end."""
     depth = deepest = 0
     for match in _TOKEN.finditer(text):
         character = text[match.start()]
         if character in "[{":
             depth += 1
-            deepest = max(depth, deepest)
+            if depth > deepest:
+                deepest = depth
+                if deepest > _PARSABLE_DEPTH:
+                    return deepest
         elif character in "]}":
             depth -= 1
     return deepest
