@@ -12,8 +12,7 @@ from ingestion.demo.shifting import shift_to_yesterday
 from ingestion.demo.stages import accounts_stage, invent_households, people_stage, week_stages
 from tests.ingestion.test_demo_data import needs_data
 
-# In one process: to read the year takes longer than to look at it.
-pytestmark = [needs_data, pytest.mark.xdist_group("year")]
+pytestmark = needs_data
 
 
 @dataclass

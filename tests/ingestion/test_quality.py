@@ -133,6 +133,8 @@ def test_never_runs_twice_at_once_and_goes_on_where_it_stopped(key, monkeypatch)
     monkeypatch.setattr(measuring, "STEP", 2)
     send(key, *[order(number, total=1) for number in range(5)])
     now = timezone.now()
+    first = Message.objects.order_by("id").values_list("id", flat=True)[0]
+    QualityState.objects.create(after_id=first - 1, measured_at=now)
     job = start_measuring(now=now)
     assert start_measuring(now=now) is None
     assert Job.objects.filter(kind=measuring.JOB).count() == 1

@@ -160,14 +160,11 @@ def product(request: pytest.FixtureRequest) -> Generator[Product, None, None]:
     assert status == 0, output
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all journeys in one process of pytest-xdist, so that one installation serves them."""
+    """Mark the journeys, and drive the SDKs last: they are installed meanwhile."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.journey)
-            item.add_marker(pytest.mark.xdist_group("journeys"))
-    # Last, because their SDKs are installed meanwhile.
     items.sort(key=_drives_sdks)
 
 

@@ -75,8 +75,8 @@ def decide(page: Page, profile: str, purpose: str, state: str) -> None:
     """Record a decision by e-mail on a profile's page."""
     page.goto(profile)
     page.get_by_text("Record a decision").click()
-    page.get_by_label("Purpose").select_option(purpose)
-    page.get_by_label("Channel").fill("email")
+    page.get_by_label("Purpose", exact=True).select_option(purpose)
+    page.get_by_label("Channel (empty: all)").fill("email")
     page.get_by_label("Decision", exact=True).select_option(state)
     page.get_by_role("button", name="Record", exact=True).click()
     expect(page.get_by_text("The decision is recorded.")).to_be_visible()

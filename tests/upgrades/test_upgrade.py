@@ -13,7 +13,7 @@ from tests.journeys.calling import call, counts, new_key, post, wait_for
 from tests.journeys.conftest import start_product
 from tests.upgrades.making import FOLDER, KEYS, WRITE_KEY, programs
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journeys")]
+pytestmark = pytest.mark.journey
 
 RELEASES = sorted(path.name.removesuffix(".sql.gz") for path in FOLDER.glob("*.sql.gz"))
 
