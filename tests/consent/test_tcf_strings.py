@@ -140,7 +140,7 @@ def states() -> list[tuple[str, str, str]]:
 def test_a_string_on_a_message_writes_where_nothing_is_stored(ads, measuring):
     visit("dana", NOW, tcf=string(1, 4))
     visit("dana", NOW + timedelta(minutes=1), tcf=string(1, 4))
-    assert states() == [("ads", "granted", "consent_object"), ("measuring", "denied", "consent_object")]
+    assert sorted(states()) == [("ads", "granted", "consent_object"), ("measuring", "denied", "consent_object")]
 
 
 def test_any_no_is_a_no(ads):
