@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import connection
 from xdist.scheduler import LoadScopeScheduling
 
-# What shares something dear – one installation, the year of the demo's data – runs in one process of pytest-xdist.
+# What shares something dear (one installation, the year of the demo's data) runs in one process of pytest-xdist.
 TOGETHER = {
     "tests/journeys/": "journeys",
     "tests/upgrades/": "journeys",
