@@ -196,3 +196,16 @@ def test_names_what_is_wrong_with_rules(given, path):
     _, faults = read(given)
     assert path in [fault.path for fault in faults]
     assert {fault.code for fault in faults} == {"trait_rules.invalid"}
+
+
+@pytest.mark.parametrize(("kind", "stays"), [(EARLIEST, "aa"), (SET_ONCE, "aa"), (LONGEST, "bb"), (MOST_RECENT, "bb")])
+def test_decides_a_tie_by_the_order_of_storing(kind, stays):
+    """Of two statements of one moment and one source, one at a time as all together."""
+    rule, statements = RULES[kind], [say("aa", 5, number=1), say("bb", 5, number=2)]
+    state = (None, None)
+    for one in statements:
+        stamp = [one.source_id, one.occurred, one.received]
+        found = fold(rule, {}, state, one.value, stamp, one.verified)
+        state = state if found is None else found
+    assert state == best(rule, statements, {})
+    assert state[0] == stays
