@@ -5,6 +5,7 @@ nothing. Customers: Dana, Dana again (the same person, unknown as such), Eve who
 """
 
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from rest_framework.test import APIClient
 
 from cdp.core.access import ADMINISTRATOR, COMPLIANCE_OFFICER, INTEGRATOR, MARKETER, Principal, expand_scopes
 from cdp.core.models import User
+from cdp.core.reauthentication import RECORDS
 from cdp.core.services.accounts import create_user
 from cdp.core.services.api_keys import create_api_key
 
@@ -78,10 +80,13 @@ def key_with(*scopes: str, name: str | None = None) -> str:
     )
 
 
-def signed_in(name: str, **options: Any) -> Client:
-    """Return a browser in which one of the staff is signed in."""
+def signed_in(name: str, *, minutes_ago: float = 0, **options: Any) -> Client:
+    """Return a browser in which one of the staff signed in, just now or some minutes ago."""
     client = Client(**options)
     client.force_login(staff(name), backend="django.contrib.auth.backends.ModelBackend")
+    session = client.session
+    session[RECORDS] = [{"method": "password", "at": time.time() - 60 * minutes_ago}]
+    session.save()
     return client
 
 

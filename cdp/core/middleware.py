@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 from cdp.core.api.problems import problem_of, problem_response
 from cdp.core.errors import NotAuthenticated
 from cdp.core.queries.metrics import observe_request
+from cdp.core.reauthentication import ReauthenticationNeeded, lead_to_reauthentication
 from cdp.core.ui import health
 from cdp.core.ui.errors import error_page, is_rest
 
@@ -103,6 +104,8 @@ class ErrorMiddleware:
             return problem_response(error, body=body)
         if isinstance(error, NotAuthenticated):
             return redirect_to_login(request)
+        if isinstance(error, ReauthenticationNeeded):
+            return lead_to_reauthentication(request)
         return error_page(request, body)
 
 

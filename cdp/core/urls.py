@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import path
 
 from cdp.core.api.audit import ListAudit
-from cdp.core.ui import accounts, health
+from cdp.core.ui import accounts, health, sign_in
 from cdp.core.ui.policy import strict_policy as alone
 
 urlpatterns = [
@@ -12,6 +12,9 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/audit", ListAudit.as_view(), name="audit"),
+    # Before the admin site's own address of the same path.
+    path("admin/login/", sign_in.sign_in, name="sign_in"),
+    path("account/confirm", sign_in.reauthenticate, name="account_reauthenticate"),
     # The first name is the one by which the login page offers it.
     path("password/reset", alone(accounts.RequestNewPassword.as_view()), name="admin_password_reset"),
     path("password/reset/sent", alone(accounts.NewPasswordRequested.as_view()), name="password_reset_done"),

@@ -103,6 +103,7 @@ OPEN_TO_ALL_STAFF = {
     "",
     "admin/",
     "admin/logout/",
+    "account/confirm",
     "admin/password_change/",
     "admin/password_change/done/",
     "admin/search/",

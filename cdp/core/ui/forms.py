@@ -4,8 +4,11 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth import authenticate
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.urls import reverse
 
 from cdp.core.services import mail
@@ -54,4 +57,28 @@ class AcceptInvitationForm(forms.Form):
         """Refuse a weak password beside its field; the service refuses it again."""
         password: str = self.cleaned_data["password"]
         validate_password(password)
+        return password
+
+
+class PasswordAgainForm(forms.Form):
+    """The password of the person who is signed in."""
+
+    password = forms.CharField(
+        max_length=256,
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_password(self) -> str:
+        """Hold it against the person's own; failures count as failures to sign in do."""
+        password: str = self.cleaned_data["password"]
+        email = self.request.user.get_username()
+        if authenticate(self.request, username=email, password=password) is None:
+            message = "This is not your password."
+            raise ValidationError(message, code="wrong")
         return password
