@@ -17,8 +17,10 @@ class ConsentConfig(AppConfig):
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
         from consent.personal_data import ConsentRecords, Links, PrivacyRequests  # noqa: PLC0415
+        from consent.personal_data_disclosures import Disclosures  # noqa: PLC0415
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
+        from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
         from consent.services.importing import KIND, read_step  # noqa: PLC0415
@@ -34,7 +36,8 @@ class ConsentConfig(AppConfig):
         registries.consent_requirements.append(
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
         )
-        registries.personal_data.extend([ConsentRecords(), Links(), PrivacyRequests()])
+        registries.personal_data.extend([ConsentRecords(), Links(), Disclosures(), PrivacyRequests()])
         registries.job_handlers[KIND] = read_step
-        registries.housekeeping.extend([delete_old_links, delete_old_uses])
+        registries.housekeeping.extend([delete_old_links, delete_old_uses, keep_register])
+        registries.preparations.append(prepare_register)
         registries.profile_sections.append(ConsentSection())

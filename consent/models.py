@@ -3,6 +3,8 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from consent import disclosure_models  # noqa: F401 - so that Django finds them
+
 
 class Purpose(models.Model):
     """What data is used for, on which legal basis.

@@ -47,4 +47,4 @@ def committed(transactional_db: None) -> Generator[None, None, None]:
     yield
     # Partitioned tables are not Django's, so that it does not empty them after the test.
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE profiles_event, profiles_change")
+        cursor.execute("TRUNCATE profiles_event, profiles_change, consent_disclosure")
