@@ -8,7 +8,6 @@ from django.views.decorators.http import require_safe
 from cdp.core.ui.shell import show_page, signed_in
 from cdp.site.demo import find_demo
 from cdp.site.overview import read_overview
-from ingestion.queries.demo import has_demo_data
 from ingestion.queries.first_steps import find_first_source
 
 HOURS = {"24": 24, "48": 48, "168": 168}
@@ -32,5 +31,4 @@ def overview(request: HttpRequest) -> HttpResponse:
         base_url=settings.CDP_BASE_URL,
         has_scopes=bool(principal.scopes),
         demo=find_demo(),
-        has_demo_data=has_demo_data(data_dir=settings.CDP_DATA_DIR),
     )
