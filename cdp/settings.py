@@ -54,11 +54,16 @@ CDP_TCF_DELETED_CMPS = frozenset(env.list("CDP_TCF_DELETED_CMPS", cast=int, defa
 DEVELOPMENT_SECRET = "only-for-commands-that-need-no-secret"  # noqa: S105 - production refuses it below
 SECRET_KEY = env("CDP_SECRET_KEY", default=DEVELOPMENT_SECRET)
 CDP_SUPPRESSION_KEY = env("CDP_SUPPRESSION_KEY", default=DEVELOPMENT_SECRET)
+# Empty: the key is derived from the suppression key (cdp/core/signing.py).
+CDP_SIGNING_KEY = env("CDP_SIGNING_KEY", default="")
+CDP_SIGNING_KEYS_RETIRED = env.list("CDP_SIGNING_KEYS_RETIRED", default=[])
 MINIMUM_SECRET_LENGTH = 40
 if PRODUCTION:
     for name, value in (("CDP_SECRET_KEY", SECRET_KEY), ("CDP_SUPPRESSION_KEY", CDP_SUPPRESSION_KEY)):
         if value == DEVELOPMENT_SECRET or len(value) < MINIMUM_SECRET_LENGTH:
             raise ImproperlyConfigured(f"{name} must be set to {MINIMUM_SECRET_LENGTH} or more random characters.")
+    if 0 < len(CDP_SIGNING_KEY) < MINIMUM_SECRET_LENGTH:
+        raise ImproperlyConfigured(f"CDP_SIGNING_KEY must have {MINIMUM_SECRET_LENGTH} or more random characters.")
 
 # --- Servers of others that this installation may call (cdp/core/outgoing.py) ---------------------------------------
 
@@ -272,6 +277,8 @@ SPECTACULAR_SETTINGS = {
         "DifferenceKindEnum": "ingestion.api.shapes.DIFFERENCES",
         "PreferenceLinkKindEnum": "consent.api.fields.LINK_KINDS",
         "PublicLanguageEnum": "consent.api.fields.LANGUAGE_CODES",
+        "FieldKindEnum": "consent.field_models.FieldTag.Kind",
+        "FieldSensitivityEnum": "consent.field_models.FieldTag.Sensitivity",
         "ConsentStateEnum": "consent.decision.STATES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
         "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",

@@ -29,6 +29,8 @@ PUBLIC = {
     "confirm/<str:token>": "the token is the key",
     "forms/<slug:key>": "anybody may sign up",
     ".well-known/gpc.json": "for browsers",
+    ".well-known/cdp-signing-keys.json": "public keys, with which others verify what was signed here",
+    ".well-known/cdp-signing-key.pem": "the same",
     "admin/login/": "signing in",
     "admin/jsi18n/": "texts of the shell",
 }
