@@ -240,3 +240,21 @@ class UnknownSuppression(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no suppression with this id.")
+
+
+class UnknownFieldTag(NotFound):
+    """No field has a tag with this id."""
+
+    code = "consent.unknown_field_tag"
+
+    def __init__(self) -> None:
+        super().__init__("There is no tag with this id. GET /api/v1/field-tags lists them.")
+
+
+class UnknownFieldOverride(NotFound):
+    """No leave to use a field has this id."""
+
+    code = "consent.unknown_field_override"
+
+    def __init__(self) -> None:
+        super().__init__("There is no leave with this id. GET /api/v1/field-overrides lists them.")

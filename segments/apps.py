@@ -17,6 +17,7 @@ class SegmentsConfig(AppConfig):
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
         from segments.personal_data import Memberships  # noqa: PLC0415
+        from segments.queries.coverage import read_field_uses  # noqa: PLC0415
         from segments.sections import SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
         from segments.services.merging import SegmentMerging  # noqa: PLC0415
@@ -24,6 +25,7 @@ class SegmentsConfig(AppConfig):
         registries.merge_participants.append(SegmentMerging())
         registries.personal_data.append(Memberships())
         registries.profile_sections.append(SegmentsOfProfile())
+        registries.field_uses.append(read_field_uses)
         registries.work_steps.append(
             registries.WorkStep(
                 "changes", following.count_changes, lambda: following.follow_changes(clock=timezone.now)

@@ -35,6 +35,17 @@ class CircularReference(InvalidDefinition):
     code = "segment.circular_reference"
 
 
+class FieldNotCovered(InvalidDefinition):
+    """The segment's purpose does not cover a trait or event that it uses."""
+
+    code = "segment.field_not_covered"
+    title = "The purpose does not cover a field that the segment uses"
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(errors)
+        self.message = f"{self.message} The compliance officer can allow it, with a reason."
+
+
 class NoSuchSegment(SegmentError, NotFound):
     """No segment has this key."""
 

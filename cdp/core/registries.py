@@ -134,6 +134,16 @@ class WorkStep:
     run: Callable[[], int]
 
 
+@dataclass(frozen=True, slots=True)
+class FieldUse:
+    """Somebody who uses traits and events for a purpose: ``segment:KEY``, and the tokens that it depends on."""
+
+    used_by: str
+    title: str
+    purpose: str
+    tokens: frozenset[str]
+
+
 merge_participants: list[MergeParticipant] = []
 personal_data: list[PersonalData] = []
 profile_sections: list[ProfileSection] = []
@@ -155,6 +165,8 @@ source_kinds: list[Callable[[], Mapping[int, str]]] = []
 # Internal profile ids → those about whom something is known that no event tells, so that they stay when the events that
 # made them are taken back.
 profile_anchors: list[Callable[[Sequence[int]], Iterable[int]]] = []
+# Who uses fields for a purpose now, so that the officer sees what no longer fits their tags.
+field_uses: list[Callable[[], Iterable[FieldUse]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
 
 # Name of a check, what it found, and whether all is well: shown by `/readyz`, whose state it can make degraded.

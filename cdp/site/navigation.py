@@ -37,6 +37,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Consent and privacy",
         (
             Entry("Consent", "how_to_reg", "purposes", "consents:read"),
+            Entry("Fields and purposes", "label", "field_tags", "consents:read"),
             Entry("Notices", "description", "notices", "consents:read"),
             Entry("Forms", "assignment", "consent_forms", "consents:read"),
             Entry("Banners", "call_to_action", "banners", "consents:read"),

@@ -2,12 +2,17 @@
 
 from django.urls import path
 
-from consent.api import consents, importing, privacy, purposes, ways_in
+from consent.api import consents, field_tags, importing, privacy, purposes, ways_in
 
 urlpatterns = [
     path("purposes", purposes.Purposes.as_view()),
     path("purposes/<str:key>", purposes.OnePurpose.as_view()),
     path("purposes/<str:key>/signals", ways_in.SignalsOfPurpose.as_view()),
+    path("field-tags", field_tags.FieldTags.as_view()),
+    path("field-tags/uncovered", field_tags.UncoveredFields.as_view()),
+    path("field-tags/<int:tag_id>", field_tags.OneFieldTag.as_view()),
+    path("field-overrides", field_tags.FieldOverrides.as_view()),
+    path("field-overrides/<int:override_id>", field_tags.OneFieldOverride.as_view()),
     path("consents/tcf", ways_in.RecordTcString.as_view()),
     path("preference-links", ways_in.PreferenceLinks.as_view()),
     path("preference-links/<int:link_id>", ways_in.OnePreferenceLink.as_view()),

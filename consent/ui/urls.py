@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, importing, privacy, public
+from consent.ui import asking, consents, field_tags, importing, privacy, public
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -12,6 +12,10 @@ urlpatterns = [
     path("consent/purposes/new", consents.create, name="create_purpose"),
     path("consent/purposes/<slug:key>", consents.purpose, name="purpose"),
     path("consent/purposes/<slug:key>/change", consents.change, name="change_purpose"),
+    path("consent/fields", field_tags.fields, name="field_tags"),
+    path("consent/fields/<int:tag_id>/untag", field_tags.untag, name="untag_field"),
+    path("consent/fields/allow", field_tags.allow, name="allow_field"),
+    path("consent/fields/leaves/<int:override_id>/lift", field_tags.lift, name="lift_field_override"),
     path("consent-forms", asking.forms, name="consent_forms"),
     path("consent-forms/new", asking.create, name="create_consent_form"),
     path("consent-forms/<slug:key>", asking.one_form, name="consent_form"),

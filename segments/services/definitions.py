@@ -16,6 +16,7 @@ from segments.language.check import check
 from segments.language.evaluate import depends
 from segments.language.parse import parse
 from segments.models import Segment, SegmentVersion
+from segments.queries.coverage import check_coverage
 from segments.queries.segments import find_segment, find_users, get_segment, has_match, read_catalogue
 from segments.services.evaluation import Clock, forget_members
 from segments.services.following import compute_membership
@@ -53,6 +54,8 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
     ------
     InvalidDefinition
         If the definition breaks a rule of the language, or refers to what does not exist.
+    FieldNotCovered
+        If it uses a field that does not serve its purpose.
     KeyTaken
         If the key belongs to a segment with other properties.
     """
@@ -66,6 +69,7 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
         if known is not None:
             return _same_or_refuse(known, new), False
         _check_references(new.definition, key=new.key)
+        check_coverage(key=new.key, definition=new.definition, tokens=tokens, purpose=new.purpose)
         segment = Segment.objects.create(
             key=new.key,
             name=new.name,
@@ -90,7 +94,7 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
 
     Raises
     ------
-    NoSuchSegment, InvalidDefinition
+    NoSuchSegment, InvalidDefinition, FieldNotCovered
         As for `create_segment`.
     SegmentInUse
         If it would be archived while others refer to it.
@@ -105,7 +109,11 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
         status = fields.get("status", before)
         tokens = _checked(definition, status=status)
         _check_references(definition, key=key)
-        _check_purpose(fields.get("purpose", segment.purpose), fields.get("channel", segment.channel))
+        purpose = fields.get("purpose", segment.purpose)
+        _check_purpose(purpose, fields.get("channel", segment.channel))
+        # What is left as it is, or put aside, need not fit tags that came later: the officer sees it in their list.
+        if definition != latest.definition or purpose != segment.purpose or (status == LIVE and before != LIVE):
+            check_coverage(key=key, definition=definition, tokens=tokens, purpose=purpose)
         changed = [name for name in ("name", "status", "purpose", "channel") if _differs(segment, fields, name)]
         if status != LIVE and before == LIVE:
             _refuse_if_used(key)
