@@ -45,6 +45,7 @@ CDP_IMPORT_MAX_BYTES = env.int("CDP_IMPORT_MAX_MB", default=2048) * 1024 * 1024
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
 CDP_SESSION_MINUTES = env.int("CDP_SESSION_MINUTES", default=30)
+CDP_SMALLEST_GROUP = env.int("CDP_SMALLEST_GROUP", default=10)
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
 
 # The IAB framework (TCF): the own number in its list of vendors, and consent tools that its register has deleted.

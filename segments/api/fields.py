@@ -11,6 +11,8 @@ from cdp.core.errors import FieldError, InvalidInput
 from segments.models import MembershipChange, Segment
 
 KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
+# Their addresses, in REST or in the browser, are those of something else.
+RESERVED = ("preview", "compare", "values", "export", "import", "templates", "new", "properties")
 MAX_LINES = 100_000
 STATUSES = tuple(Segment.Status.values)
 
@@ -70,9 +72,9 @@ class NewSegmentFields(SegmentFields):
     definition = DefinitionField()
 
     def validate_key(self, value: str) -> str:
-        """Refuse the one key whose address means something else."""
-        if value == "preview":
-            raise serializers.ValidationError("The key preview is reserved.", code="reserved")
+        """Refuse keys whose address means something else."""
+        if value in RESERVED:
+            raise serializers.ValidationError(f"The key {value} is reserved.", code="reserved")
         return value
 
 

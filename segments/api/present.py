@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cdp.core.access import Principal
+from cdp.core.access import Principal, mask
 from profiles.models import Profile
 from profiles.queries.profiles import present_profiles
 from segments.language.evaluate import Explanation, sentence
@@ -85,3 +85,15 @@ def present_version(row: SegmentVersion) -> dict[str, Any]:
 def present_explanation(line: Explanation) -> dict[str, Any]:
     """Return one condition's part in the answer."""
     return {"path": line.path, "sentence": line.sentence, "result": line.result, "observed": line.observed}
+
+
+def present_tree(tree: Sequence[Explanation], *, principal: Principal) -> list[dict[str, Any]]:
+    """Return the parts of all conditions; texts that were found are masked for whoever may not see personal data."""
+    lines = [present_explanation(line) for line in tree]
+    if principal.sees_personal_data:
+        return lines
+    # Numbers and times of events say nothing that membership does not.
+    return [
+        {**line, "observed": mask(line["observed"])} if isinstance(line["observed"], str | list) else line
+        for line in lines
+    ]

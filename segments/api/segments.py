@@ -8,17 +8,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cdp.core.access import mask
 from cdp.core.api.pagination import fetch_from, key_from, paginate, read_page
 from cdp.core.api.principal import principal_of
 from profiles.queries.people import get_by_uuid
 from segments.api import fields
 from segments.api.present import (
-    present_explanation,
     present_members,
     present_membership_change,
     present_preview,
     present_segments,
+    present_tree,
     present_version,
 )
 from segments.errors import NowNotAllowed
@@ -208,15 +207,8 @@ class ExplainMembership(APIView):
         member, tree = explain_membership(
             segment=read_latest(key=key), profile_id=person.profile_id, now=timezone.now()
         )
-        lines = [present_explanation(line) for line in tree]
-        if not principal_of(request).sees_personal_data:
-            lines = [{**line, "observed": _masked(line["observed"])} for line in lines]
+        lines = present_tree(tree, principal=principal_of(request))
         return Response({"profile_id": person.uuid, "member": member, "tree": lines})
-
-
-def _masked(observed: object) -> object:
-    """Hide texts that were found; numbers and times of events say nothing that membership does not."""
-    return mask(observed) if isinstance(observed, str | list) else observed
 
 
 class ProfileSegments(APIView):

@@ -2,11 +2,17 @@
 
 from django.urls import path
 
-from segments.api import lists, segments
+from segments.api import lists, segments, trying
 
 urlpatterns = [
     path("segments", segments.Segments.as_view()),
     path("segments/preview", segments.PreviewSegment.as_view()),
+    path("segments/preview/rows", trying.PreviewRows.as_view()),
+    path("segments/preview/people", trying.PreviewPeople.as_view()),
+    path("segments/preview/reach", trying.PreviewReach.as_view()),
+    path("segments/compare", trying.CompareSegments.as_view()),
+    path("segments/values", trying.SuggestValues.as_view()),
+    path("segments/<str:key>/sizes", trying.SegmentSizes.as_view()),
     path("segments/<str:key>", segments.OneSegment.as_view()),
     path("segments/<str:key>/members", segments.SegmentMembers.as_view()),
     path("segments/<str:key>/changes", segments.SegmentChanges.as_view()),

@@ -4,7 +4,7 @@ Layout: one CTE per source (named after what it reads), then the profiles joined
 tests in WHERE. So the statement reads like the definition, and the planner is free to begin with the rarest source.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,8 +68,8 @@ def compile_segment(
     frame = Frame(plan, segment.timezone)
     test = segment.match.compile(frame)
     where = _where(test, plan, indent="  ")
-    body = f"select p.id as profile_id\n{_from(plan)}\nwhere not p.restricted{plan.only('p.id')}\n{where}"
-    return Compiled(_with(plan, body), plan.parameters)
+    body = f"select p.id as profile_id\n{from_sql(plan)}\nwhere not p.restricted{plan.only('p.id')}\n{where}"
+    return Compiled(with_sources(plan, body), plan.parameters)
 
 
 def compile_membership(
@@ -103,14 +103,15 @@ def compile_membership(
     # What time cannot change is tested first: where it fails, the profile is out and stays out.
     fixed = "".join(f"\n  and {text}" for text in steady)
     plan.sources["leaves"] = lambda: (
-        f"select\n    {selected.strip()}\n    {_from(plan)}\n    where not p.restricted{plan.only('p.id')}{fixed}"
+        f"select\n    {selected.strip()}\n    {from_sql(plan)}\n    where not p.restricted{plan.only('p.id')}{fixed}"
     )
     outcome = f"select profile_id, {member} as member, nullif({next_at}, {NEVER}) as next_at\nfrom leaves"
     body = f"select profile_id, member, next_at\nfrom (\n{outcome}\n) as outcome\nwhere member or next_at is not null"
-    return Compiled(_with(plan, body), plan.parameters, segment.match.runs_at(frame))
+    return Compiled(with_sources(plan, body), plan.parameters, segment.match.runs_at(frame))
 
 
-def _with(plan: Plan, body: str) -> str:
+def with_sources(plan: Plan, body: str, *, last: Sequence[str] = ("leaves",)) -> str:
+    """Put the sources of a plan before a statement; those in `last` read the others and come after them, in order."""
     rendered = []
     done: set[str] = set()
     # Rendering a source may add further ones and note that zones are needed.
@@ -119,7 +120,7 @@ def _with(plan: Plan, body: str) -> str:
             if name not in done:
                 done.add(name)
                 rendered.append((name, plan.sources[name]()))
-    rendered.sort(key=lambda item: item[0] == "leaves")
+    rendered.sort(key=lambda item: last.index(item[0]) + 1 if item[0] in last else 0)
     parts = [f"{name} as (\n    {text}\n)" for name, text in rendered]
     if plan.zone_columns:
         parts.insert(0, person_zone_sql(plan))
@@ -127,8 +128,9 @@ def _with(plan: Plan, body: str) -> str:
     return f"with {ctes}\n{body}" if parts else body
 
 
-def _from(plan: Plan) -> str:
-    joins = [f"left join {name} on {name}.profile_id = p.id" for name in plan.sources if name != "leaves"]
+def from_sql(plan: Plan, *, besides: Sequence[str] = ("leaves",)) -> str:
+    """Return the profiles joined with the sources of a plan, but for those that read them."""
+    joins = [f"left join {name} on {name}.profile_id = p.id" for name in plan.sources if name not in besides]
     if plan.main.uses_zone:
         joins.insert(0, "join person_zone z on z.profile_id = p.id")
     return "\n".join(["from profiles_profile p", *joins])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
@@ -11,6 +11,7 @@ from django.db import connection
 from segments.models import MembershipChange, Segment
 
 DAYS = 30
+MOST_DAYS = 400
 LARGE = 50_000
 REMEMBERED_SECONDS = 300
 BY_DAY = """
@@ -23,14 +24,19 @@ FROM segments_membershipchange WHERE segment_id = %(segment)s AND at >= %(since)
 class Day:
     """One day of a segment: its size at the end, and who came and went."""
 
-    label: str
+    date: date
     size: int
     entered: int
     left: int
 
+    @property
+    def label(self) -> str:
+        """The day as a chart names it."""
+        return self.date.strftime("%d %b")
 
-def read_sizes(*, segment: Segment, zone: str, today: datetime) -> list[Day]:
-    """Return the last 30 days of a segment, oldest first.
+
+def read_sizes(*, segment: Segment, zone: str, today: datetime, count: int = DAYS) -> list[Day]:
+    """Return the last days of a segment, oldest first.
 
     Parameters
     ----------
@@ -38,26 +44,28 @@ def read_sizes(*, segment: Segment, zone: str, today: datetime) -> list[Day]:
         IANA name of the zone whose days are meant.
     today : datetime
         Local midnight of the present day.
+    count : int
+        How many days.
 
     Notes
     -----
     Sizes are counted back from the present one by the entries and exits of each day. Of segments with more than 50 000
     members, what was read in the last five minutes is given again.
     """
-    remembered_as = f"segments.sizes.{segment.pk}"
+    remembered_as = f"segments.sizes.{segment.pk}.{count}"
     remembered: list[Day] | None = cache.get(remembered_as)
     if remembered is not None and segment.member_count > LARGE:
         return remembered
-    since = today - timedelta(days=DAYS - 1)
+    since = today - timedelta(days=count - 1)
     with connection.cursor() as cursor:
         cursor.execute(BY_DAY, {"zone": zone, "segment": segment.pk, "since": since})
         moved = {day: (entered, left) for day, entered, left in cursor.fetchall()}
     size = max(segment.member_count, 0)
     days = []
-    for back in range(DAYS):
-        date = (today - timedelta(days=back)).date()
-        entered, left = moved.get(date, (0, 0))
-        days.append(Day(date.strftime("%d %b"), max(size, 0), entered, left))
+    for back in range(count):
+        day = (today - timedelta(days=back)).date()
+        entered, left = moved.get(day, (0, 0))
+        days.append(Day(day, max(size, 0), entered, left))
         size += left - entered
     days.reverse()
     cache.set(remembered_as, days, REMEMBERED_SECONDS)

@@ -1,6 +1,6 @@
 """Reading one person as the reference evaluation sees them, to explain a membership."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +13,12 @@ from profiles.models import Event as EventRow
 from profiles.models import Identifier, Profile
 from profiles.queries.orders import list_orders
 from segments.language.computed import ORDER
-from segments.language.evaluate import Explanation, explain
+from segments.language.evaluate import Explanation, depends, explain
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person
 from segments.language.scans import ANY_EVENT
 from segments.language.sessions import ACTIVE_TYPES, SESSION, derive_sessions
 from segments.models import ListMember, Membership, MembershipChange
+from segments.queries.preview import Trial
 from segments.queries.segments import LiveSegment, installation_zone, session_gap
 
 MERGED = "merge"
@@ -45,6 +46,31 @@ def explain_membership(*, segment: LiveSegment, profile_id: int, now: datetime) 
     at = Moment(now, installation_zone=installation_zone())
     tree = explain(segment.definition, person, at)
     return tree[0].result and not profile.restricted, tree
+
+
+def explain_definition(*, trial: Trial, profile_ids: Sequence[int]) -> list[tuple[int, bool, list[Explanation]]]:
+    """Explain for some profiles whether a definition that is only tried would find them.
+
+    Parameters
+    ----------
+    profile_ids : sequence of int
+        Internal ids; those that do not exist are left out.
+
+    Returns
+    -------
+    list of (int, bool, list of Explanation)
+        In the order given, as `explain_membership`.
+    """
+    tokens = depends(trial.definition) | {token for nested in trial.inline.values() for token in depends(nested)}
+    at = Moment(trial.now, installation_zone=installation_zone(), inline=trial.inline)
+    profiles = Profile.objects.in_bulk(list(profile_ids))
+    told = []
+    for profile_id in profile_ids:
+        profile = profiles.get(profile_id)
+        if profile is not None:
+            tree = explain(trial.definition, read_person(profile=profile, tokens=tokens, now=trial.now), at)
+            told.append((profile_id, tree[0].result and not profile.restricted, tree))
+    return told
 
 
 def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Person:

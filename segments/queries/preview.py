@@ -1,6 +1,7 @@
 """Who a definition would find, without saving anything."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from django.db.models import F
 
 from segments.errors import PreviewTooSlow
 from segments.language.check import check, references
-from segments.language.compile import compile_segment
+from segments.language.compile import Compiled, compile_segment
 from segments.language.evaluate import sentence
 from segments.language.parse import parse
 from segments.language.person import Segment as Definition
@@ -65,34 +66,71 @@ def preview(*, definition: Any, now: datetime, inline: bool = False, key: str | 
     PreviewTooSlow
         If it takes longer than `SECONDS`.
     """
-    found = parse(definition)
-    check(found, read_catalogue(), key=key)
-    compiled = compile_segment(
-        found,
-        now=now,
-        installation_zone=installation_zone(),
-        session_gap=session_gap(),
-        inline=_referenced(found) if inline else None,
-    )
+    tried = read_trial(definition=definition, now=now, inline=inline, key=key)
+    compiled = tried.compile()
     began = time.perf_counter()
     counting = f"select count(*), (array_agg(profile_id))[1:{SAMPLE}] from (\n{compiled.sql}\n) as members"
+    count, sample = ask(counting, compiled.parameters)[0]
+    took_ms = round((time.perf_counter() - began) * 1000)
+    sql = statement_text(compiled.sql, compiled.parameters)
+    return Preview(count, sorted(sample or []), sentence(tried.definition), sql, took_ms, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A definition that is tried at an instant, with the segments that are evaluated in place."""
+
+    definition: Definition
+    now: datetime
+    inline: Mapping[str, Definition]
+
+    def compile(self) -> Compiled:
+        """Return the statement that finds its members."""
+        return compile_segment(
+            self.definition,
+            now=self.now,
+            installation_zone=installation_zone(),
+            session_gap=session_gap(),
+            inline=self.inline,
+        )
+
+
+def read_trial(*, definition: Any, now: datetime, inline: bool = False, key: str | None = None) -> Trial:
+    """Read and check a definition that is to be tried; parameters and errors are those of `preview`."""
+    found = parse(definition)
+    check(found, read_catalogue(), key=key)
+    return Trial(found, now, _referenced(found) if inline else {})
+
+
+def find_members(*, trial: Trial, most: int) -> list[int]:
+    """Return internal ids of some whom a definition finds."""
+    compiled = trial.compile()
+    found = ask(f"select profile_id from (\n{compiled.sql}\n) as members limit {most}", compiled.parameters)
+    return sorted(row[0] for row in found)
+
+
+def ask(sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement that reads much, and is stopped after `SECONDS`.
+
+    Raises
+    ------
+    PreviewTooSlow
+        If it was.
+    """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 f"SET LOCAL work_mem = '{WORK_MEMORY}'; SET LOCAL jit = off; SET LOCAL statement_timeout = '{SECONDS}s'"
             )
-            cursor.execute(counting, compiled.parameters)
-            count, sample = cursor.fetchone()
+            cursor.execute(sql, parameters)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
             cursor.execute("SET LOCAL statement_timeout = DEFAULT")
     except OperationalError as error:
         if getattr(error.__cause__, "pgcode", None) != CANCELLED:
             raise
         message = f"The preview was stopped after {SECONDS} seconds. Narrow a window, or test fewer events."
         raise PreviewTooSlow(message) from error
-    took_ms = round((time.perf_counter() - began) * 1000)
-    return Preview(
-        count, sorted(sample or []), sentence(found), statement_text(compiled.sql, compiled.parameters), took_ms, now
-    )
+    return rows
 
 
 def statement_text(sql: str, parameters: Any) -> str:

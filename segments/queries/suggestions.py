@@ -1,4 +1,4 @@
-"""What the builder of segments offers: names that the data really has. Names only, never values."""
+"""What the builder of segments offers: names that the data really has, and the values that they mostly have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from consent.models import Purpose
 from profiles.models import IdentifierType
 from segments.language.computed import COMPUTED_TRAITS
+from segments.language.condition_sql import json_path
+from segments.language.properties import CONTEXT
 from segments.language.scans import PSEUDO_EVENTS, PSEUDO_TABLES
 from segments.language.sessions import PROPERTIES as OF_SESSION
 from segments.language.sessions import SESSION
@@ -49,6 +51,33 @@ SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
     FROM (SELECT properties FROM {table} LIMIT 200) AS part, jsonb_each(part.properties) AS p
 ) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
 """
+# Of one name: its values among the latest people or events.
+TRAIT_VALUES = """
+SELECT value, count(*), 0 FROM (
+    SELECT cdp_text(x.v) AS value
+    FROM (SELECT traits FROM profiles_profile WHERE NOT restricted ORDER BY id DESC LIMIT {most}) AS part,
+        jsonb_path_query(part.traits, %(path)s::jsonpath) AS found(v),
+        jsonb_array_elements(cdp_elements(found.v)) AS x(v)
+) AS seen WHERE value <> '' AND strpos(cdp_fold(value), cdp_fold(%(text)s)) > 0
+GROUP BY value HAVING count(*) >= %(smallest)s ORDER BY count(*) DESC, value LIMIT %(limit)s
+"""
+PROPERTY_VALUES = """
+SELECT value, count(DISTINCT profile_id), 0 FROM (
+    SELECT part.profile_id, cdp_text(x.v) AS value
+    FROM ({part}) AS part,
+        jsonb_path_query(part.{column}, %(path)s::jsonpath) AS found(v),
+        jsonb_array_elements(cdp_elements(found.v)) AS x(v)
+) AS seen WHERE value <> '' AND strpos(cdp_fold(value), cdp_fold(%(text)s)) > 0
+GROUP BY value HAVING count(DISTINCT profile_id) >= %(smallest)s
+ORDER BY count(DISTINCT profile_id) DESC, value LIMIT %(limit)s
+"""
+LATEST_EVENTS = """
+SELECT profile_id, properties, context FROM profiles_event WHERE name = %(event)s
+ORDER BY occurred_at DESC LIMIT {most}
+"""
+LATEST_OF_VIEW = "SELECT profile_id, properties, context FROM {table} ORDER BY occurred_at DESC LIMIT {most}"
+EXAMINED = 20_000
+MOST_VALUES = 50
 COMPUTED_KINDS = {name: "string" if name.endswith("_at") else "number" for name in COMPUTED_TRAITS}
 
 
@@ -90,6 +119,39 @@ def read_property_names(*, event: str) -> dict[str, str]:
         else:
             cursor.execute(PROPERTIES, [event, MOST])
         return dict(cursor.fetchall())
+
+
+def read_values(*, path: tuple[str, ...], event: str | None, text: str, smallest: int) -> list[tuple[str, int]]:
+    """Return the most frequent values of a trait, or of a property of an event, with how many people have them.
+
+    Parameters
+    ----------
+    path : tuple of str
+        Of a property, the prefix `context` reads the context.
+    event : str or None
+        The event's name; None asks for a trait.
+    text : str
+        Only values that contain it, whatever the case; empty for all.
+    smallest : int
+        Values that fewer people have are left out.
+
+    Notes
+    -----
+    Counts are of the latest `EXAMINED` people or events. Elements of arrays count as values.
+    """
+    column = "properties"
+    if event is None:
+        statement = TRAIT_VALUES.format(most=EXAMINED)
+    else:
+        if path[0] == CONTEXT and len(path) > 1:
+            column, path = "context", path[1:]
+        table = PSEUDO_TABLES.get(event)
+        part = LATEST_OF_VIEW.format(table=table, most=EXAMINED) if table else LATEST_EVENTS.format(most=EXAMINED)
+        statement = PROPERTY_VALUES.format(part=part, column=column)
+    parameters = {"path": json_path(path), "event": event, "text": text, "smallest": smallest, "limit": MOST_VALUES}
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [(value, people) for value, people, _ in cursor.fetchall()]
 
 
 def _read_event_names() -> list[str]:

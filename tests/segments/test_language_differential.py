@@ -16,6 +16,7 @@ from segments.language.compile import compile_membership, compile_segment
 from segments.language.evaluate import evaluate, next_change, runs_at
 from segments.language.parse import parse
 from segments.language.person import Moment, Segment
+from segments.language.variations import compile_variations
 from tests.segments.histories import INSTALLATION_ZONE, NOWS, definition, person, pick
 from tests.segments.storing import rows, store
 
@@ -47,6 +48,13 @@ def one_example(seed: int) -> None:
     assert len(found) == len({row[0] for row in found}), f"seed {seed}: a profile came twice\n{shown}\n{compiled.sql}"
     wrong = {n: people[n] for n in {row[0] for row in found} ^ expected if n in people}
     assert {row[0] for row in found} == expected, f"seed {seed} at {now}\n{shown}\n{compiled.sql}\n{wrong}"
+
+    counted = compile_variations(segment, now=now, installation_zone=INSTALLATION_ZONE)
+    counts = rows(counted.compiled)[0]
+    assert counts[0] == len(expected), f"seed {seed}\n{shown}\n{counted.compiled.sql}"
+    nodes = {node.path: node for node in segment.match.walk()}
+    alone = [sum(nodes[row.path].holds(each, at.of(segment)) for each in people.values()) for row in counted.rows]
+    assert [counts[row.alone] for row in counted.rows] == alone, f"seed {seed}\n{shown}\n{counted.compiled.sql}"
 
     some = sorted(people)[::2]
     few = compile_membership(segment, now=now, installation_zone=INSTALLATION_ZONE, some=True)
