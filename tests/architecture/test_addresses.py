@@ -35,7 +35,7 @@ PUBLIC = {
     "admin/jsi18n/": "texts of the shell",
 }
 # What only reads but takes a body: identifiers stay out of addresses, definitions are too long for them.
-READS_BY_POST = {"lookup", "preview", "dry-run"}
+READS_BY_POST = {"preview", "lookup", "dry-run", "rows", "people", "reach", "compare"}
 SAMPLES = {"int": "1", "uuid": str(uuid.UUID(int=1)), "slug": "x", "str": "x", "path": "x"}
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 
