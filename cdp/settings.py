@@ -15,6 +15,7 @@ from django.urls import reverse_lazy
 from psycopg2.extensions import parse_dsn
 
 from cdp.core.addresses import OutgoingRefused, read_allowances
+from cdp.core.calendars import UnknownCalendar, read_calendar
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -44,6 +45,11 @@ CDP_FORWARD_HOURS = env.int("CDP_FORWARD_HOURS", default=72)
 CDP_IMPORT_MAX_BYTES = env.int("CDP_IMPORT_MAX_MB", default=2048) * 1024 * 1024
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
+CDP_HOLIDAYS = env("CDP_HOLIDAYS", default="").strip()
+try:
+    read_calendar(CDP_HOLIDAYS)
+except UnknownCalendar as unknown:
+    raise ImproperlyConfigured(f"CDP_HOLIDAYS: {unknown}") from unknown
 CDP_SESSION_MINUTES = env.int("CDP_SESSION_MINUTES", default=30)
 CDP_SMALLEST_GROUP = env.int("CDP_SMALLEST_GROUP", default=10)
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
@@ -65,6 +71,10 @@ if PRODUCTION:
             raise ImproperlyConfigured(f"{name} must be set to {MINIMUM_SECRET_LENGTH} or more random characters.")
     if 0 < len(CDP_SIGNING_KEY) < MINIMUM_SECRET_LENGTH:
         raise ImproperlyConfigured(f"CDP_SIGNING_KEY must have {MINIMUM_SECRET_LENGTH} or more random characters.")
+
+# --- Privacy requests (consent/services/requests.py) ----------------------------------------------------------------
+
+CDP_FOUR_EYES = env.bool("CDP_FOUR_EYES", default=False)
 
 # --- Servers of others that this installation may call (cdp/core/outgoing.py) ---------------------------------------
 

@@ -20,6 +20,7 @@ class ConsentConfig(AppConfig):
         from consent.personal_data_disclosures import Disclosures  # noqa: PLC0415
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
+        from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
@@ -27,6 +28,7 @@ class ConsentConfig(AppConfig):
         from consent.services.links import delete_old_links  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
+        from consent.services.packages import delete_old_packages  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
         registries.merge_participants.append(ConsentMerging())
@@ -40,4 +42,6 @@ class ConsentConfig(AppConfig):
         registries.job_handlers[KIND] = read_step
         registries.housekeeping.extend([delete_old_links, delete_old_uses, keep_register])
         registries.preparations.append(prepare_register)
+        registries.personal_data.extend([RequestPapers(), SentMail()])
+        registries.housekeeping.append(delete_old_packages)
         registries.profile_sections.append(ConsentSection())

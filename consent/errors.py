@@ -222,14 +222,67 @@ class WrongStatus(Conflict):
         self.status_now = status
 
 
-class NotCarriedOut(Conflict):
-    """A type of request that is recorded and tracked, but fulfilled by people."""
+class NothingToCorrect(Conflict):
+    """A rectification that does not say what is right."""
 
-    code = "privacy.by_hand"
-    title = "Requests of this type are fulfilled by hand"
+    code = "privacy.nothing_to_correct"
+    title = "Nothing to correct"
 
-    def __init__(self, kind: str) -> None:
-        super().__init__(f"Requests of type {kind} are recorded here and fulfilled by hand; they are not approved.")
+    def __init__(self) -> None:
+        super().__init__(
+            'This rectification names no correction. Add them by PATCH {"corrections": [{"trait", "value"}]}, or on '
+            "the request's page."
+        )
+
+
+class SecondApprovalNeeded(Conflict):
+    """Two people have to approve, and one of them tried twice."""
+
+    code = "privacy.second_approval_needed"
+    title = "Somebody else has to approve"
+
+    def __init__(self) -> None:
+        super().__init__("You have approved this request. Somebody else has to approve it as well.")
+
+
+class RequestTakenOver(Conflict):
+    """Another worker carries the request out."""
+
+    code = "privacy.taken_over"
+
+    def __init__(self) -> None:
+        super().__init__("Another worker carries this request out.")
+
+
+class UnknownLetter(NotFound):
+    """No such letter."""
+
+    code = "privacy.unknown_letter"
+    title = "Unknown letter"
+
+    def __init__(self) -> None:
+        super().__init__("This request has no letter with this id.")
+
+
+class NoPackage(NotFound):
+    """A request without a copy of the data."""
+
+    code = "privacy.no_package"
+    title = "There is no package"
+
+    def __init__(self) -> None:
+        super().__init__("No package was made. One is made when a request for access or portability is approved.")
+
+
+class PackageGone(CdpError):
+    """A package that was taken, or whose time is up."""
+
+    code = "privacy.package_gone"
+    status = 410
+    title = "The package is gone"
+
+    def __init__(self) -> None:
+        super().__init__("The package was taken, or its time is up. It works once; make a new one if it is needed.")
 
 
 class UnknownSuppression(NotFound):

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from consent import disclosure_models  # noqa: F401 - so that Django finds them
+from consent import disclosure_models, request_models  # noqa: F401 - so that Django finds them
 
 
 class Purpose(models.Model):
@@ -349,7 +349,10 @@ class PrivacyRequest(models.Model):
     """A data subject's request. `identities` and `closure` are emptied when an erasure completes.
 
     `closure` is the sealed list of everything that names the person, kept while an erasure runs so that it can
-    go on after a crash. `before` holds what each store held when it began.
+    go on after a crash. `before` holds what each store held when it began. `shared` holds the digests (hexadecimal) of
+    identifiers that an officer found to be others' too: erasure does not suppress them. `paused_days` is how long the
+    clock stood still for a question about the identity (since `identity_asked_at`, while one is open). What a person
+    wrote besides is in `consent.request_models.RequestDetails`.
 
     Personal data: identities of the person — erased with the request's completion.
     """
@@ -394,6 +397,17 @@ class PrivacyRequest(models.Model):
     lease_until = models.DateTimeField(null=True)
     fence = models.IntegerField(default=0)
     approved_at = models.DateTimeField(null=True)
+    language = models.CharField(max_length=8, default="en", db_default="en")
+    came_by = models.CharField(max_length=16, blank=True, default="", db_default="")
+    confirm_at = models.DateTimeField(null=True)
+    identity_asked_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)
+    paused_days = models.PositiveSmallIntegerField(default=0, db_default=0)
+    shared = models.JSONField(default=list, db_default=[])
+    approvals = ArrayField(models.TextField(), default=list, db_default=[])
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at", "id"], name="consent_privacyrequest_due")]
 
     def __str__(self) -> str:
         return f"{self.type} {self.pk}"

@@ -105,7 +105,7 @@ class PrivacyRequests:
 
     def export(self, *, subject: Subject) -> Mapping[str, Any]:
         """Return the requests of the person."""
-        rows = self._requests(subject).order_by("received_at", "id")
+        rows = self.requests_of(subject).order_by("received_at", "id")
         return {
             "privacy_requests": [
                 {"id": str(row.id), "type": row.type, "status": row.status, "received_at": row.received_at}
@@ -125,10 +125,11 @@ class PrivacyRequests:
     def _finished(self, subject: Subject) -> Any:
         status = PrivacyRequest.Status
         over: Sequence[str] = (status.COMPLETED, status.PARTIAL, status.REJECTED, status.CANCELLED)
-        return self._requests(subject).filter(status__in=over)
+        return self.requests_of(subject).filter(status__in=over)
 
     @staticmethod
-    def _requests(subject: Subject) -> Any:
+    def requests_of(subject: Subject) -> Any:
+        """Return the requests that name the person."""
         named = Q(profile_ids__overlap=list(subject.profile_ids))
         for kind, value in subject.identifiers:
             named |= Q(identities__contains=[{"type": kind, "value": value}])

@@ -328,13 +328,42 @@ class Reason(StrictSerializer):
     reason = serializers.CharField(max_length=2000)
 
 
-class NewPrivacyRequest(StrictSerializer):
+class RequestedCorrection(StrictSerializer):
+    """What a trait should be; null keeps it empty."""
+
+    trait = serializers.CharField(max_length=255)
+    value = serializers.JSONField(allow_null=True)
+
+
+class RequestParticulars(StrictSerializer):
+    """What a request says beyond its kind."""
+
+    corrections = RequestedCorrection(many=True, required=False, max_length=100)  # type: ignore[call-arg]
+    purposes = serializers.ListField(child=serializers.SlugField(max_length=64), required=False, max_length=100)
+    contact = serializers.EmailField(required=False, allow_blank=True, max_length=254)
+    language = serializers.ChoiceField(choices=LANGUAGE_CODES, required=False)
+
+
+class NewPrivacyRequest(RequestParticulars):
     """A request of a person."""
 
     type = serializers.ChoiceField(choices=PrivacyRequest.Type.values)
     identities = IdentifierInput(many=True, allow_empty=False, max_length=100)  # type: ignore[call-arg]
     regulation = serializers.ChoiceField(choices=REGULATIONS, required=False)
     received_at = TimeField(required=False)
+    message = serializers.CharField(required=False, allow_blank=True, max_length=5000)
+
+
+class RequestChanges(RequestParticulars):
+    """Changes to a request that is not decided; `shared` are identifiers that other people hold too."""
+
+    shared = IdentifierInput(many=True, required=False, max_length=100)  # type: ignore[call-arg]
+
+
+class CancelReason(StrictSerializer):
+    """Why a request is cancelled, if somebody said so."""
+
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=2000)
 
 
 class PurposeSchema(PurposeFields):
@@ -415,6 +444,14 @@ class PrivacyRequestSchema(serializers.Serializer):
     due_at = serializers.DateTimeField()
     extended_to = serializers.DateTimeField(allow_null=True)
     verified_by = serializers.CharField()
+    verified_at = serializers.DateTimeField(allow_null=True)
+    confirm_by = serializers.DateTimeField(allow_null=True)
+    paused_days = serializers.IntegerField()
+    language = serializers.ChoiceField(choices=LANGUAGE_CODES)
+    came_by = serializers.CharField()
+    approvals = serializers.IntegerField()
+    corrections = RequestedCorrection(many=True)
+    purposes = serializers.ListField(child=serializers.CharField())
     steps = StepSchema(many=True)
     recipients = serializers.ListField()
     reason = serializers.CharField()

@@ -19,6 +19,7 @@ from consent.models import (
     Purpose,
     Suppression,
 )
+from consent.services.details import Details, read_details
 from consent.tcf.decode import TcString
 from consent.tcf.judge import Judgement
 from profiles.models import Profile
@@ -223,8 +224,9 @@ def present_suppression(row: Suppression) -> dict[str, Any]:
     }
 
 
-def present_request(request: PrivacyRequest, *, principal: Principal) -> dict[str, Any]:
-    """Return a privacy request."""
+def present_request(request: PrivacyRequest, *, principal: Principal, details: Details | None = None) -> dict[str, Any]:
+    """Return a privacy request; `details` are read where they are not given."""
+    asked = read_details(request=request) if details is None else details
     return {
         "id": str(request.id),
         "type": request.type,
@@ -237,6 +239,14 @@ def present_request(request: PrivacyRequest, *, principal: Principal) -> dict[st
         "due_at": request.due_at,
         "extended_to": request.extended_to,
         "verified_by": request.verified_by,
+        "verified_at": request.verified_at,
+        "confirm_by": request.confirm_at,
+        "paused_days": request.paused_days,
+        "language": request.language,
+        "came_by": request.came_by,
+        "approvals": len(request.approvals),
+        "corrections": [{"trait": one["trait"], "value": show(principal, one["value"])} for one in asked.corrections],
+        "purposes": list(asked.purposes),
         "steps": request.steps,
         "recipients": request.recipients,
         "reason": request.reason,

@@ -1,25 +1,36 @@
 """Privacy requests and suppressions by REST."""
 
+from django.http.response import HttpResponseBase
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
+from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cdp.core.access import PERSONAL_DATA, need
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
+from cdp.core.downloads import download
 from cdp.core.errors import FieldError, InvalidInput
+from cdp.core.reauthentication import need_recent_authentication
 from cdp.core.services.audit import note_read
 from consent.api import fields
 from consent.api.present import present_request, present_suppression
 from consent.deadlines import GDPR
+from consent.models import PrivacyRequest
 from consent.queries.requests import get_request, list_requests
 from consent.queries.suppressions import find_by_digest, get_suppression, list_suppressions
+from consent.services.details import NOTHING, Details, unseal_details
 from consent.services.erasure import preview_erasure
+from consent.services.packages import take_package
 from consent.services.requests import (
     NewRequest,
+    amend_request,
     approve_request,
+    cancel_request,
     create_request,
     extend_request,
     reject_request,
@@ -46,13 +57,13 @@ class PrivacyRequests(APIView):
     def get(self, request: Request) -> Response:
         """Answer one page, latest received first."""
         given = request.query_params
-        rows = list_requests(status=given.get("status"), type=given.get("type"))
+        rows = list_requests(status=given.get("status"), type=given.get("type")).select_related("details")
         principal = principal_of(request)
         return paginate(
             request,
             fetch=fetch_from(rows, "-received_at", "-id"),
             key=lambda row: (row.received_at, str(row.id)),
-            present=lambda row: present_request(row, principal=principal),
+            present=lambda row: present_request(row, principal=principal, details=joined_details(row)),
         )
 
     @extend_schema(
@@ -73,6 +84,14 @@ class PrivacyRequests(APIView):
                 received_at=given.get("received_at", now),
                 verified_by="api" if principal.user_id is None else principal.actor,
                 actor=principal.actor,
+                came_by="api",
+                language=given.get("language", "en"),
+                details=Details(
+                    corrections=given.get("corrections", ()),
+                    purposes=given.get("purposes", ()),
+                    contact=given.get("contact", ""),
+                    message=given.get("message", ""),
+                ),
             ),
             now=now,
         )
@@ -82,7 +101,7 @@ class PrivacyRequests(APIView):
 class OnePrivacyRequest(APIView):
     """Reads a privacy request."""
 
-    scopes = {"GET": "privacy:read"}
+    scope_resource = "privacy"
 
     @extend_schema(operation_id="privacy_requests_read", responses=fields.PrivacyRequestSchema)
     def get(self, request: Request, request_id: str) -> Response:
@@ -91,6 +110,20 @@ class OnePrivacyRequest(APIView):
         found = get_request(request_id=request_id)
         if principal.sees_personal_data and found.identities:
             note_read(actor=principal.actor, object=f"privacy_request:{found.id}")
+        return Response(present_request(found, principal=principal))
+
+    @extend_schema(
+        operation_id="privacy_requests_change",
+        request=fields.RequestChanges,
+        responses=fields.PrivacyRequestSchema,
+    )
+    def patch(self, request: Request, request_id: str) -> Response:
+        """Change what is asked in particular, while nothing is decided."""
+        given = fields.read_input(fields.RequestChanges, request.data)
+        if "shared" in given:
+            given["shared"] = [name_identifier(**one) for one in given["shared"]]
+        principal = principal_of(request)
+        found = amend_request(request_id=request_id, changes=given, actor=principal.actor, now=timezone.now())
         return Response(present_request(found, principal=principal))
 
 
@@ -113,6 +146,7 @@ class ApprovePrivacyRequest(APIView):
     @extend_schema(operation_id="privacy_requests_approve", request=None, responses=fields.PrivacyRequestSchema)
     def post(self, request: Request, request_id: str) -> Response:
         """Approve and answer the request."""
+        need_recent_authentication(request)
         principal = principal_of(request)
         found = approve_request(request_id=request_id, actor=principal.actor, now=timezone.now())
         return Response(present_request(found, principal=principal))
@@ -152,6 +186,50 @@ class ExtendPrivacyRequest(APIView):
         principal = principal_of(request)
         found = extend_request(request_id=request_id, reason=given["reason"], actor=principal.actor, now=timezone.now())
         return Response(present_request(found, principal=principal))
+
+
+class CancelPrivacyRequest(APIView):
+    """Ends a privacy request that the person has taken back."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(
+        operation_id="privacy_requests_cancel",
+        request=fields.CancelReason,
+        responses=fields.PrivacyRequestSchema,
+    )
+    def post(self, request: Request, request_id: str) -> Response:
+        """Cancel and answer the request."""
+        given = fields.read_input(fields.CancelReason, request.data)
+        principal = principal_of(request)
+        found = cancel_request(
+            request_id=request_id, reason=given.get("reason", ""), actor=principal.actor, now=timezone.now()
+        )
+        return Response(present_request(found, principal=principal))
+
+
+class PackageOfPrivacyRequest(APIView):
+    """Hands out the copy of a person's data, once."""
+
+    scopes = {"GET": "privacy:read"}
+
+    @extend_schema(
+        operation_id="privacy_requests_package",
+        responses={(200, "application/zip"): OpenApiTypes.BINARY},
+    )
+    def get(self, request: Request, request_id: str) -> HttpResponseBase:
+        """Answer a ZIP file; it is deleted as it is read."""
+        need_recent_authentication(request)
+        principal = principal_of(request)
+        need(principal, PERSONAL_DATA)
+        found = get_request(request_id=request_id)
+        package, file = take_package(request_id=found.pk, actor=principal.actor, now=timezone.now())
+        name = f"data-{request_id}.zip"
+        return download(file, name=name, size=package.size, content_type="application/zip")
+
+    def head(self, request: Request, request_id: str) -> HttpResponseBase:  # noqa: ARG002 - Django's signature
+        """Refuse: looking must not use up what works once."""
+        raise MethodNotAllowed("HEAD")
 
 
 class Suppressions(APIView):
@@ -224,3 +302,8 @@ class OneSuppression(APIView):
             now=timezone.now(),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def joined_details(row: PrivacyRequest) -> Details:
+    """Return the details that were read along with a request."""
+    return unseal_details(row.details) if hasattr(row, "details") else NOTHING

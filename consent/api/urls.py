@@ -34,6 +34,8 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/approve", privacy.ApprovePrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/reject", privacy.RejectPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/extend", privacy.ExtendPrivacyRequest.as_view()),
+    path("privacy-requests/<uuid:request_id>/cancel", privacy.CancelPrivacyRequest.as_view()),
+    path("privacy-requests/<uuid:request_id>/package", privacy.PackageOfPrivacyRequest.as_view()),
     path("suppressions", privacy.Suppressions.as_view()),
     path("suppressions/<int:suppression_id>", privacy.OneSuppression.as_view()),
 ]

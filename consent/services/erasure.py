@@ -36,7 +36,7 @@ MENTIONS = "mentions"
 # A store that never gets empty (a shared identifier that goes on sending) must not keep the worker for ever.
 MOST_ROUNDS = 1000
 # Requests that were accepted before the suppression lie there until the processor has refused what they hold.
-EMPTIED_SOON = frozenset({"ingestion_inbox", "ingestion_forwardedcopy", "profiles_work", "broker"})
+EMPTIED_SOON = frozenset({"ingestion_inbox", "ingestion_forwardedcopy", "profiles_work", "core_outboxmail", "broker"})
 PATIENCE = timedelta(minutes=10)
 
 

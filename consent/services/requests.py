@@ -1,38 +1,41 @@
-"""The life of a privacy request: made, approved or refused, extended, carried out."""
+"""The life of a privacy request: made, verified, approved or refused, extended, cancelled (`consent.life`)."""
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
+from cdp.core.calendars import read_calendar
 from cdp.core.errors import FieldError, InvalidInput
-from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from cdp.core.services.wakeups import wake
-from consent import decision as rules
-from consent.deadlines import due_on
-from consent.errors import NotCarriedOut, UnknownRequest, WrongStatus
-from consent.models import PrivacyRequest, Purpose
-from consent.services.decisions import NewDecision, record_decision
-from consent.services.ledger import add_work
-from profiles.models import Profile
-from profiles.queries.people import Named, find_by_identifier, name_identifier
+from consent import life
+from consent.deadlines import can_extend, confirm_on, due_on
+from consent.errors import NothingToCorrect, SecondApprovalNeeded, UnknownRequest, WrongStatus
+from consent.life import Act, Role
+from consent.models import PrivacyRequest
+from consent.queries.purposes import get_purpose
+from consent.services.details import NOTHING, Details, read_details, write_details
+from consent.services.letters import send_letter
+from profiles.queries.people import Named
+from profiles.services.correcting import check_correction
 
 TASK_NAME = "consent.run_privacy_requests"
-Status = PrivacyRequest.Status
+LONGEST_REASON = 2000
 Type = PrivacyRequest.Type
-
-# Types that the product fulfils itself; the others are tracked here and fulfilled by people.
-CARRIED_OUT = frozenset({Type.ERASURE, Type.RESTRICTION, Type.OBJECTION, Type.OPT_OUT})
 
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """What a person asks for, as somebody entered it. `received_at` is when the person asked."""
+    """What a person asks for, as somebody entered it. `received_at` is when the person asked.
+
+    `verified_by` is who vouches for the person's identity; empty: nobody does yet.
+    """
 
     type: str
     identities: Sequence[Named]
@@ -40,15 +43,20 @@ class NewRequest:
     received_at: datetime
     verified_by: str
     actor: str
+    came_by: str = "officer"
+    language: str = "en"
+    details: Details = NOTHING
 
 
 def create_request(*, new: NewRequest, now: datetime) -> PrivacyRequest:
-    """Open a privacy request; whoever enters it vouches for the person's identity.
+    """Open a privacy request; it waits for proof of identity where nobody vouches for it.
 
     Raises
     ------
     InvalidInput
         Without identities, or with a receipt in the future.
+    UnknownPurpose
+        If it names a purpose that does not exist.
     """
     if not new.identities:
         message = "At least one identity is needed, so that the person can be found."
@@ -56,43 +64,66 @@ def create_request(*, new: NewRequest, now: datetime) -> PrivacyRequest:
     if new.received_at > now:
         message = "A request is received before it is entered."
         raise InvalidInput(message, errors=[FieldError("received_at", "in_future", message)])
+    _check_details(new.type, new.details)
     with transaction.atomic():
-        request = PrivacyRequest.objects.create(
+        request = PrivacyRequest(
             id=uuid.uuid4(),
             type=new.type,
-            status=Status.OPEN,
+            status=life.OPEN if new.verified_by else life.RECEIVED,
             regulation=new.regulation,
             identities=[{"type": one.type, "value": one.value} for one in new.identities],
             received_at=new.received_at,
-            due_at=_end_of(due_on(received_on=_day(new.received_at), regulation=new.regulation)),
             verified_by=new.verified_by,
+            verified_at=now if new.verified_by else None,
             created_by=new.actor,
+            came_by=new.came_by,
+            language=new.language,
         )
-        _note(request, "privacy_request.created", actor=new.actor, now=now, type=new.type)
+        request.due_at = _end_of(_due(request, extended=False))
+        confirm = confirm_on(received_on=_day(new.received_at), regulation=new.regulation, holidays=_holidays())
+        request.confirm_at = _end_of(confirm) if confirm is not None else None
+        request.save(force_insert=True)
+        if new.details != NOTHING:
+            write_details(request=request, details=new.details)
+        _note(request, "privacy_request.created", actor=new.actor, now=now, type=new.type, came_by=new.came_by)
+        if new.verified_by:
+            _note(request, "privacy_request.verified", actor=new.actor, now=now, by=new.verified_by)
     return request
 
 
 def approve_request(*, request_id: str, actor: str, now: datetime) -> PrivacyRequest:
-    """Approve a request, so that it is carried out; a partial one is tried again.
+    """Approve a request, so that it is carried out; a partial one is tried again, a repeat changes nothing.
+
+    With `CDP_FOUR_EYES` the first approval is noted, and the second, by somebody else, counts.
 
     Raises
     ------
-    NotCarriedOut
-        If the type is fulfilled by people.
+    NothingToCorrect
+        If a rectification names no correction.
+    SecondApprovalNeeded
+        If whoever approved first approves again, while a second person is needed.
     WrongStatus
         If the request is over or not yet verified.
     """
     with transaction.atomic():
-        request = _hold(request_id)
-        if request.type not in CARRIED_OUT:
-            raise NotCarriedOut(request.type)
-        if request.status in (Status.APPROVED, Status.RUNNING):
+        request = hold_request(request_id=request_id)
+        status = step(request=request, act=Act.APPROVE, role=Role.OFFICER)
+        if request.status in life.MOVING:
             return request
-        _need_status(request, Status.OPEN, Status.PARTIAL)
-        request.status = Status.APPROVED
+        if request.type == Type.RECTIFICATION and not read_details(request=request).corrections:
+            raise NothingToCorrect
+        if settings.CDP_FOUR_EYES and not [one for one in request.approvals if one != actor]:
+            if actor in request.approvals:
+                raise SecondApprovalNeeded
+            request.approvals = [actor]
+            request.save(update_fields=["approvals"])
+            _note(request, "privacy_request.approved_first", actor=actor, now=now)
+            return request
+        request.approvals = [*(one for one in request.approvals if one != actor), actor]
+        request.status = status
         request.approved_at = now
         request.lease_until = None
-        request.save(update_fields=["status", "approved_at", "lease_until"])
+        request.save(update_fields=["status", "approved_at", "lease_until", "approvals"])
         _note(request, "privacy_request.approved", actor=actor, now=now)
         wake(TASK_NAME)
     return request
@@ -110,120 +141,214 @@ def reject_request(*, request_id: str, reason: str, actor: str, now: datetime) -
 
     References
     ----------
-    GDPR Art. 12(4).
+    GDPR Art. 12(4): with the reasons, and the right to complain to an authority and to go to court.
     """
-    if not reason.strip():
-        message = "A reason is needed: the person must be told."
-        raise InvalidInput(message, errors=[FieldError("reason", "required", message)])
+    reason = _check_reason(reason)
     with transaction.atomic():
-        request = _hold(request_id)
-        _need_status(request, Status.OPEN, Status.RECEIVED, Status.AWAITING_IDENTITY)
-        request.status = Status.REJECTED
+        request = hold_request(request_id=request_id)
+        request.status = step(request=request, act=Act.REJECT, role=Role.OFFICER)
         request.reason = reason
         request.completed_at = now
         request.save(update_fields=["status", "reason", "completed_at"])
         _note(request, "privacy_request.rejected", actor=actor, now=now)
+        send_letter(request=request, kind="rejected", actor=actor, now=now)
     return request
 
 
 def extend_request(*, request_id: str, reason: str, actor: str, now: datetime) -> PrivacyRequest:
-    """Extend the period once, while the first one runs.
+    """Extend the period once, while the first one runs, and tell the person.
 
     Raises
     ------
     InvalidInput
         Without a reason.
     WrongStatus
-        If the request is over, was extended before, or is late already.
+        If the request is over, was extended before, is late already, or the law knows no extension.
 
     References
     ----------
     GDPR Art. 12(3): the person is told of the extension and its reasons within the first month.
     """
-    if not reason.strip():
-        message = "A reason is needed: the person must be told."
-        raise InvalidInput(message, errors=[FieldError("reason", "required", message)])
+    reason = _check_reason(reason)
     with transaction.atomic():
-        request = _hold(request_id)
-        _need_status(request, Status.OPEN, Status.RECEIVED, Status.AWAITING_IDENTITY)
+        request = hold_request(request_id=request_id)
+        step(request=request, act=Act.EXTEND, role=Role.OFFICER)
+        if not can_extend(regulation=request.regulation, type=request.type):
+            raise WrongStatus(status="an opt-out under the CCPA", allowed="of another kind")
         if request.extended_to is not None or now > request.due_at:
             state = "extended already" if request.extended_to is not None else "late already"
             raise WrongStatus(status=state, allowed="in its first period")
-        last = due_on(received_on=_day(request.received_at), regulation=request.regulation, extended=True)
-        request.extended_to = _end_of(last)
+        request.extended_to = _end_of(_due(request, extended=True))
         request.reason = reason
         request.save(update_fields=["extended_to", "reason"])
         _note(request, "privacy_request.extended", actor=actor, now=now)
+        send_letter(request=request, kind="extended", actor=actor, now=now)
     return request
 
 
-def restrict_people(*, request: PrivacyRequest, now: datetime) -> int:
-    """Freeze the profiles of a request: stored, and used for nothing.
+def cancel_request(
+    *, request_id: str, reason: str, actor: str, now: datetime, role: Role = Role.OFFICER
+) -> PrivacyRequest:
+    """End a request that the person has taken back; nothing was done yet.
+
+    Raises
+    ------
+    WrongStatus
+        If the request is approved or over.
+    """
+    with transaction.atomic():
+        request = hold_request(request_id=request_id)
+        request.status = step(request=request, act=Act.CANCEL, role=role)
+        request.reason = reason.strip()[:LONGEST_REASON]
+        request.completed_at = now
+        request.save(update_fields=["status", "reason", "completed_at"])
+        _note(request, "privacy_request.cancelled", actor=actor, now=now)
+    return request
+
+
+def verify_request(
+    *, request_id: str, verified_by: str, actor: str, now: datetime, role: Role = Role.OFFICER
+) -> PrivacyRequest:
+    """Note that the person is who they say; the clock, which stood still for that, goes on.
+
+    Raises
+    ------
+    WrongStatus
+        If nobody waits for it.
+    """
+    with transaction.atomic():
+        request = hold_request(request_id=request_id)
+        request.status = step(request=request, act=Act.VERIFY, role=role)
+        if request.identity_asked_at is not None:
+            request.paused_days += (_day(now) - _day(request.identity_asked_at)).days
+            request.identity_asked_at = None
+            request.due_at = _end_of(_due(request, extended=False))
+            if request.extended_to is not None:
+                request.extended_to = _end_of(_due(request, extended=True))
+        request.verified_by = verified_by
+        request.verified_at = now
+        request.save(
+            update_fields=[
+                *("status", "identity_asked_at", "paused_days", "due_at", "extended_to"),
+                *("verified_by", "verified_at"),
+            ]
+        )
+        _note(request, "privacy_request.verified", actor=actor, now=now, by=verified_by)
+    return request
+
+
+def doubt_identity(*, request: PrivacyRequest, actor: str, role: Role, now: datetime) -> None:
+    """Stop the clock until the person has shown who they are; the caller holds the row and asks them.
 
     References
     ----------
-    GDPR Art. 18.
+    GDPR Art. 12(6): where there are reasonable doubts; that there were is on record.
     """
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            # Or a merge drops the profile between the look-up and the write.
-            take(cursor, IDENTITY)
-        people = sorted(_people(request))
-        count = Profile.objects.filter(id__in=people).update(restricted=True)
-        # Who is restricted belongs to no segment; `created` concerns them all.
-        add_work(names={profile_id: ["created"] for profile_id in people}, now=now, message_ids={})
-    return count
+    request.status = step(request=request, act=Act.ASK_IDENTITY, role=role)
+    request.identity_asked_at = request.identity_asked_at or now
+    request.verified_by, request.verified_at = "", None
+    request.save(update_fields=["status", "identity_asked_at", "verified_by", "verified_at"])
+    _note(request, "privacy_request.identity_asked", actor=actor, now=now)
 
 
-def object_for_people(*, request: PrivacyRequest, now: datetime) -> int:
-    """Record the person's objection to every purpose that can be objected to.
+def amend_request(*, request_id: str, changes: Mapping[str, Any], actor: str, now: datetime) -> PrivacyRequest:
+    """Change what is asked in particular, or which identifiers are others' too, while nothing is decided.
 
-    References
+    Parameters
     ----------
-    GDPR Art. 21; a contract or a legal obligation cannot be objected to.
+    changes : mapping
+        ``language``, ``corrections``, ``purposes``, ``contact``, and ``shared``: identifiers (`Named`) that this
+        person's erasure leaves to their other holders.
+
+    Raises
+    ------
+    WrongStatus
+        If it is decided already.
     """
-    bases = (rules.CONSENT, rules.LEGITIMATE_INTERESTS, rules.PUBLIC_TASK)
-    purposes = list(Purpose.objects.filter(legal_basis__in=bases).order_by("key").values_list("key", flat=True))
     with transaction.atomic():
-        for public_id in _people(request).values():
-            for key in purposes:
-                new = NewDecision(
-                    purpose=key,
-                    channel=None,
-                    state=rules.OBJECTED,
-                    recorded_by="system",
-                    profile_uuid=public_id,
-                    occurred_at=request.received_at,
-                    evidence={"privacy_request": str(request.id)},
-                )
-                record_decision(new=new, now=now)
-        return len(purposes)
+        request = hold_request(request_id=request_id)
+        if request.status not in life.WAITING:
+            raise WrongStatus(status=request.status, allowed=" or ".join(sorted(life.WAITING)))
+        given = {name: changes[name] for name in ("corrections", "purposes", "contact") if name in changes}
+        if given:
+            details = replace(read_details(request=request), **given)
+            _check_details(request.type, details)
+            write_details(request=request, details=details)
+        if "language" in changes:
+            request.language = changes["language"]
+        if "shared" in changes:
+            request.shared = sorted({one.digest.hex() for one in changes["shared"]})
+        request.save(update_fields=["language", "shared"])
+        _note(request, "privacy_request.changed", actor=actor, now=now, fields=sorted(changes))
+    return request
 
 
-def _people(request: PrivacyRequest) -> dict[int, str]:
-    """Return the profiles that the identities lead to."""
-    found: dict[int, str] = {}
-    for one in request.identities:
-        person = find_by_identifier(named=name_identifier(type=one["type"], value=one["value"]))
-        if person is not None:
-            found[person.profile_id] = person.uuid
-    return found
+def hold_request(*, request_id: str) -> PrivacyRequest:
+    """Return the request with its row locked.
 
-
-def _hold(request_id: str) -> PrivacyRequest:
+    Raises
+    ------
+    UnknownRequest
+        If there is none.
+    """
     request = PrivacyRequest.objects.select_for_update().filter(id=request_id).first()
     if request is None:
         raise UnknownRequest
     return request
 
 
-def _need_status(request: PrivacyRequest, *allowed: str) -> None:
-    if request.status not in allowed:
-        raise WrongStatus(status=request.status, allowed=" or ".join(str(one) for one in allowed))
+def step(*, request: PrivacyRequest, act: Act, role: Role) -> str:
+    """Return the status that an act leads to.
+
+    Raises
+    ------
+    WrongStatus
+        If it leads nowhere from here.
+    """
+    status = life.follow(status=request.status, act=act, role=role)
+    if status is None:
+        raise WrongStatus(status=request.status, allowed=" or ".join(life.allowed_in(act)))
+    return status
 
 
-def _note(request: PrivacyRequest, action: str, *, actor: str, now: datetime, **detail: str) -> None:
+def _check_details(type: str, details: Details) -> None:
+    if details.corrections and type != Type.RECTIFICATION:
+        message = "Only a rectification has corrections."
+        raise InvalidInput(message, errors=[FieldError("corrections", "not_for_this_type", message)])
+    if details.purposes and type not in (Type.OBJECTION, Type.OPT_OUT):
+        message = "Only an objection or an opt-out names purposes."
+        raise InvalidInput(message, errors=[FieldError("purposes", "not_for_this_type", message)])
+    for key in details.purposes:
+        get_purpose(key=key)
+    for one in details.corrections:
+        check_correction(trait=one["trait"], value=one["value"])
+
+
+def _check_reason(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        message = "A reason is needed: the person must be told."
+        raise InvalidInput(message, errors=[FieldError("reason", "required", message)])
+    return reason[:LONGEST_REASON]
+
+
+def _note(request: PrivacyRequest, action: str, *, actor: str, now: datetime, **detail: Any) -> None:
     record(actor=actor, action=action, object=f"privacy_request:{request.id}", detail=detail, now=now)
+
+
+def _due(request: PrivacyRequest, *, extended: bool) -> date:
+    return due_on(
+        received_on=_day(request.received_at),
+        regulation=request.regulation,
+        extended=extended,
+        holidays=_holidays(),
+        type=request.type,
+        paused_days=request.paused_days,
+    )
+
+
+def _holidays() -> Any:
+    return read_calendar(settings.CDP_HOLIDAYS)
 
 
 def _day(moment: datetime) -> date:

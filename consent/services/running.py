@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 
-from cdp.core.services.audit import record
+from consent.errors import RequestTakenOver
 from consent.models import PrivacyRequest
 from consent.services.erasure import LEASE, LeaseLost, erase_person
-from consent.services.requests import object_for_people, restrict_people
+from consent.services.fulfilling import fulfil_request
 
 log = logging.getLogger("cdp.privacy")
 
@@ -46,7 +46,7 @@ def run_privacy_requests(*, clock: Callable[[], datetime]) -> int:
         tried.append(request_id)
         try:
             _carry_out(request_id, fence, clock=clock)
-        except LeaseLost:
+        except (LeaseLost, RequestTakenOver):
             log.info("privacy request taken over by another worker", extra={"request": request_id})
     return len(tried)
 
@@ -68,23 +68,4 @@ def _carry_out(request_id: str, fence: int, *, clock: Callable[[], datetime]) ->
     if request.type == Type.ERASURE:
         erase_person(request_id=request_id, fence=fence, clock=clock)
         return
-    with transaction.atomic():
-        held = PrivacyRequest.objects.select_for_update().get(id=request_id)
-        if held.fence != fence or held.status != Status.RUNNING:
-            raise LeaseLost
-        now = clock()
-        if held.type == Type.RESTRICTION:
-            count = restrict_people(request=held, now=now)
-        else:
-            count = object_for_people(request=held, now=now)
-        held.status = Status.COMPLETED
-        held.completed_at = now
-        held.lease_until = None
-        held.steps = [{"store": held.type, "before": count, "erased": 0, "withheld": 0, "remaining": 0}]
-        held.save()
-        record(
-            actor="system",
-            action="privacy_request.completed",
-            object=f"privacy_request:{request_id}",
-            now=now,
-        )
+    fulfil_request(request_id=request_id, fence=fence, clock=clock)

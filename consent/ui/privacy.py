@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cdp.core.access import Principal, show
 from cdp.core.api.pagination import fetch_from
 from cdp.core.queries.sizes import count_list
+from cdp.core.reauthentication import recently_authenticated
 from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from consent.models import PrivacyRequest
@@ -20,7 +21,6 @@ from consent.queries.requests import get_request, list_requests
 from consent.queries.suppressions import list_suppressions
 from consent.services.erasure import preview_erasure
 from consent.services.requests import (
-    CARRIED_OUT,
     NewRequest,
     approve_request,
     create_request,
@@ -114,7 +114,7 @@ def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         identities=_identities(row, principal),
         waits=row.status in WAITING,
         moves=row.status in MOVING,
-        can_approve=row.type in CARRIED_OUT and (row.status in WAITING or row.status == Status.PARTIAL),
+        can_approve=row.status in (Status.OPEN, Status.PARTIAL),
         form=ReasonForm(),
         now=timezone.now(),
     )
@@ -143,6 +143,7 @@ def progress(request: HttpRequest, request_id: UUID) -> HttpResponse:
 
 
 @require_POST
+@recently_authenticated
 def approve(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Approve a request, so that it is carried out."""
     principal = signed_in(request, "privacy:write")

@@ -46,7 +46,7 @@ def correct_trait(*, public_id: str, trait: str, value: Any, reason: str, actor:
     """
     trait = unicodedata.normalize("NFC", trait).strip()
     value = normal_form(value)
-    _check(trait, value, reason)
+    check_correction(trait=trait, value=value, reason=reason)
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
         person = get_by_uuid(public_id=public_id)
@@ -102,7 +102,14 @@ def _settle(cursor: Any, person: Person, trait: str, now: datetime) -> None:
     note_work(cursor, [person.profile_id], f"trait:{trait}", now)
 
 
-def _check(trait: str, value: Any, reason: str) -> None:
+def check_correction(*, trait: str, value: Any, reason: str = "") -> None:
+    """Refuse what cannot be stored as a correction.
+
+    Raises
+    ------
+    BadCorrection
+        Saying what is wrong with it.
+    """
     if not trait or len(trait) > LONGEST_NAME or trait.startswith("$") or "\0" in trait:
         _refuse("trait", f"trait must be a name of 1 to {LONGEST_NAME} characters that does not begin with $.")
     if trait in COMPUTED_TRAITS:

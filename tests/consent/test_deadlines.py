@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from consent.deadlines import due_on
+from cdp.core.calendars import UnknownCalendar, read_calendar
+from consent.deadlines import add_business_days, can_extend, confirm_on, due_on
 
 VECTORS = [
     # received, GDPR, GDPR extended, CCPA, CCPA extended
@@ -15,6 +16,7 @@ VECTORS = [
     ("2026-11-30", "2026-12-30", "2027-03-01", "2027-01-14", "2027-02-28"),
     ("2026-12-31", "2027-02-01", "2027-03-31", "2027-02-14", "2027-03-31"),
 ]
+EASTER_MONDAY = date(2026, 4, 6)
 
 
 @pytest.mark.parametrize(("received", "gdpr", "gdpr_extended", "ccpa", "ccpa_extended"), VECTORS)
@@ -28,8 +30,65 @@ def test_ends_on_the_day_of_the_same_number_or_the_next_working_day(received, gd
     assert found == [gdpr, gdpr_extended, ccpa, ccpa_extended]
 
 
-def test_rolls_over_holidays():
-    # 6 April 2026 is Easter Monday.
-    easter_monday = date(2026, 4, 6)
-    day = due_on(received_on=date(2026, 3, 5), regulation="gdpr", holidays={easter_monday})
-    assert day == date(2026, 4, 7)
+@pytest.mark.parametrize(
+    ("country", "received", "extended", "expected"),
+    [
+        ("DE", "2026-03-05", False, "2026-04-07"),  # Easter Monday
+        ("US", "2026-03-05", False, "2026-04-06"),  # no holiday there
+        ("DE", "2028-01-31", True, "2028-05-02"),  # Sunday, then Labour Day
+        ("US", "2028-01-31", True, "2028-05-01"),
+        ("DE", "2026-11-25", False, "2026-12-28"),  # Friday, Boxing Day on Saturday, Sunday
+        ("DE-BY", "2026-12-06", False, "2027-01-07"),  # Epiphany, in Bavaria only
+        ("DE-BE", "2026-12-06", False, "2027-01-06"),
+    ],
+)
+def test_rolls_over_the_holidays_of_a_country_or_region(country, received, extended, expected):
+    found = due_on(
+        received_on=date.fromisoformat(received),
+        regulation="gdpr",
+        extended=extended,
+        holidays=read_calendar(country),
+    )
+    assert found.isoformat() == expected
+
+
+def test_counts_calendar_days_for_the_ccpa_whatever_the_holidays():
+    # 45 days after 19 November 2026 is Sunday, 3 January 2027.
+    assert due_on(received_on=date(2026, 11, 19), regulation="ccpa", holidays=read_calendar("US")) == date(2027, 1, 3)
+
+
+def test_stands_still_for_a_question_of_identity_under_the_gdpr_only():
+    # 5 April + 10 days is a Wednesday.
+    assert due_on(received_on=date(2026, 3, 5), regulation="gdpr", paused_days=10) == date(2026, 4, 15)
+    assert due_on(received_on=date(2026, 3, 5), regulation="ccpa", paused_days=10) == date(2026, 4, 19)
+
+
+def test_gives_opt_outs_fifteen_business_days_without_extension():
+    # Fifteen business days after Thursday, 5 March 2026: three weeks.
+    for extended in (False, True):
+        found = due_on(received_on=date(2026, 3, 5), regulation="ccpa", type="opt_out", extended=extended)
+        assert found == date(2026, 3, 26)
+    assert not can_extend(regulation="ccpa", type="opt_out")
+    assert can_extend(regulation="ccpa", type="access")
+    assert can_extend(regulation="gdpr", type="opt_out")
+
+
+def test_confirms_a_receipt_within_ten_business_days_under_the_ccpa():
+    # From Friday, 21 November 2025, leaving out Thanksgiving on the 27th.
+    day = date(2025, 11, 21)
+    assert confirm_on(received_on=day, regulation="ccpa") == date(2025, 12, 5)
+    assert confirm_on(received_on=day, regulation="ccpa", holidays=read_calendar("US")) == date(2025, 12, 8)
+    assert confirm_on(received_on=day, regulation="gdpr") is None
+
+
+def test_does_not_count_the_day_itself():
+    assert add_business_days(date(2026, 4, 3), 1, holidays={EASTER_MONDAY}) == date(2026, 4, 7)
+    assert add_business_days(date(2026, 4, 3), 0) == date(2026, 4, 3)
+
+
+def test_refuses_a_country_that_nobody_knows():
+    with pytest.raises(UnknownCalendar):
+        read_calendar("XX")
+    with pytest.raises(UnknownCalendar):
+        read_calendar("DE-XX")
+    assert EASTER_MONDAY not in read_calendar("")
