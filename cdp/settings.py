@@ -35,6 +35,7 @@ CDP_HOST = env("CDP_HOST", default="127.0.0.1")
 CDP_PORT = env.int("CDP_PORT", default=8000)
 CDP_BASE_URL = env("CDP_BASE_URL", default=f"http://{CDP_HOST}:{CDP_PORT}").rstrip("/")
 CDP_CHANGE_DAYS = env.int("CDP_CHANGE_DAYS", default=90)
+CDP_EXPORT_DAYS = env.int("CDP_EXPORT_DAYS", default=7)
 CDP_DISCLOSURE_DAYS = env.int("CDP_DISCLOSURE_DAYS", default=1095)
 CDP_INBOX_LIMIT = env.int("CDP_INBOX_LIMIT", default=10_000_000)
 CDP_FREE_DISK_MB = env.int("CDP_FREE_DISK_MB", default=1024)
@@ -335,6 +336,7 @@ CELERY_BEAT_SCHEDULE = {
     "forward-copies": {"task": "ingestion.forward_copies", "schedule": 1.0, "options": {"expires": 2}},
     "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
     "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
+    "make-due-exports": {"task": "segments.make_due_exports", "schedule": 15.0, "options": {"expires": 15}},
     "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},
     "run-jobs": {"task": "core.run_jobs", "schedule": 1.0, "options": {"expires": 2}},
     "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},

@@ -17,13 +17,17 @@ class SegmentsConfig(AppConfig):
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
         from segments.personal_data import Memberships  # noqa: PLC0415
+        from segments.personal_data_sending import ExportedRows  # noqa: PLC0415
         from segments.queries.coverage import read_field_uses  # noqa: PLC0415
         from segments.sections import SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
         from segments.services.merging import SegmentMerging  # noqa: PLC0415
+        from segments.services.sending import exports  # noqa: PLC0415
 
         registries.merge_participants.append(SegmentMerging())
-        registries.personal_data.append(Memberships())
+        registries.personal_data.extend([Memberships(), ExportedRows()])
+        registries.job_handlers[exports.KIND] = exports.write_part
+        registries.housekeeping.append(exports.expire_exports)
         registries.profile_sections.append(SegmentsOfProfile())
         registries.field_uses.append(read_field_uses)
         registries.work_steps.append(

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from segments import sending_models  # noqa: F401 - so that Django finds them
+
 
 class Segment(models.Model):
     """A named audience. `version` is the latest definition; `live_version` the one that membership was computed from.

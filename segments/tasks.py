@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from segments.services import following
+from segments.services.sending import schedules
 
 
 @shared_task(name="segments.follow_changes")
@@ -16,3 +17,9 @@ def follow_changes() -> None:
 def run_due_checks() -> None:
     """Look at whom time alone may have moved: the same pass, asked for by the clock."""
     following.follow_changes(clock=timezone.now)
+
+
+@shared_task(name="segments.make_due_exports")
+def make_due_exports() -> None:
+    """Begin the exports whose time has come."""
+    schedules.make_due_exports(now=timezone.now())

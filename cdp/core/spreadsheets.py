@@ -30,3 +30,10 @@ def csv_lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
+
+
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV, without a header: for files that are written batch by batch."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows([safe_cell(value) for value in row] for row in rows)
+    return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from segments.api import lists, segments, trying
+from segments.api import exports, lists, segments, trying
 
 urlpatterns = [
     path("segments", segments.Segments.as_view()),
@@ -20,6 +20,11 @@ urlpatterns = [
     path("segments/<str:key>/overlap", segments.SegmentOverlap.as_view()),
     path("segments/<str:key>/explain/<str:profile_id>", segments.ExplainMembership.as_view()),
     path("profiles/<str:profile_id>/segments", segments.ProfileSegments.as_view()),
+    path("exports", exports.Exports.as_view()),
+    path("exports/<int:export_id>", exports.OneExport.as_view()),
+    path("exports/<int:export_id>/file", exports.ExportFile.as_view()),
+    path("export-schedules", exports.ExportSchedules.as_view()),
+    path("export-schedules/<int:schedule_id>", exports.OneExportSchedule.as_view()),
     path("lists", lists.StaticLists.as_view()),
     path("lists/<str:key>", lists.OneStaticList.as_view()),
     path("lists/<str:key>/members", lists.StaticListMembers.as_view()),
