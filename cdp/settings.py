@@ -320,6 +320,7 @@ CELERY_TASK_ROUTES = {
     "consent.*": {"queue": "privacy"},
     # Waits for servers of others, so nothing of this house waits behind it.
     "ingestion.forward_copies": {"queue": "outgoing"},
+    "consent.send_webhooks": {"queue": "outgoing"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -334,6 +335,7 @@ CELERY_BEAT_SCHEDULE = {
     "process-inbox": {"task": "ingestion.process_inbox", "schedule": 1.0, "options": {"expires": 2}},
     "release-held": {"task": "ingestion.release_held", "schedule": 5.0, "options": {"expires": 5}},
     "forward-copies": {"task": "ingestion.forward_copies", "schedule": 1.0, "options": {"expires": 2}},
+    "send-consent-webhooks": {"task": "consent.send_webhooks", "schedule": 1.0, "options": {"expires": 2}},
     "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
     "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
     "make-due-exports": {"task": "segments.make_due_exports", "schedule": 15.0, "options": {"expires": 15}},

@@ -311,3 +311,12 @@ class UnknownFieldOverride(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no leave with this id. GET /api/v1/field-overrides lists them.")
+
+
+class UnknownWebhook(NotFound):
+    """No webhook has this id."""
+
+    code = "consent.unknown_webhook"
+
+    def __init__(self) -> None:
+        super().__init__("There is no webhook with this id. GET /api/v1/consent-webhooks lists them.")

@@ -3,7 +3,12 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from consent import disclosure_models, request_models  # noqa: F401 - so that Django finds them
+from consent import (  # noqa: F401 - so that Django finds them
+    disclosure_models,
+    organisation_models,
+    request_models,
+    webhook_models,
+)
 
 
 class Purpose(models.Model):
@@ -96,6 +101,9 @@ class Decision(models.Model):
     cleared_at = models.DateTimeField(null=True)
     clearance = models.JSONField(null=True)
 
+    class Meta:
+        indexes = [models.Index(fields=["purpose", "recorded_at"], name="consent_decision_recent")]
+
     def __str__(self) -> str:
         return f"decision {self.pk}"
 
@@ -129,6 +137,11 @@ class Current(models.Model):
         indexes = [
             models.Index(fields=["purpose", "channel", "state"], name="consent_current_state"),
             models.Index(fields=["id"], name="consent_current_conflict", condition=models.Q(conflict=True)),
+            models.Index(
+                fields=["expires_at", "id"],
+                name="consent_current_expiring",
+                condition=models.Q(expires_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,10 +3,16 @@
 from celery import shared_task
 from django.utils import timezone
 
-from consent.services import running
+from consent.services import running, webhooks
 
 
 @shared_task(name="consent.run_privacy_requests")
 def run_privacy_requests() -> None:
     """Carry out approved privacy requests."""
     running.run_privacy_requests(clock=timezone.now)
+
+
+@shared_task(name="consent.send_webhooks")
+def send_webhooks() -> None:
+    """Tell other systems of decisions."""
+    webhooks.send_webhooks(clock=timezone.now)

@@ -18,6 +18,8 @@ PROCESSING = 0x11_B0_CE_55
 IMPORT = 0x1A_F0_27 << 32
 # Plus the source's id: one process at a time sends a source's copies on, so that they stay in order.
 FORWARDING = 0x1F_04_A4 << 32
+# Plus the webhook's id: one process at a time tells a webhook of decisions, so that they stay in order.
+CONSENT_WEBHOOK = 0xC0_25_E2 << 32
 
 
 def take(cursor: Any, lock: int) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.api import consents, field_tags, importing, privacy, purposes, ways_in
+from consent.api import consents, field_tags, importing, numbers, outward, privacy, purposes, ways_in
 
 urlpatterns = [
     path("purposes", purposes.Purposes.as_view()),
@@ -13,6 +13,13 @@ urlpatterns = [
     path("field-tags/<int:tag_id>", field_tags.OneFieldTag.as_view()),
     path("field-overrides", field_tags.FieldOverrides.as_view()),
     path("field-overrides/<int:override_id>", field_tags.OneFieldOverride.as_view()),
+    path("purposes/<str:key>/statistics", numbers.PurposeStatistics.as_view()),
+    path("purposes/<str:key>/preview", numbers.PreviewStricter.as_view()),
+    path("consents/attention", numbers.Attention.as_view()),
+    path("organisation", outward.OneOrganisation.as_view()),
+    path("profiles/<str:profile_id>/consent-receipt", outward.ConsentReceipt.as_view()),
+    path("consent-webhooks", outward.ConsentWebhooks.as_view()),
+    path("consent-webhooks/<int:webhook_id>", outward.OneConsentWebhook.as_view()),
     path("consents/tcf", ways_in.RecordTcString.as_view()),
     path("preference-links", ways_in.PreferenceLinks.as_view()),
     path("preference-links/<int:link_id>", ways_in.OnePreferenceLink.as_view()),

@@ -1,7 +1,7 @@
 """What the pages of consent and privacy list and count."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
@@ -41,6 +41,13 @@ def list_overdue_requests(*, now: datetime) -> QuerySet[PrivacyRequest]:
 def list_conflicts() -> QuerySet[Current]:
     """Return the cells that an officer has to settle."""
     return Current.objects.filter(conflict=True)
+
+
+def list_expiring(*, now: datetime, days: int) -> QuerySet[Current]:
+    """Return the grants that end within so many days, to ask again in time; the caller orders them."""
+    return Current.objects.filter(
+        state=GRANTED, conflict=False, expires_at__gt=now, expires_at__lte=now + timedelta(days=days)
+    )
 
 
 @dataclass(frozen=True, slots=True)

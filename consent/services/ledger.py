@@ -10,6 +10,7 @@ from django.db import connection
 from consent import decision as rules
 from consent.models import Current, Decision
 from consent.queries.ledger import Cell, Histories, histories
+from consent.services.webhooks import announce_decisions
 from profiles.models import ChangeKind, Work
 from profiles.services.merging import write_changes
 
@@ -74,6 +75,7 @@ def append_decisions(
     touched = {(entry.profile_id, entry.purpose_id) for entry, _ in recorded}
     write_current({cell: known[cell] for cell in touched}, purpose_ids=_purpose_ids(recorded))
     _tell_followers(recorded, now=now)
+    announce_decisions([(decision.purpose, decision.id) for _, decision in recorded], now=now)
     return recorded
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
@@ -23,6 +24,7 @@ from consent.queries.links import get_form, get_holder, get_link
 from consent.services.choosing import hash_text
 from consent.services.forms import Submission, note_use, submit_form
 from consent.services.links import change_preferences, confirm, unsubscribe
+from consent.services.receipts import issue_receipt
 from consent.ui.sender import evidence_of, truncated_address
 from consent.words.catalogue import Words
 from consent.words.choosing import LANGUAGES, choose_words
@@ -93,7 +95,25 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
     for choice in choices:
         purposes.setdefault(choice.ask.purpose.key, []).append(choice)
     shown = list(purposes.values())
-    return show("public/preferences.html", words, here=request.path, purposes=shown, saved=saved)
+    receipt = reverse("public_receipt", args=[token])
+    return show("public/preferences.html", words, here=request.path, purposes=shown, saved=saved, receipt=receipt)
+
+
+@public
+def receipt(request: HttpRequest, token: str) -> HttpResponse:
+    """Give the person a signed receipt of what they decided."""
+    now = timezone.now()
+    person = get_holder(link=get_link(token=token, kind=Link.Kind.PREFERENCES, now=now))
+    words = words_for(request)
+    found = issue_receipt(
+        profile_id=person.profile_id, public_id=person.uuid, withdrawal=words.preferences_title, now=now
+    )
+    name = f"receipt-{now:%Y-%m-%d}.json"
+    return JsonResponse(
+        found,
+        json_dumps_params={"ensure_ascii": False, "indent": 2},
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @public

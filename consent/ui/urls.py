@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, field_tags, importing, privacy, public
+from consent.ui import asking, consents, field_tags, importing, numbers, privacy, public
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("consent/purposes/new", consents.create, name="create_purpose"),
     path("consent/purposes/<slug:key>", consents.purpose, name="purpose"),
     path("consent/purposes/<slug:key>/change", consents.change, name="change_purpose"),
+    path("consent/attention", numbers.attention, name="consent_attention"),
+    path("consent/purposes/<slug:key>/statistics", numbers.statistics, name="consent_statistics"),
+    path("consent/purposes/<slug:key>/stricter", numbers.stricter, name="consent_stricter"),
     path("consent/fields", field_tags.fields, name="field_tags"),
     path("consent/fields/<int:tag_id>/untag", field_tags.untag, name="untag_field"),
     path("consent/fields/allow", field_tags.allow, name="allow_field"),
@@ -37,6 +40,7 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),
     path("privacy-requests/<uuid:request_id>/extend", privacy.extend, name="extend_privacy_request"),
     path("preferences/<str:token>", public.preferences, name="public_preferences"),
+    path("preferences/<str:token>/receipt", public.receipt, name="public_receipt"),
     path("unsubscribe/<str:token>", public.one_unsubscribe, name="public_unsubscribe"),
     path("confirm/<str:token>", public.one_confirm, name="public_confirm"),
     path("forms/<slug:key>", public.one_form, name="public_form"),

@@ -19,6 +19,8 @@ class Words:
     preferences_saved: str
     withdraw_all: str
     withdraw_all_hint: str
+    receipt: str
+    receipt_hint: str
     nothing_to_choose: str
     all_channels: str
     channel_email: str

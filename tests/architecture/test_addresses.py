@@ -25,6 +25,7 @@ PUBLIC = {
     "password/reset/done": "the same",
     "invitations/<str:token>": "the token is the key",
     "preferences/<str:token>": "the token is the key",
+    "preferences/<str:token>/receipt": "the token is the key",
     "unsubscribe/<str:token>": "the token is the key",
     "confirm/<str:token>": "the token is the key",
     "forms/<slug:key>": "anybody may sign up",

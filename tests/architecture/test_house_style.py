@@ -109,6 +109,7 @@ COMPOSES_SQL = {
     "ingestion/services/archive.py": "names of partitions, computed from dates",
     "ingestion/services/taking_out.py": "names of partitions, read from the catalogue",
     "consent/partitions.py": "names and bounds of partitions, computed from dates",
+    "consent/queries/statistics.py": "queries and conditions written in the same file",
     "consent/services/disclosures.py": "names of partitions, computed from dates",
     "consent/traces/database.py": "names of tables and columns, read from the catalogue and quoted",
 }
