@@ -12,6 +12,7 @@ from segments.sending_models import Export, ExportSchedule
 
 FORMATS = tuple(Export.Format.values)
 EXPORT_STATUSES = tuple(Export.Status.values)
+PRESET_NAMES = tuple(PRESETS)
 RHYTHMS = tuple(ExportSchedule.Every.values)
 COLUMN = {
     "oneOf": [
@@ -53,7 +54,7 @@ class NewExportFields(StrictSerializer):
 
     segment = serializers.CharField(max_length=64)
     format = serializers.ChoiceField(choices=FORMATS, required=False)
-    preset = serializers.ChoiceField(choices=tuple(PRESETS), required=False)
+    preset = serializers.ChoiceField(choices=PRESET_NAMES, required=False)
     columns = ColumnsField(required=False)
     purpose = serializers.CharField(max_length=64, required=False, help_text="Default: the segment's")
     channel = serializers.CharField(max_length=32, required=False, allow_null=True, help_text="Default: the segment's")
