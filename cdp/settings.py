@@ -292,6 +292,7 @@ SPECTACULAR_SETTINGS = {
         "FieldKindEnum": "consent.field_models.FieldTag.Kind",
         "FieldSensitivityEnum": "consent.field_models.FieldTag.Sensitivity",
         "ConsentStateEnum": "consent.decision.STATES",
+        "ConsentImportPresetEnum": "consent.api.fields.PRESETS",
         "ExportPresetEnum": "segments.api.sending_fields.PRESET_NAMES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
         "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",

@@ -144,7 +144,7 @@ class ValuesAnswer(serializers.Serializer):
     values = ValueSchema(many=True)
 
 
-class DaySchema(serializers.Serializer):
+class SizeDaySchema(serializers.Serializer):
     """A day of a segment: its size at the end, and who came and went."""
 
     date = serializers.DateField()
@@ -156,4 +156,4 @@ class DaySchema(serializers.Serializer):
 class SizesAnswer(serializers.Serializer):
     """The days of a segment."""
 
-    days = DaySchema(many=True)
+    days = SizeDaySchema(many=True)
