@@ -22,6 +22,7 @@ class ConsentConfig(AppConfig):
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
         from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
+        from consent.services.erasure_ledger import check_ledger, give_facts  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
         from consent.services.importing import KIND, read_step  # noqa: PLC0415
@@ -29,6 +30,7 @@ class ConsentConfig(AppConfig):
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
         from consent.services.packages import delete_old_packages  # noqa: PLC0415
+        from consent.services.replaying import check_erasures  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
         registries.merge_participants.append(ConsentMerging())
@@ -45,3 +47,6 @@ class ConsentConfig(AppConfig):
         registries.personal_data.extend([RequestPapers(), SentMail()])
         registries.housekeeping.append(delete_old_packages)
         registries.profile_sections.append(ConsentSection())
+        registries.backup_facts.append(give_facts)
+        registries.restore_checks.append(check_ledger)
+        registries.start_checks.append(check_erasures)

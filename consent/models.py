@@ -358,6 +358,29 @@ class Suppression(models.Model):
         return f"suppression {self.pk}"
 
 
+class LedgerEntry(models.Model):
+    """A line of the ledger of erasures that this database knows of (`consent.services.erasure_ledger`).
+
+    Personal data: keyed digests only — they stay, as suppressions do.
+    """
+
+    class Kind(models.TextChoices):
+        BEGUN = "begun"
+        ERASED = "erased"
+        SUPPRESSED = "suppressed"
+        LIFTED = "lifted"
+
+    number = models.BigIntegerField(primary_key=True)
+    mac = models.BinaryField()
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    request_id = models.UUIDField(null=True, db_index=True)
+    digests = ArrayField(models.BinaryField(), default=list)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"line {self.number}"
+
+
 class PrivacyRequest(models.Model):
     """A data subject's request. `identities` and `closure` are emptied when an erasure completes.
 

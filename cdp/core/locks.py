@@ -14,6 +14,7 @@ IDENTITY = 0x1D_E4_71_7A
 SEGMENTS = 0x5E_63_E4_75
 SEALER = 0x5E_A1_E4
 PROCESSING = 0x11_B0_CE_55
+SCRUB = 0x5C_40_B0
 # Plus the import's id: one process at a time reads a file in. Session-level, so it goes with a worker that dies.
 IMPORT = 0x1A_F0_27 << 32
 # Plus the source's id: one process at a time sends a source's copies on, so that they stay in order.

@@ -114,6 +114,40 @@ class AuditHead(models.Model):
         return f"head {self.seq}"
 
 
+class ScrubbedTable(models.Model):
+    """A table or partition that an erasure touched (`touched_at`), and what was known when it was last rewritten.
+
+    `changes` is how many rows had been changed and deleted in it by then, as PostgreSQL counts them.
+
+    Personal data: none.
+    """
+
+    name = models.CharField(primary_key=True, max_length=63)
+    touched_at = models.DateTimeField(null=True)
+    changes = models.BigIntegerField(default=0)
+    rewritten_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scrub(models.Model):
+    """One run over the database's own files: what lay there of erasures before `started_at` is gone by `finished_at`.
+
+    Personal data: none.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, db_index=True)
+    tables = models.IntegerField(default=0)
+    left = models.JSONField(default=list)
+    detail = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"scrub {self.pk}"
+
+
 class Job(models.Model):
     """Work in bounded steps whose progress this row owns; the broker only wakes it up.
 

@@ -186,3 +186,13 @@ preparations: list[Callable[[], None]] = []
 
 # Called each hour by `core.keep_house`: partitions ahead, rows whose time is up. Idempotent.
 housekeeping: list[Callable[[datetime], None]] = []
+
+# Called when a backup begins, in its snapshot: what must be known of the database before it is read in again.
+backup_facts: list[Callable[[], Mapping[str, Any]]] = []
+
+# Called before a backup is read in, with its facts: raises what speaks against it.
+restore_checks: list[Callable[[Mapping[str, Any]], None]] = []
+
+# Called before web and workers are let at the database, and at the end of each restore: raises what keeps them out.
+# With True it first does what is missing, and returns a sentence on that, or none.
+start_checks: list[Callable[[bool], str]] = []

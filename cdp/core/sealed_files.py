@@ -53,12 +53,16 @@ def _cipher(salt: bytes) -> AESGCM:
 
 
 class SealedWriter:
-    """Writes one sealed file under a name of its own; what was not closed is no file."""
+    """Writes one sealed file under a name of its own; what was not closed is no file.
 
-    def __init__(self) -> None:
-        self.name = uuid.uuid4().hex
+    With a `path` it goes there, and its name is that path.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._target = path or sealed_directory() / uuid.uuid4().hex
+        self.name = str(path) if path is not None else self._target.name
         self.size = 0
-        self._path = sealed_directory() / f"{self.name}.part"
+        self._path = self._target.with_name(f"{self._target.name}.part")
         salt = os.urandom(SALT)
         self._cipher = _cipher(salt)
         self._rest = bytearray()
@@ -81,7 +85,7 @@ class SealedWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._path.rename(self._path.with_suffix(""))
+        self._path.rename(self._target)
         return self.name
 
     def discard(self) -> None:
@@ -182,7 +186,7 @@ def seal_file(chunks: Iterable[bytes]) -> tuple[str, int]:
 
 
 def open_sealed(name: str) -> io.BufferedReader:
-    """Open a sealed file for reading and seeking."""
+    """Open a sealed file for reading and seeking: by its name, or by its absolute path."""
     return io.BufferedReader(SealedReader(name), PIECE)
 
 

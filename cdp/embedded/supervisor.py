@@ -140,10 +140,10 @@ def _waiting_for_servers(product: Product) -> Iterator[None]:
 
 
 def _preparations() -> list[list[str]]:
-    migrate = ["migrate", "--noinput", "--verbosity=1"]
+    migrate, check = ["migrate", "--noinput", "--verbosity=1"], ["check_start"]
     if os.environ["CDP_ENV"] == "production":
-        return [migrate, ["collectstatic", "--noinput", "--verbosity=0"]]
-    return [migrate]
+        return [migrate, check, ["collectstatic", "--noinput", "--verbosity=0"]]
+    return [migrate, check]
 
 
 def _long_running(address: Address) -> list[Child]:

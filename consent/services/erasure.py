@@ -19,8 +19,10 @@ from cdp.core import registries
 from cdp.core.errors import Conflict
 from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
+from cdp.core.services.scrubbing import note_touched
 from consent.models import PrivacyRequest
 from consent.services.closure import Closure, find_closure, seal_closure, unseal_closure
+from consent.services.erasure_ledger import note_erased
 from consent.services.suppressions import suppress
 from consent.traces import broker, database, files
 from consent.traces.needles import Needles, make_needles
@@ -131,6 +133,7 @@ def _suppress_closure(request_id: str, fence: int, *, now: datetime) -> Closure:
         named = {one.digest: one for one in (*identities, *known.named)}
         closure = known.with_all_of(find_closure(identities=list(named.values())))
         suppress(named=closure.named, reason="erased", request_id=request_id, now=now)
+        note_erased(named=closure.named, request_id=request_id, now=now)
         Profile.objects.filter(id__in=closure.profile_ids).update(restricted=True)
         if not request.before:
             request.before = _count_stores(closure)
@@ -162,6 +165,7 @@ def _erase_stores(closure: Closure, request_id: str, fence: int, *, clock: Calla
                     take(cursor, IDENTITY)
                 _hold(request_id, fence)
                 count = store.erase(subject=subject, limit=CHUNK)
+                note_touched(now=clock())
             erased[store.name] = erased.get(store.name, 0) + count
             if not count:
                 break

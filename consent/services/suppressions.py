@@ -10,6 +10,7 @@ from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from consent.models import Suppression
 from consent.queries.suppressions import get_suppression
+from consent.services.erasure_ledger import note_lifted, note_suppressed
 from profiles.queries.people import Named
 
 
@@ -45,6 +46,7 @@ def suppress_identifier(*, named: Named, reason: str, actor: str, now: datetime)
         with connection.cursor() as cursor:
             take(cursor, IDENTITY)
         suppress(named=[named], reason=reason, request_id=None, now=now)
+        note_suppressed(named=[named], now=now)
         row = Suppression.objects.get(digest=named.digest)
         record(
             actor=actor,
@@ -71,6 +73,7 @@ def lift_suppression(*, suppression_id: int, reason: str, actor: str, now: datet
         with connection.cursor() as cursor:
             take(cursor, IDENTITY)
         row = get_suppression(suppression_id=suppression_id)
+        note_lifted(suppression=row, now=now)
         row.delete()
         record(
             actor=actor,
@@ -79,6 +82,11 @@ def lift_suppression(*, suppression_id: int, reason: str, actor: str, now: datet
             detail={"identifier_type": row.identifier_type, "reason": reason},
             now=now,
         )
+
+
+def lift(*, digest: bytes) -> None:
+    """Delete the suppression of a digest, if there is one; the caller holds the lock `IDENTITY`."""
+    Suppression.objects.filter(digest=digest).delete()
 
 
 def _need_reason(reason: str) -> None:

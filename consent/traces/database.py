@@ -29,8 +29,13 @@ WHERE c.relkind IN ('r', 'm')
        OR (t.typcategory = 'A' AND e.typname IN ('text', 'varchar', 'uuid', 'json', 'jsonb')))
 ORDER BY c.oid, a.attnum
 """
-STATISTICS = """
-SELECT schemaname, tablename, attname, inherited, remembered FROM (
+# Values of bytea columns are remembered in hexadecimal: these are made readable again.
+STATISTICS = r"""
+SELECT schemaname, tablename, attname, inherited,
+  CASE WHEN remembered LIKE '%%\\x%%' THEN remembered || ' ' || coalesce((
+    SELECT string_agg(encode(decode(m[1], 'hex'), 'escape'), ' ')
+    FROM regexp_matches(remembered, '\\\\x((?:[0-9a-f]{2})+)', 'g') m), '') ELSE remembered END AS remembered
+FROM (
     SELECT schemaname, tablename, attname, inherited, coalesce(most_common_vals::text, '') || ' ' ||
         coalesce(histogram_bounds::text, '') || ' ' || coalesce(most_common_elems::text, '') AS remembered
     FROM pg_stats WHERE schemaname NOT IN ('pg_catalog', 'information_schema')) s

@@ -102,6 +102,9 @@ SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM|COPY|CREATE|ALTER|DR
 # Where SQL is put together from more than constants, and what it is put together from.
 COMPOSES_SQL = {
     "cdp/core/copying.py": "names of tables and columns, given by callers in the source",
+    "cdp/core/services/backing_up.py": "names of tables and columns, read from the catalogue and quoted",
+    "cdp/core/services/restoring.py": "names that only this installation's key can have sealed, quoted",
+    "cdp/core/services/scrubbing.py": "names of tables, read from the catalogue and quoted",
     "cdp/core/queries/sizes.py": "parts of the statement itself",
     "profiles/partitions.py": "names and bounds of partitions, computed from dates",
     "profiles/services/keeping.py": "names of partitions, read from the catalogue",

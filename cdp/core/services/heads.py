@@ -16,6 +16,7 @@ log = logging.getLogger("cdp.audit")
 FOLDER = "audit"
 LOG_NAME = "heads.log"
 NEWEST_NAME = "head.json"
+RESTORES_NAME = "restores.log"
 
 
 class UnreadableHeads(CdpError):
@@ -34,6 +35,57 @@ class Head:
     created_at: str
     signature: str
     public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A signed note that a backup took the place of the trail: it ended at `from_seq`, now it ends at `to_seq`."""
+
+    restored_at: str
+    from_seq: int
+    from_hash: str
+    to_seq: int
+    to_hash: str
+    backup_made_at: str
+    signature: str
+
+    @property
+    def signed(self) -> bytes:
+        """What the signature covers."""
+        return "\n".join(
+            ["cdp audit restore", *(str(value) for name, value in asdict(self).items() if name != "signature")]
+        ).encode()
+
+    def explains(self, head: Head) -> bool:
+        """Tell whether the restore is why the trail no longer reaches this head."""
+        return head.seq > self.to_seq and head.created_at <= self.restored_at
+
+
+def write_restore(restore: Restore) -> None:
+    """Add a note to the log of restores; the newest head moves to the log of heads."""
+    folder = settings.CDP_DATA_DIR / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    old = _read_newest(folder / NEWEST_NAME)
+    if old is not None:
+        _append(folder / LOG_NAME, old)
+        (folder / NEWEST_NAME).unlink()
+    _append(folder / RESTORES_NAME, restore)
+
+
+def read_restores() -> list[Restore]:
+    """Return the notes on restores, oldest first.
+
+    Raises
+    ------
+    UnreadableHeads
+        If a line is none.
+    """
+    path = settings.CDP_DATA_DIR / FOLDER / RESTORES_NAME
+    try:
+        return [Restore(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    except (ValueError, TypeError) as error:
+        message = f"{path} holds a line that is no note on a restore."
+        raise UnreadableHeads(message) from error
 
 
 def signed_bytes(*, seq: int, hash_: str, created_at: str) -> bytes:
@@ -101,7 +153,7 @@ def _parse(text: str, *, where: str) -> Head:
         raise UnreadableHeads(message) from error
 
 
-def _append(path: Path, head: Head) -> None:
+def _append(path: Path, head: Head | Restore) -> None:
     with path.open("a") as file:
         file.write(json.dumps(asdict(head)) + "\n")
         file.flush()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography.exceptions import InvalidSignature
@@ -48,6 +48,7 @@ class Verified:
     entries: int
     heads: int
     last_hash: str
+    restores: int = 0
 
 
 def hash_entry(*, previous: bytes, seq: int, entry: AuditEntry) -> bytes:
@@ -84,12 +85,17 @@ def seal_audit(*, wait: bool = False) -> int:
         return sealed
 
 
+def end_of_chain() -> tuple[int, bytes]:
+    """Return number and hash of the last sealed entry; 0 and the start where there is none."""
+    last = AuditEntry.objects.filter(seq__isnull=False).order_by("-seq").only("seq", "hash").first()
+    return (last.seq or 0, bytes(last.hash or b"")) if last else (0, START)
+
+
 def _seal_batch() -> int:
     """Seal up to 5 000 entries; then, still as the only sealer, write the head to its file."""
     with transaction.atomic(), connection.cursor() as cursor:
         entries = list(AuditEntry.objects.filter(seq__isnull=True).order_by("id")[:BATCH])
-        last = AuditEntry.objects.filter(seq__isnull=False).order_by("-seq").only("seq", "hash").first()
-        before = (last.seq or 0, bytes(last.hash or b"")) if last else (0, START)
+        before = end_of_chain()
         seq, previous = before
         rows = []
         for entry in entries:
@@ -136,6 +142,24 @@ def sign_head(*, seq: int, hash_: bytes, now: datetime) -> heads.Head:
     )
 
 
+def note_restore(
+    *, before: tuple[int, bytes], after: tuple[int, bytes], backup_made_at: str, now: datetime
+) -> heads.Restore:
+    """Write a signed note that a backup took the place of the trail, so that the check can tell it from a cut."""
+    unsigned = heads.Restore(
+        restored_at=now.astimezone(UTC).isoformat(timespec="microseconds"),
+        from_seq=before[0],
+        from_hash=before[1].hex(),
+        to_seq=after[0],
+        to_hash=after[1].hex(),
+        backup_made_at=backup_made_at,
+        signature="",
+    )
+    note = replace(unsigned, signature=signing_key().sign(unsigned.signed).hex())
+    heads.write_restore(note)
+    return note
+
+
 def signing_key() -> Ed25519PrivateKey:
     """Return the installation's key for heads."""
     return Ed25519PrivateKey.from_private_bytes(derived_key("audit-head"))
@@ -150,7 +174,8 @@ def verify_audit() -> Verified:
         Naming the first entry or head that is not what was sealed.
     """
     seal_audit(wait=True)
-    known = list(_known_heads())
+    restores = _known_restores()
+    known = [head for head in _known_heads() if not any(one.explains(head) for one in restores)]
     wanted: dict[int, list[heads.Head]] = {}
     for head in known:
         wanted.setdefault(head.seq, []).append(head)
@@ -176,7 +201,7 @@ def verify_audit() -> Verified:
             f"The trail ends at entry {count}, but a signed head says that there were {cut}: the tail was cut off."
         )
         raise AuditBroken(message)
-    return Verified(entries=count, heads=len(known), last_hash=previous.hex())
+    return Verified(entries=count, heads=len(known), last_hash=previous.hex(), restores=len(restores))
 
 
 def _known_heads() -> Iterator[heads.Head]:
@@ -194,6 +219,19 @@ def _known_heads() -> Iterator[heads.Head]:
         yield _checked(head, public, where="the database")
     for head in heads.read_heads():
         yield _checked(head, public, where="the data directory")
+
+
+def _known_restores() -> list[heads.Restore]:
+    """Return the notes on restores, each with its signature checked."""
+    public = signing_key().public_key()
+    found = heads.read_restores()
+    for restore in found:
+        try:
+            public.verify(bytes.fromhex(restore.signature), restore.signed)
+        except (InvalidSignature, ValueError) as error:
+            message = f"The note on the restore of {restore.restored_at} has a wrong signature."
+            raise AuditBroken(message) from error
+    return found
 
 
 def _checked(head: heads.Head, public: Ed25519PublicKey, *, where: str) -> heads.Head:

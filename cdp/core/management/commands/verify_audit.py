@@ -22,3 +22,7 @@ class Command(BaseCommand):
             self.stderr.write(error.message)
             sys.exit(1)
         self.stdout.write(f"{found.entries} entries and {found.heads} signed heads are as they were sealed.")
+        if found.restores:
+            self.stdout.write(
+                f"Backups were read in {found.restores} times: what was recorded between is gone with them."
+            )

@@ -1,0 +1,23 @@
+"""A second session of the database, for tests of what happens between two."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg2
+from django.db import connection
+
+
+@contextmanager
+def other_connection() -> Iterator[Any]:
+    """Yield a cursor of a session of its own, in autocommit; its name is not the product's."""
+    settings = connection.get_connection_params()
+    settings["application_name"] = "tests"
+    settings.pop("cursor_factory", None)
+    other = psycopg2.connect(**settings)
+    other.autocommit = True
+    try:
+        with other.cursor() as cursor:
+            yield cursor
+    finally:
+        other.close()
