@@ -20,6 +20,7 @@ from cdp.core.models import User
 from cdp.core.reauthentication import RECORDS
 from cdp.core.services.accounts import create_user
 from cdp.core.services.api_keys import create_api_key
+from cdp.core.sign_in.sessions import SEEN
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 PASSWORD = "correct horse battery staple"
@@ -86,6 +87,7 @@ def signed_in(name: str, *, minutes_ago: float = 0, **options: Any) -> Client:
     client.force_login(staff(name), backend="django.contrib.auth.backends.ModelBackend")
     session = client.session
     session[RECORDS] = [{"method": "password", "at": time.time() - 60 * minutes_ago}]
+    session[SEEN] = time.time()
     session.save()
     return client
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
@@ -20,9 +24,11 @@ from cdp.core.access import ADMINISTRATOR, ALL_SCOPES, ROLE_NAMES
 from cdp.core.api.principal import principal_of
 from cdp.core.models import ApiKey, AuditEntry, Invitation, Job, User
 from cdp.core.queries.accounts import roles_of
+from cdp.core.reauthentication import need_recent_authentication
 from cdp.core.services.accounts import change_user, delete_user
 from cdp.core.services.api_keys import create_api_key, revoke_api_key
 from cdp.core.services.invitations import invite
+from cdp.core.services.sign_in import end_all_sessions, remove_second_factors
 
 NO_ROLE = ""
 ADMINISTRATOR_NAME = ROLE_NAMES[ADMINISTRATOR]
@@ -31,6 +37,10 @@ SCOPE_CHOICES = [*ROLE_CHOICES, *[(scope, scope) for scope in sorted(ALL_SCOPES)
 
 # The roles are fixed (cdp.core.access); groups that are no roles would give no scopes.
 admin.site.unregister(Group)
+# What django-allauth lists has pages of its own, or is not used.
+for unlisted in (EmailAddress, EmailConfirmation, SocialApp, SocialAccount, SocialToken, Authenticator, UserSession):
+    if admin.site.is_registered(unlisted):
+        admin.site.unregister(unlisted)
 
 
 class UserForm(forms.ModelForm):
@@ -61,7 +71,7 @@ class UserAdmin(ModelAdmin):
     ordering = ["email", "id"]
     readonly_fields = ["email", "last_login", "created_at"]
     fields = ["email", "name", "role", "is_active", "last_login", "created_at"]
-    actions = None
+    actions = ["sign_out", "remove_factors"]
 
     @admin.display(description="role")
     def role(self, user: User) -> str:
@@ -69,6 +79,22 @@ class UserAdmin(ModelAdmin):
         names = [ADMINISTRATOR_NAME] if user.is_superuser else []
         names += [ROLE_NAMES[group.name] for group in user.groups.all() if group.name in ROLE_NAMES]
         return ", ".join(names) or "No access"
+
+    @admin.action(description="Sign out everywhere", permissions=["change"])
+    def sign_out(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        """End every session of the selected people."""
+        actor = principal_of(request).actor
+        ended = sum(end_all_sessions(user_id=user.pk, actor=actor, now=timezone.now()) for user in people)
+        messages.success(request, f"Sessions ended: {ended}.")
+
+    @admin.action(description="Remove second factors (lost phone or key)", permissions=["change"])
+    def remove_factors(self, request: HttpRequest, people: QuerySet[User]) -> None:
+        """Take away what was lost; the people sign in by password and set up new ones."""
+        need_recent_authentication(request)
+        actor = principal_of(request).actor
+        for user in people:
+            remove_second_factors(user_id=user.pk, actor=actor, now=timezone.now())
+        messages.success(request, "The second factors are removed, and the people signed out.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Read the roles of all rows with one query."""

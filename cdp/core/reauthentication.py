@@ -20,11 +20,11 @@ OWASP ASVS 5.0, 7.5.1 and 7.5.3.
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from rest_framework.request import Request
@@ -35,8 +35,7 @@ from cdp.core.errors import NotAllowed
 
 # Where the session keeps how and when the person proved who they are; the name and shape are django-allauth's.
 RECORDS = "account_authentication_methods"
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class ReauthenticationNeeded(NotAllowed):
@@ -48,7 +47,8 @@ class ReauthenticationNeeded(NotAllowed):
 
 def is_recently_authenticated(request: HttpRequest | Request) -> bool:
     """Tell whether the session's person proved who they are within the last minutes; an API key does each time."""
-    if isinstance(request.user, Principal) and request.user.user_id is None:
+    user: Any = request.user
+    if isinstance(user, Principal) and user.user_id is None:
         return True
     base = request._request if isinstance(request, Request) else request
     latest = max((record.get("at", 0) for record in base.session.get(RECORDS, ())), default=0)
@@ -71,15 +71,15 @@ def need_recent_authentication(request: HttpRequest | Request) -> None:
         raise ReauthenticationNeeded(message)
 
 
-def recently_authenticated(view: View[P]) -> View[P]:
+def recently_authenticated(view: View) -> View:
     """Let a page's view run only for somebody who proved who they are a short while ago (see the module)."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         need_recent_authentication(request)
         return view(request, *args, **kwargs)
 
-    return guarded
+    return cast(View, guarded)
 
 
 def lead_to_reauthentication(request: HttpRequest) -> HttpResponse:
@@ -101,13 +101,6 @@ def _page_of(request: HttpRequest) -> str:
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
-def note_authentication(request: HttpRequest, *, method: str, **detail: Any) -> None:
-    """Remember in the session that the person has just proved who they are.
-
-    Parameters
-    ----------
-    method : str
-        ``password``, or the kind of second factor.
-    """
-    records = [*request.session.get(RECORDS, ()), {"method": method, "at": time.time(), **detail}]
-    request.session[RECORDS] = records[-10:]
+def methods_of(request: HttpRequest) -> list[str]:
+    """Return how the session's person proved who they are, in order: ``password``, ``mfa``, ``socialaccount``."""
+    return list(dict.fromkeys(str(record.get("method")) for record in request.session.get(RECORDS, ())))

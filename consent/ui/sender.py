@@ -3,10 +3,10 @@
 import ipaddress
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from ua_parser import parse_user_agent
 
+from cdp.core.client_address import client_address
 from cdp.core.senders import has_gpc
 
 KEPT_BITS = {4: 24, 6: 48}
@@ -28,11 +28,7 @@ def evidence_of(request: HttpRequest) -> dict[str, Any]:
 
 def truncated_address(request: HttpRequest) -> str:
     """Return the sender's address without its last 8 bits (IPv6: its last 80); ``""`` if it is not known."""
-    text = request.META.get("REMOTE_ADDR", "")
-    if settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in request.META:
-        # The last entry is the one that our own proxy wrote.
-        text = request.META["HTTP_X_FORWARDED_FOR"].rpartition(",")[2]
-    return _truncate(text)
+    return _truncate(client_address(request))
 
 
 def _truncate(text: str) -> str:

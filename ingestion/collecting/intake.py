@@ -8,8 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import parse_qs
 
-from django.conf import settings
-
+from cdp.core.client_address import address_of
 from cdp.core.errors import CdpError
 from cdp.core.senders import has_gpc
 from cdp.core.services.wakeups import wake_now
@@ -158,10 +157,7 @@ def read_raw(environ: Environ) -> bytes:
 
 def _sender(environ: Environ, ip_rule: str) -> tuple[str, str, bool]:
     """Return the sender's address, user agent and privacy control, where the sender is the person's own device."""
-    address = environ.get("REMOTE_ADDR", "")
-    if settings.PRODUCTION and "HTTP_X_FORWARDED_FOR" in environ:
-        # The last entry is the one that our own proxy wrote.
-        address = environ["HTTP_X_FORWARDED_FOR"].rpartition(",")[2]
+    address = address_of(environ)
     user_agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_CHARACTERS].replace("\0", "")
     gpc = "HTTP_SEC_GPC" in environ and has_gpc(environ["HTTP_SEC_GPC"])
     return _kept_address(address, ip_rule), user_agent, gpc

@@ -33,6 +33,8 @@ PUBLIC = {
     ".well-known/cdp-signing-keys.json": "public keys, with which others verify what was signed here",
     ".well-known/cdp-signing-key.pem": "the same",
     "admin/login/": "signing in",
+    "account/sign-on/<slug:provider_id>/": "leads to the sign-on service",
+    "account/sign-on/<slug:provider_id>/callback": "comes from the sign-on service",
     "admin/jsi18n/": "texts of the shell",
 }
 # What only reads but takes a body: identifiers stay out of addresses, definitions are too long for them.
@@ -106,7 +108,11 @@ OPEN_TO_ALL_STAFF = {
     "",
     "admin/",
     "admin/logout/",
+    "account/",
     "account/confirm",
+    "account/app/add",
+    "account/keys/add",
+    "account/recovery-codes/new",
     "admin/password_change/",
     "admin/password_change/done/",
     "admin/search/",

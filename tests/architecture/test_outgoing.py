@@ -24,6 +24,7 @@ CONNECTING = {
 MAY_CONNECT = {
     "cdp/core/outgoing.py": "is the place",
     "cdp/core/services/mail.py": "names an error of Django's mail, whose server the operator sets",
+    "cdp/core/sign_in/transport.py": "hands what `requests` would send to the place",
     "cdp/embedded/address.py": "asks whether the own port is free and the own web process healthy",
     "cdp/embedded/servers.py": "starts the embedded servers",
     "cdp/embedded/valkey.py": "starts the embedded Valkey",

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from allauth.mfa.base.forms import ReauthenticateForm
+from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
+from axes.handlers.proxy import AxesProxyHandler
 from django import forms
 from django.conf import settings
 from django.contrib.auth import authenticate
@@ -10,6 +13,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
+from unfold.forms import AuthenticationForm as UnfoldAuthenticationForm
 
 from cdp.core.services import mail
 
@@ -60,25 +64,69 @@ class AcceptInvitationForm(forms.Form):
         return password
 
 
-class PasswordAgainForm(forms.Form):
-    """The password of the person who is signed in."""
+class SignInForm(UnfoldAuthenticationForm):
+    """E-mail and password, and one answer to whatever is wrong with them."""
+
+    error_messages = {
+        "invalid_login": "The e-mail or the password is wrong, or the account may not sign in.",
+        "inactive": "The e-mail or the password is wrong, or the account may not sign in.",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "E-mail"
+        self.fields["username"].widget.attrs.update({"autocomplete": "username", "inputmode": "email"})
+
+
+class ProveForm(forms.Form):
+    """One proof of who is signed in: the password, a code, or the answer of a security key."""
 
     password = forms.CharField(
         max_length=256,
         label="Password",
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+    code = forms.CharField(
+        max_length=64,
+        label="Code of your authenticator app, or a recovery code",
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
+    credential = forms.CharField(max_length=16_384, required=False, widget=forms.HiddenInput)
+    method = "password"
 
-    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, kinds: set[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        self.kinds = kinds
 
-    def clean_password(self) -> str:
-        """Hold it against the person's own; failures count as failures to sign in do."""
-        password: str = self.cleaned_data["password"]
-        email = self.request.user.get_username()
-        if authenticate(self.request, username=email, password=password) is None:
-            message = "This is not your password."
-            raise ValidationError(message, code="wrong")
-        return password
+    def clean(self) -> dict[str, Any]:
+        """Hold the proof against the person's own; failures count as failures to sign in do."""
+        given = super().clean() or {}
+        if given.get("credential"):
+            return self._check(ReauthenticateWebAuthnForm(data=self.data, user=self.request.user), "credential")
+        if given.get("code"):
+            return self._check(ReauthenticateForm(data=self.data, user=self.request.user), "code")
+        if not given.get("password"):
+            message = "Give your password or a code." if self.kinds else "Give your password."
+            raise ValidationError(message, code="required")
+        if authenticate(self.request, username=self.request.user.get_username(), password=given["password"]) is None:
+            self.add_error("password", ValidationError("This is not your password.", code="wrong"))
+        return given
+
+    def _check(self, form: forms.Form, field: str) -> dict[str, Any]:
+        self.method = "mfa"
+        credentials = {"username": self.request.user.get_username()}
+        allowed = AxesProxyHandler.is_allowed(self.request, credentials)
+        if allowed and form.is_valid():
+            return self.cleaned_data
+        if not allowed:
+            # django-axes answers 429.
+            self.request.axes_locked_out = True  # type: ignore[attr-defined]
+        else:
+            AxesProxyHandler.user_login_failed(sender=type(self), credentials=credentials, request=self.request)
+        wrong = ValidationError("This proof is not right.", code="wrong")
+        self.add_error(None if field == "credential" else field, wrong)
+        return self.cleaned_data
