@@ -69,13 +69,18 @@ CDP_SUPPRESSION_KEY = env("CDP_SUPPRESSION_KEY", default=DEVELOPMENT_SECRET)
 # Empty: the key is derived from the suppression key (cdp/core/signing.py).
 CDP_SIGNING_KEY = env("CDP_SIGNING_KEY", default="")
 CDP_SIGNING_KEYS_RETIRED = env.list("CDP_SIGNING_KEYS_RETIRED", default=[])
+# Empty: a key that comes from the secret key (cdp/core/master_keys.py).
+CDP_MASTER_KEY = env("CDP_MASTER_KEY", default="")
+CDP_MASTER_KEYS_RETIRED = env.list("CDP_MASTER_KEYS_RETIRED", default=[])
+CDP_MASTER_KEY_COMMAND = env("CDP_MASTER_KEY_COMMAND", default="")
 MINIMUM_SECRET_LENGTH = 40
 if PRODUCTION:
     for name, value in (("CDP_SECRET_KEY", SECRET_KEY), ("CDP_SUPPRESSION_KEY", CDP_SUPPRESSION_KEY)):
         if value == DEVELOPMENT_SECRET or len(value) < MINIMUM_SECRET_LENGTH:
             raise ImproperlyConfigured(f"{name} must be set to {MINIMUM_SECRET_LENGTH} or more random characters.")
-    if 0 < len(CDP_SIGNING_KEY) < MINIMUM_SECRET_LENGTH:
-        raise ImproperlyConfigured(f"CDP_SIGNING_KEY must have {MINIMUM_SECRET_LENGTH} or more random characters.")
+    for name, value in (("CDP_SIGNING_KEY", CDP_SIGNING_KEY), ("CDP_MASTER_KEY", CDP_MASTER_KEY)):
+        if 0 < len(value) < MINIMUM_SECRET_LENGTH:
+            raise ImproperlyConfigured(f"{name} must have {MINIMUM_SECRET_LENGTH} or more random characters.")
 
 # --- Privacy requests (consent/services/requests.py) ----------------------------------------------------------------
 

@@ -21,6 +21,7 @@ class ConsentConfig(AppConfig):
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
         from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
+        from consent.services.closure import CONTEXT  # noqa: PLC0415
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.erasure_ledger import check_ledger, give_facts  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
@@ -33,6 +34,7 @@ class ConsentConfig(AppConfig):
         from consent.services.replaying import check_erasures  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
+        registries.sealed_columns.append(registries.SealedColumn("consent_privacyrequest", "closure", CONTEXT))
         registries.merge_participants.append(ConsentMerging())
         registries.consent_recorders.append(record_consent_objects)
         registries.suppression_checks.append(find_suppressed)

@@ -21,10 +21,12 @@ class ProfilesConfig(AppConfig):
             Groups,
             Ledgers,
             Orders,
+            PersonKeys,
             Profiles,
             Rules,
         )
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
+        from profiles.queries.sealed import CONTEXT  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
         from profiles.services.mega_profiles import find_mega_profiles  # noqa: PLC0415
@@ -39,9 +41,16 @@ class ProfilesConfig(AppConfig):
             release_quarantined,
             step_run,
         )
+        from profiles.services.sealing_stored import JOB as SEAL_JOB  # noqa: PLC0415
+        from profiles.services.sealing_stored import change_stored  # noqa: PLC0415
         from profiles.services.trait_rules import apply_rules  # noqa: PLC0415
 
-        registries.personal_data.extend([Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), Profiles()])
+        registries.sealed_columns.append(
+            registries.SealedColumn("profiles_personkey", "wrapped", CONTEXT, key="identifier_id", is_bare=True)
+        )
+        registries.personal_data.extend(
+            [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), PersonKeys(), Profiles()]
+        )
         registries.profile_anchors.append(find_corrected)
         # Each chunk is a transaction of its own, so that the lock is never held for long.
         registries.job_handlers_outside_transaction["profiles.repoint-events"] = repoint_events
@@ -53,5 +62,6 @@ class ProfilesConfig(AppConfig):
         registries.housekeeping.extend([forget_runs, find_mega_profiles])
         registries.job_handlers[JOB] = compute_orders_again
         registries.job_handlers[APPLY] = apply_rules
+        registries.job_handlers[SEAL_JOB] = change_stored
         registries.preparations.extend([prepare_partitions, prepare_orders])
         registries.housekeeping.append(keep_partitions)

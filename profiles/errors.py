@@ -134,3 +134,17 @@ class NotQuarantined(NotFound):
     """No value in quarantine has this id."""
 
     code = "rules.not_quarantined"
+
+
+class TraitIsSealed(InvalidInput):
+    """A trait that is stored encrypted is to be compared, which only its plain value could be."""
+
+    code = "profiles.trait_is_sealed"
+    title = "The trait is stored encrypted"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"The trait {name} is stored encrypted: what compares its values cannot be used with it. Its sensitivity "
+            "under Fields decides this."
+        )

@@ -4,6 +4,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
+from profiles import sealed_models  # noqa: F401 - Django looks for models here
+
 
 class IdentifierType(models.Model):
     """A kind of identifier with the rules in force for it. `profiles.identity.rules` tells what each one means.

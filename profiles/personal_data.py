@@ -42,6 +42,7 @@ from profiles.queries.timeline import (
     present_merge,
     present_refusal,
 )
+from profiles.sealed_models import PersonKey
 from profiles.services.orders import forget_order_messages
 
 EXPORT_LIMIT = 1_000_000
@@ -73,7 +74,12 @@ class Events:
         """Return every event, newest first."""
         sources = read_source_names()
         events = find_events(
-            profile_ids=subject.profile_ids, wanted=EventFilter(), after=None, backward=False, limit=EXPORT_LIMIT
+            profile_ids=subject.profile_ids,
+            wanted=EventFilter(),
+            after=None,
+            backward=False,
+            limit=EXPORT_LIMIT,
+            opens=True,
         )
         return {"events": [present_event(e, sources=sources, principal=SYSTEM, loads=orjson.loads) for e in events]}
 
@@ -250,6 +256,26 @@ class Rules:
             QuarantinedValue.objects.filter(pk__in=subject.identifier_ids),
             MegaProfile.objects.filter(pk__in=subject.profile_ids),
         )
+
+
+class PersonKeys:
+    """The keys of what is stored encrypted of the person: without them it can be read nowhere, in no backup either."""
+
+    name = "person_keys"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return nothing: what the keys open is exported where it stands."""
+        del subject
+        return {}
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many keys there are."""
+        return PersonKey.objects.filter(pk__in=subject.identifier_ids).count()
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Destroy up to `limit` keys."""
+        rows = PersonKey.objects.filter(pk__in=subject.identifier_ids)
+        return PersonKey.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 class Profiles:

@@ -35,6 +35,13 @@ class CircularReference(InvalidDefinition):
     code = "segment.circular_reference"
 
 
+class SealedTraitCompared(InvalidDefinition):
+    """A condition compares the values of a trait that is stored encrypted."""
+
+    code = "segment.sealed_trait"
+    title = "The trait is stored encrypted"
+
+
 class FieldNotCovered(InvalidDefinition):
     """The segment's purpose does not cover a trait or event that it uses."""
 

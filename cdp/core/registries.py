@@ -135,6 +135,20 @@ class WorkStep:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedColumn:
+    """A column of encrypted values: `context` is that of `cdp.core.secrets.seal`.
+
+    `is_bare`: its values are those of `cdp.core.master_keys.encrypt`, without the byte that tells the format.
+    """
+
+    table: str
+    column: str
+    context: str
+    key: str = "id"
+    is_bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class FieldUse:
     """Somebody who uses traits and events for a purpose: ``segment:KEY``, and the tokens that it depends on."""
 
@@ -180,6 +194,9 @@ gauges: list[Callable[[], Iterable[tuple[str, str, float]]]] = []
 # any transaction and must bear being run twice.
 job_handlers: dict[str, Callable[["Job"], bool]] = {}
 job_handlers_outside_transaction: dict[str, Callable[["Job"], bool]] = {}
+
+# What `cdp.core.secrets` or a master key encrypted, for a change of the master key (`cdp.core.services.rotation`).
+sealed_columns: list[SealedColumn] = []
 
 # Called after each migration by `ensure_administrator`: default rows, partitions ahead. Idempotent.
 preparations: list[Callable[[], None]] = []

@@ -1,32 +1,23 @@
-"""Sealing of secrets that the product must be able to read again: AES-256-GCM under a key from the environment."""
+"""Sealing of secrets that the product must be able to read again: AES-256-GCM under the master key."""
 
-import os
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-FORMAT = b"\x01"
+from cdp.core import master_keys
+
+# The first byte tells how it is sealed: under a key of the secret key, as early installations did, or of a master key.
+UNDER_SECRET_KEY = b"\x01"
+UNDER_MASTER_KEY = b"\x02"
 NONCE_BYTES = 12
 
 
-def _key(context: str) -> bytes:
-    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"cdp:seal:" + context.encode())
-    secret: str = settings.SECRET_KEY
-    return hkdf.derive(secret.encode())
-
-
 def seal(value: bytes, *, context: str) -> bytes:
-    """Encrypt `value`; `context` names its use, and only the same context opens it.
-
-    Notes
-    -----
-    The first byte is the format, so that keys per person can be added without moving data
-    (docs/decisions/0007-sensitive-values.md).
-    """
-    nonce = os.urandom(NONCE_BYTES)
-    return FORMAT + nonce + AESGCM(_key(context)).encrypt(nonce, value, context.encode())
+    """Encrypt `value`; `context` names its use, and only the same context opens it."""
+    return UNDER_MASTER_KEY + master_keys.encrypt(value, context=f"seal:{context}")
 
 
 def unseal(sealed: bytes, *, context: str) -> bytes:
@@ -36,9 +27,25 @@ def unseal(sealed: bytes, *, context: str) -> bytes:
     ------
     cryptography.exceptions.InvalidTag
         If the key, the context or the bytes are not those of the sealing.
+    MasterKeyUnavailable
+        If its master key is not known.
     """
     body = bytes(sealed)
-    if body[:1] != FORMAT:
+    if body[:1] == UNDER_MASTER_KEY:
+        return master_keys.decrypt(body[1:], context=f"seal:{context}")
+    if body[:1] != UNDER_SECRET_KEY:
         message = "sealed value has an unknown format"
         raise ValueError(message)
-    return AESGCM(_key(context)).decrypt(body[1 : 1 + NONCE_BYTES], body[1 + NONCE_BYTES :], context.encode())
+    cipher = _early_cipher(settings.SECRET_KEY, context)
+    return cipher.decrypt(body[1 : 1 + NONCE_BYTES], body[1 + NONCE_BYTES :], context.encode())
+
+
+def is_current(sealed: bytes) -> bool:
+    """Tell whether it is sealed under the current master key."""
+    return bytes(sealed).startswith(UNDER_MASTER_KEY + master_keys.current_master_key().id)
+
+
+@lru_cache(maxsize=32)
+def _early_cipher(secret: str, context: str) -> AESGCM:
+    hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"cdp:seal:" + context.encode())
+    return AESGCM(hkdf.derive(secret.encode()))

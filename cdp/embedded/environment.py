@@ -46,6 +46,6 @@ def export_environment(
     env.setdefault("CDP_ENV", "development")
     keys = ensure_keys(data_dir, env=env)
     env["CDP_SECRET_KEY"], env["CDP_SUPPRESSION_KEY"] = keys.secret_key, keys.suppression_key
-    env["CDP_SIGNING_KEY"] = keys.signing_key
+    env["CDP_SIGNING_KEY"], env["CDP_MASTER_KEY"] = keys.signing_key, keys.master_key
     servers = ensure_servers(data_dir, env=env, profile=profile)
     env["CDP_DATABASE_URL"], env["CDP_BROKER_URL"] = servers.database_url, servers.broker_url

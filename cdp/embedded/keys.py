@@ -12,14 +12,16 @@ from cdp.embedded.layout import give_to_owner, prepare_layout
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What signs sessions, what suppression digests are keyed with, and what signs documents.
+    """What signs sessions, what suppression digests are keyed with, what signs documents, and what encrypts.
 
-    An empty signing key is derived from the suppression key (`cdp.core.signing`).
+    An empty signing key is derived from the suppression key (`cdp.core.signing`), an empty master key from the secret
+    key (`cdp.core.master_keys`).
     """
 
     secret_key: str
     suppression_key: str
     signing_key: str
+    master_key: str
 
     def __repr__(self) -> str:
         """Never show a secret in a log or a traceback."""
@@ -34,8 +36,8 @@ def ensure_keys(data_dir: Path, *, env: Mapping[str, str] = os.environ) -> Keys:
     data_dir : Path
         The keys lie in ``keys/`` below it, mode 0600.
     env : mapping
-        ``CDP_SECRET_KEY``, ``CDP_SUPPRESSION_KEY`` and ``CDP_SIGNING_KEY`` win over the files; with the first two set
-        no file is touched.
+        ``CDP_SECRET_KEY``, ``CDP_SUPPRESSION_KEY``, ``CDP_SIGNING_KEY`` and ``CDP_MASTER_KEY`` win over the files; with
+        the first two set no file is touched.
 
     Raises
     ------
@@ -43,13 +45,16 @@ def ensure_keys(data_dir: Path, *, env: Mapping[str, str] = os.environ) -> Keys:
         Where a key can be neither read nor made.
     """
     secret_key, suppression_key = env.get("CDP_SECRET_KEY", ""), env.get("CDP_SUPPRESSION_KEY", "")
-    signing_key = env.get("CDP_SIGNING_KEY", "")
-    if not signing_key and not (secret_key and suppression_key):
-        signing_key = ensure_secret(data_dir, name="signing_key")
+    signing_key, master_key = env.get("CDP_SIGNING_KEY", ""), env.get("CDP_MASTER_KEY", "")
+    if not (secret_key and suppression_key):
+        signing_key = signing_key or ensure_secret(data_dir, name="signing_key")
+        if not master_key and not env.get("CDP_MASTER_KEY_COMMAND"):
+            master_key = ensure_secret(data_dir, name="master_key")
     return Keys(
         secret_key=secret_key or ensure_secret(data_dir, name="secret_key"),
         suppression_key=suppression_key or ensure_secret(data_dir, name="suppression_key"),
         signing_key=signing_key,
+        master_key=master_key,
     )
 
 

@@ -26,6 +26,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Profiles", "person", "profiles", "profiles:read"),
             Entry("Trait rules", "rule", "trait_rules", "identity:read"),
+            Entry("Encrypted traits", "lock", "encrypted_traits", "profiles:read"),
             Entry("Merges", "merge", "merges", "identity:read"),
             Entry("Refusals", "block", "refusals", "identity:read"),
             Entry("Blocked links", "link_off", "blocks", "identity:read"),

@@ -22,6 +22,7 @@ from ingestion.services.screen import judge_again
 from ingestion.spec.differences import is_same
 from profiles.identity.graph import Graph, find
 from profiles.identity.resolve import resolve
+from profiles.queries.sealed import open_texts
 from profiles.services.graphs import load_graph
 from profiles.services.orders import forget_order_messages
 from profiles.services.record import record_messages
@@ -124,7 +125,10 @@ def _pairs(cursor: Any, rows: Sequence[Archived], rules: Rules, found: Counter[s
     sources = {source.id: source for source in Source.objects.all()}
     ids = [row_id for row in rows for row_id in range(row.first_id, row.last_id + 1)]
     cursor.execute(STORED, [int_array(ids), Outcome.ACCEPTED.value])
-    events = {row[0]: Stored(*row) for row in cursor.fetchall()}
+    stored = cursor.fetchall()
+    # What is stored encrypted is compared by what it says.
+    texts = open_texts([text for row in stored for text in row[-2:]])
+    events = {row[0]: Stored(*row[:-2], *texts[2 * at : 2 * at + 2]) for at, row in enumerate(stored)}
     pairs = []
     for row in rows:
         removed = set(row.removed or ())

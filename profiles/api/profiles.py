@@ -163,7 +163,14 @@ class ListProfileEvents(APIView):
         def fetch(cursor: Cursor | None, limit: int) -> Sequence[EventRow]:
             after = (cursor.position[0], cursor.position[1]) if cursor is not None else None
             backward = cursor is not None and cursor.backward
-            return find_events(profile_ids=ids, wanted=wanted, after=after, backward=backward, limit=limit)
+            return find_events(
+                profile_ids=ids,
+                wanted=wanted,
+                after=after,
+                backward=backward,
+                limit=limit,
+                opens=principal.sees_personal_data,
+            )
 
         return paginate(
             request,

@@ -247,8 +247,11 @@ class ReadBelievedTraits(APIView):
         person = _noted(request, profile_id)
         moment = read_as_of(request, now=timezone.now())
         ids = all_internal_ids(profile_id=person.profile_id)
-        belief = find_belief(profile_id=person.profile_id, profile_ids=ids, moment=moment)
-        traits = present_belief(belief, sources=read_source_names(), principal=principal_of(request))
+        principal = principal_of(request)
+        belief = find_belief(
+            profile_id=person.profile_id, profile_ids=ids, moment=moment, opens=principal.sees_personal_data
+        )
+        traits = present_belief(belief, sources=read_source_names(), principal=principal)
         return Response({"as_of": moment, "rules_version": belief.rules_version, "traits": traits})
 
 
@@ -271,8 +274,14 @@ class ListStatements(APIView):
         person = _noted(request, profile_id)
         moment = read_as_of(request, now=timezone.now())
         ids = all_internal_ids(profile_id=person.profile_id)
-        history = find_history(profile_id=person.profile_id, profile_ids=ids, trait=trait, moment=moment)
         sources, principal = read_source_names(), principal_of(request)
+        history = find_history(
+            profile_id=person.profile_id,
+            profile_ids=ids,
+            trait=trait,
+            moment=moment,
+            opens=principal.sees_personal_data,
+        )
         told = [present_told(one, trait=trait, sources=sources, principal=principal) for one in history.told]
         return Response(
             {

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import edges, groups, identity, profiles, rates, rules, traits
+from profiles.api import edges, groups, identity, profiles, rates, rules, sealed, traits
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -23,6 +23,8 @@ urlpatterns = [
     path("traits/rules", traits.TraitRules.as_view()),
     path("traits/rules/preview", traits.PreviewTraitRules.as_view()),
     path("traits/rules/versions", traits.TraitRuleVersions.as_view()),
+    path("traits/encrypted", sealed.EncryptedTraits.as_view()),
+    path("traits/encrypted/<str:name>", sealed.OneEncryptedTrait.as_view()),
     path("groups", groups.Groups.as_view()),
     path("groups/<path:group_id>/members", groups.GroupMembers.as_view()),
     path("groups/<path:group_id>", groups.ReadGroup.as_view()),

@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from cdp.core.access import Principal, show
 from profiles.models import Correction
+from profiles.queries.corrections import corrected_values
 from profiles.queries.profiles import CORRECTION, PERSONAL_KINDS, present_trait
 from profiles.queries.statements import Said, read_said
 from profiles.queries.trait_rules import find_rules_of
@@ -79,24 +80,27 @@ class History:
         return KINDS[self.rule]
 
 
-def find_belief(*, profile_id: int, profile_ids: Collection[int], moment: datetime) -> Belief:
+def find_belief(*, profile_id: int, profile_ids: Collection[int], moment: datetime, opens: bool) -> Belief:
     """Return the traits of a person as believed at a moment.
 
     Parameters
     ----------
     profile_ids : collection of int
         All internal ids of the person.
+    opens : bool
+        Whether what is stored encrypted is decrypted.
     """
     rules = find_rules_of(moment=moment)
     with connection.cursor() as cursor:
-        said = read_said(cursor, profile_ids=profile_ids, until=moment, name=None)
+        said = read_said(cursor, profile_ids=profile_ids, until=moment, name=None, opens=opens)
     states: dict[str, State] = {}
     for name in sorted({name for one in said for name in one.traits}):
         rule = rules.by_trait.get(name, DEFAULT)
         statements = _statements(said, name, rule)
         states[name] = state_of(decide(statements, rule, rules.ranks), statements, rule)
-    for row in _corrections(profile_id, moment):
-        states[row.trait] = correction_state(row.statement["value"], micros(row.created_at))
+    rows = _corrections(profile_id, moment)
+    for row, value in zip(rows, corrected_values(rows, opens=opens), strict=True):
+        states[row.trait] = correction_state(value, micros(row.created_at))
     return Belief(rules.version, states)
 
 
@@ -109,12 +113,14 @@ def present_belief(belief: Belief, *, sources: Mapping[int, str], principal: Pri
     }
 
 
-def find_history(*, profile_id: int, profile_ids: Collection[int], trait: str, moment: datetime) -> History:
+def find_history(
+    *, profile_id: int, profile_ids: Collection[int], trait: str, moment: datetime, opens: bool
+) -> History:
     """Return what was said of one trait until a moment, with what was believed then and why."""
     rules = find_rules_of(moment=moment)
     rule = rules.by_trait.get(trait, DEFAULT)
     with connection.cursor() as cursor:
-        said = read_said(cursor, profile_ids=profile_ids, until=moment, name=trait)
+        said = read_said(cursor, profile_ids=profile_ids, until=moment, name=trait, opens=opens)
     statements = _statements(said, trait, rule)
     verdict = decide(statements, rule, rules.ranks)
     corrections = list(Correction.objects.filter(profile_id=profile_id, trait=trait, created_at__lte=moment))
@@ -126,7 +132,7 @@ def find_history(*, profile_id: int, profile_ids: Collection[int], trait: str, m
     told = _tell(said, verdict, trait, is_corrected=standing is not None)
     told += [
         Told(
-            value=row.statement["value"],
+            value=value,
             raw=None,
             source_id=0,
             occurred_at=row.created_at,
@@ -135,7 +141,7 @@ def find_history(*, profile_id: int, profile_ids: Collection[int], trait: str, m
             reason=STANDS if row is standing else REPLACED,
             by_hand=row.pk,
         )
-        for row in corrections
+        for row, value in zip(corrections, corrected_values(corrections, opens=opens), strict=True)
     ]
     told.sort(key=lambda one: (one.wins, one.occurred_at, one.received_at), reverse=True)
     return History(trait, rule.kind, rules.version, told)

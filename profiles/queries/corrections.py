@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from cdp.core.access import Principal, show
 from profiles.models import Correction
 from profiles.queries.profiles import PERSONAL_KINDS
+from profiles.queries.sealed import open_values
 
 
 def list_corrections(*, profile_id: int) -> QuerySet[Correction]:
@@ -15,12 +16,19 @@ def list_corrections(*, profile_id: int) -> QuerySet[Correction]:
     return Correction.objects.filter(profile_id=profile_id)
 
 
+def corrected_values(rows: Sequence[Correction], *, opens: bool) -> list[Any]:
+    """Return what corrections say, decrypted where it is stored encrypted and `opens` is set."""
+    values = [row.statement["value"] for row in rows]
+    return open_values(values) if opens else values
+
+
 def present_correction(row: Correction, *, principal: Principal) -> dict[str, Any]:
     """Return one correction as REST shows it."""
+    value = corrected_values([row], opens=principal.sees_personal_data)[0]
     return {
         "id": str(row.pk),
         "trait": row.trait,
-        "value": show(principal, row.statement["value"], PERSONAL_KINDS.get(row.trait, "text")),
+        "value": show(principal, value, PERSONAL_KINDS.get(row.trait, "text")),
         "reason": show(principal, row.statement["reason"]),
         "actor": row.actor,
         "created_at": row.created_at,

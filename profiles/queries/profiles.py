@@ -13,6 +13,7 @@ from cdp.core.copying import int_array
 from cdp.core.registries import profile_sections, source_keys
 from profiles.models import Identifier, Profile
 from profiles.queries.orders import present_computed_traits, read_order_summaries
+from profiles.queries.sealed import open_texts, open_values
 from profiles.services.traits import from_micros
 from profiles.survivorship.folding import BY_HAND
 
@@ -73,6 +74,8 @@ def present_by_id(
     with connection.cursor() as cursor:
         cursor.execute(HELD, [int_array(ids)])
         held = {row[0]: row for row in cursor.fetchall()}
+    stated = [row[4] for row in held.values()]
+    traits_of = dict(zip(held, open_texts(stated) if principal.sees_personal_data else stated, strict=True))
     sources = read_source_names() if sources is None else sources
     segments: Mapping[int, Any] = {}
     for section in profile_sections:
@@ -83,14 +86,14 @@ def present_by_id(
     for profile_id in ids:
         if profile_id not in held:
             continue
-        _, public_id, first_seen_at, last_seen_at, traits, meta, identifiers, merged = held[profile_id]
+        _, public_id, first_seen_at, last_seen_at, _, meta, identifiers, merged = held[profile_id]
         known = [_present_held(one, sources, principal) for one in orjson.loads(identifiers or "[]")]
         shown[profile_id] = {
             "id": public_id,
             "first_seen_at": first_seen_at,
             "last_seen_at": last_seen_at,
             "traits": {
-                **_present_traits(orjson.loads(traits), orjson.loads(meta), sources, principal),
+                **_present_traits(orjson.loads(traits_of[profile_id] or "{}"), orjson.loads(meta), sources, principal),
                 **present_computed_traits(orders.get(profile_id), principal=principal),
             },
             "identifiers": known,
@@ -140,7 +143,8 @@ def _present_identifier(
 
 def present_traits(profile: Profile, sources: Mapping[int, str], principal: Principal) -> dict[str, Any]:
     """Return the traits with where and when each came from."""
-    return _present_traits(profile.traits, profile.trait_meta, sources, principal)
+    traits = open_values([profile.traits])[0] if principal.sees_personal_data else profile.traits
+    return _present_traits(traits, profile.trait_meta, sources, principal)
 
 
 def _present_traits(

@@ -9,6 +9,7 @@ import orjson
 
 from cdp.core.copying import int_array, text_array
 from profiles.models import EventType
+from profiles.queries.sealed import open_texts
 from profiles.services.traits import micros
 from profiles.survivorship.deciding import Statement
 from profiles.survivorship.folding import is_verified
@@ -106,8 +107,16 @@ def read_statements(
     return found
 
 
-def read_said(cursor: Any, *, profile_ids: Collection[int], until: datetime, name: str | None) -> list[Said]:
-    """Return what messages received until a moment said of one person, of all traits or of one."""
+def read_said(
+    cursor: Any, *, profile_ids: Collection[int], until: datetime, name: str | None, opens: bool
+) -> list[Said]:
+    """Return what messages received until a moment said of one person, of all traits or of one.
+
+    Parameters
+    ----------
+    opens : bool
+        Whether what is stored encrypted is decrypted.
+    """
     cursor.execute(
         DETAILED.format(named=NAMED if name is not None else ""),
         {
@@ -118,9 +127,20 @@ def read_said(cursor: Any, *, profile_ids: Collection[int], until: datetime, nam
             "most": MOST_STATEMENTS,
         },
     )
+    rows = cursor.fetchall()
+    texts = [text for row in rows for text in row[5:]]
+    opened = open_texts(texts) if opens else texts
     return [
-        Said(event_id, source_id, occurred_at, received_at, message_id, orjson.loads(traits), _raw_of(raw))
-        for event_id, source_id, occurred_at, received_at, message_id, traits, raw in cursor.fetchall()
+        Said(
+            event_id,
+            source_id,
+            occurred_at,
+            received_at,
+            message_id,
+            orjson.loads(opened[2 * place] or "{}"),
+            _raw_of(opened[2 * place + 1]),
+        )
+        for place, (event_id, source_id, occurred_at, received_at, message_id, *_) in enumerate(rows)
     ]
 
 

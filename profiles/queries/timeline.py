@@ -1,7 +1,7 @@
 """A profile's timeline, history, merges and refusals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.db.models.expressions import RawSQL
 
 from cdp.core.access import Principal, show
 from profiles.models import Activity, Change, ChangeKind, EventType, Merge, Refusal
+from profiles.queries.sealed import open_texts
 
 COLUMNS = """
 id, message_id, type, name, occurred_at, original_timestamp, sent_at, received_at, source_id,
@@ -92,8 +93,15 @@ def find_events(
     after: tuple[datetime, int] | None,
     backward: bool,
     limit: int,
+    opens: bool = False,
 ) -> list[EventRow]:
-    """Return events newest first, from a position on (`backward`: the ones before it, nearest first)."""
+    """Return events newest first, from a position on (`backward`: the ones before it, nearest first).
+
+    Parameters
+    ----------
+    opens : bool
+        Whether traits that are stored encrypted are decrypted.
+    """
     conditions = ""
     params: dict[str, Any] = {"ids": list(profile_ids), "limit": limit}
     if wanted.name:
@@ -122,7 +130,13 @@ def find_events(
                 params |= {"id": profile_ids[0], "names": names}
         statement = statement.format(conditions=conditions, order="ASC" if backward else "DESC")
         cursor.execute(statement, params)
-        return [EventRow(*row) for row in cursor.fetchall()]
+        rows = [EventRow(*row) for row in cursor.fetchall()]
+    return _opened(rows) if opens else rows
+
+
+def _opened(rows: Sequence[EventRow]) -> list[EventRow]:
+    texts = open_texts([text for row in rows for text in (row.context, row.traits)])
+    return [replace(row, context=texts[2 * at], traits=texts[2 * at + 1]) for at, row in enumerate(rows)]
 
 
 def _has_many(profile_id: int) -> bool:

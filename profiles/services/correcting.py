@@ -14,8 +14,10 @@ from profiles.errors import BadCorrection, NoSuchCorrection
 from profiles.models import ChangeKind, Correction
 from profiles.queries.orders import COMPUTED_TRAITS
 from profiles.queries.people import Person, get_by_uuid
+from profiles.queries.sealed import read_sealed_names
 from profiles.queries.trait_rules import read_rules
 from profiles.services.merging import write_changes
+from profiles.services.sealing import ensure_ciphers, seal_object
 from profiles.services.settling import settle_traits
 from profiles.services.splitting import note_work
 from profiles.services.traits import normal_form
@@ -52,11 +54,14 @@ def correct_trait(*, public_id: str, trait: str, value: Any, reason: str, actor:
         person = get_by_uuid(public_id=public_id)
         cursor.execute(ANCHOR, [person.profile_id])
         anchor = cursor.fetchone()
+        anchor_id = anchor[0] if anchor else 0
+        if trait in read_sealed_names(cursor) and anchor_id:
+            value = seal_object({trait: value}, {trait}, ensure_ciphers(cursor, [anchor_id])[anchor_id])[trait]
         standing = Correction.objects.filter(profile_id=person.profile_id, trait=trait, lifted_at=None)
         standing.update(lifted_at=now, lifted_by=actor)
         made = Correction.objects.create(
             profile_id=person.profile_id,
-            identifier_id=anchor[0] if anchor else 0,
+            identifier_id=anchor_id,
             trait=trait,
             statement={"value": value, "reason": normal_form(reason.strip())},
             actor=actor,

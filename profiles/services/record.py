@@ -14,12 +14,14 @@ from cdp.core.copying import NULL, copy_rows, escape, escape_json, int_array, st
 from profiles.identity.graph import Claim, EdgeRecord, Graph, Group, TypeRule, find
 from profiles.identity.resolve import resolve
 from profiles.models import ChangeKind
+from profiles.queries.sealed import read_sealed_names
 from profiles.queries.trait_rules import read_rules
 from profiles.services.graphs import load_graph
 from profiles.services.groups import record_groups
 from profiles.services.merging import apply_merges, write_edges
 from profiles.services.orders import record_orders
 from profiles.services.quarantining import limit_sharing
+from profiles.services.sealing import seal_messages
 from profiles.services.settling import settle_traits
 from profiles.services.traits import Meta, Traits, apply_ruled, apply_traits, micros, normal_form
 from profiles.survivorship.rules import Rules
@@ -132,6 +134,8 @@ def record_messages(
     _write_identifiers(cursor, graph)
     written = write_edges(cursor, _all_edges(graph), merge_rows, now=now)
     _write_refusals(cursor, graph, now)
+    if sealed := read_sealed_names(cursor):
+        seal_messages(cursor, messages, sealed)
     trait_rules = read_rules(cursor)
     changed_traits, undecided = _write_profiles(cursor, graph, messages, restate, trait_rules)
     _write_events(cursor, messages)

@@ -16,14 +16,15 @@ from cdp.core.errors import FieldError
 from cdp.core.models import Job
 from cdp.core.services import audit
 from cdp.core.services.jobs import enqueue
-from profiles.errors import BadTraitRules
+from profiles.errors import BadTraitRules, TraitIsSealed
 from profiles.models import ChangeKind, TraitRules
+from profiles.queries.sealed import read_sealed_names
 from profiles.queries.trait_rules import APPLY, EMPTY, compile_definition, find_in_force, read_rules, read_source_ids
 from profiles.services.merging import write_changes
 from profiles.services.settling import find_states, settle_traits
 from profiles.services.splitting import note_work
 from profiles.survivorship.folding import Meta, State, Traits
-from profiles.survivorship.rules import MOST_RECENT, read_definition
+from profiles.survivorship.rules import COMPARING, MOST_RECENT, read_definition
 
 MOST_CHARACTERS = 1_000
 # How many profiles a step looks at, and after how many of their events it ends: it holds the lock all the while.
@@ -109,6 +110,8 @@ def save_rules(*, given: Any, note: str, actor: str, now: datetime) -> TraitRule
     ------
     BadTraitRules
         If the rules or the note cannot be used.
+    TraitIsSealed
+        If a rule compares values of a trait that is stored encrypted.
     """
     definition = read_given_rules(given)
     if len(note) > MOST_CHARACTERS or "\0" in note:
@@ -117,6 +120,10 @@ def save_rules(*, given: Any, note: str, actor: str, now: datetime) -> TraitRule
     with transaction.atomic(), connection.cursor() as cursor:
         # Batches read the rules under this lock: those that come after know the new ones.
         locks.take(cursor, locks.IDENTITY)
+        sealed = read_sealed_names(cursor)
+        for name, rule in definition["traits"].items():
+            if name in sealed and rule["rule"] in COMPARING:
+                raise TraitIsSealed(name)
         known = find_in_force()
         before = known.definition if known is not None else EMPTY
         if before == definition:

@@ -17,6 +17,8 @@ EARLIEST_VALUE = "earliest_value"
 LONGEST = "longest"
 MOST_FREQUENT = "most_frequent"
 
+# Rules that compare values with each other: what is stored encrypted cannot be.
+COMPARING = frozenset({LATEST_VALUE, EARLIEST_VALUE, LONGEST, MOST_FREQUENT})
 # What each rule says, for pages and for the answer to a wrong name.
 KINDS: dict[str, str] = {
     MOST_RECENT: "what was said last",

@@ -115,7 +115,14 @@ def _timeline(
     def fetch(cursor: Cursor | None, limit: int) -> Sequence[EventRow]:
         after = (cursor.position[0], cursor.position[1]) if cursor is not None else None
         backward = cursor is not None and cursor.backward
-        return find_events(profile_ids=ids, wanted=wanted, after=after, backward=backward, limit=limit)
+        return find_events(
+            profile_ids=ids,
+            wanted=wanted,
+            after=after,
+            backward=backward,
+            limit=limit,
+            opens=principal.sees_personal_data,
+        )
 
     page: ListPage = read_list(request, fetch=fetch, key=key_from("occurred_at", "id"), rows=EVENTS)
     shown = [present_event(row, sources=sources, principal=principal, loads=orjson.loads) for row in page.rows]

@@ -60,7 +60,7 @@ def read_traits(
     }
     if moment is not None:
         ids = all_internal_ids(profile_id=profile_id)
-        belief = find_belief(profile_id=profile_id, profile_ids=ids, moment=moment)
+        belief = find_belief(profile_id=profile_id, profile_ids=ids, moment=moment, opens=principal.sees_personal_data)
         context |= {
             "traits": present_belief(belief, sources=sources, principal=principal),
             "as_of": moment,
@@ -88,7 +88,9 @@ def _read_statements(
     profile_id: int, trait: str, moment: datetime, principal: Principal, sources: Mapping[int, str]
 ) -> dict[str, Any]:
     ids = all_internal_ids(profile_id=profile_id)
-    history = find_history(profile_id=profile_id, profile_ids=ids, trait=trait, moment=moment)
+    history = find_history(
+        profile_id=profile_id, profile_ids=ids, trait=trait, moment=moment, opens=principal.sees_personal_data
+    )
     told = [present_told(one, trait=trait, sources=sources, principal=principal) for one in history.told[:MOST_SHOWN]]
     return {"history": history, "told": told, "more": len(history.told) - len(told)}
 

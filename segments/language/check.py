@@ -4,12 +4,15 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from cdp.core.errors import FieldError
-from segments.errors import CircularReference, UnknownReference
+from segments.errors import CircularReference, SealedTraitCompared, UnknownReference
 from segments.language.person import Segment
 from segments.language.reading import either, join, shown
 from segments.language.references import ConsentIs, HasIdentifier, InSegment, OnList
+from segments.language.traits import Trait
 
 MAX_REFERENCES = 10
+TRAIT_TOKEN = "trait:"  # noqa: S105 - how a node names a trait that it depends on
+ON_SEALED = frozenset({"exists", "missing"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,15 @@ class Catalogue:
         Keys of all purposes, each with its channels; an empty set allows every channel.
     lists, identifier_types : set
         Keys.
+    sealed_traits : set
+        Names of the traits that are stored encrypted: nothing can compare their values.
     """
 
     segments: Mapping[str, Set[str]] = field(default_factory=dict)
     purposes: Mapping[str, Set[str]] = field(default_factory=dict)
     lists: Set[str] = frozenset()
     identifier_types: Set[str] = frozenset()
+    sealed_traits: Set[str] = frozenset()
 
 
 def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> None:
@@ -48,7 +54,10 @@ def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> 
         If a segment, list, purpose, channel or identifier type does not exist.
     CircularReference
         If the segment would depend on itself, or a chain of references is longer than `MAX_REFERENCES`.
+    SealedTraitCompared
+        If a condition compares a trait that is stored encrypted.
     """
+    _check_sealed(segment, catalogue)
     errors: list[FieldError] = []
     for node in segment.match.walk():
         if isinstance(node, InSegment) and node.key != key:
@@ -67,6 +76,19 @@ def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> 
     if errors:
         raise UnknownReference(errors)
     _check_cycles(segment, catalogue, key)
+
+
+def _check_sealed(segment: Segment, catalogue: Catalogue) -> None:
+    """Refuse to compare what is stored encrypted: it would look like a value that nobody has."""
+    errors = []
+    for node in segment.match.walk():
+        if node.children or (isinstance(node, Trait) and node.condition.operator in ON_SEALED):
+            continue
+        for name in sorted(catalogue.sealed_traits & {one.removeprefix(TRAIT_TOKEN) for one in node.tokens()}):
+            message = f"the trait {shown(name)} is stored encrypted, so that only exists and missing can ask for it"
+            errors.append(FieldError(node.path, "sealed_trait", message))
+    if errors:
+        raise SealedTraitCompared(errors)
 
 
 def _unknown(path: str, what: str, key: str, known: Mapping[str, Set[str]] | Set[str]) -> list[FieldError]:

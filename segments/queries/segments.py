@@ -12,6 +12,7 @@ from django.db.models import F, QuerySet
 
 from consent.models import Purpose
 from profiles.models import IdentifierType
+from profiles.queries.sealed import find_sealed_names
 from segments.errors import DefinitionMissing, NoSuchSegment
 from segments.language.check import Catalogue, references
 from segments.language.evaluate import depends
@@ -109,6 +110,7 @@ def read_catalogue() -> Catalogue:
         purposes={key: frozenset(channels) for key, channels in Purpose.objects.values_list("key", "channels")},
         lists=frozenset(StaticList.objects.values_list("key", flat=True)),
         identifier_types=frozenset(IdentifierType.objects.values_list("key", flat=True)),
+        sealed_traits=find_sealed_names(),
     )
 
 

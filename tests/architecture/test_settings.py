@@ -69,6 +69,7 @@ def test_production_starts_with_everything_set():
         ({"CDP_SECRET_KEY": "short"}, "CDP_SECRET_KEY"),
         ({"CDP_SUPPRESSION_KEY": ""}, "CDP_SUPPRESSION_KEY"),
         ({"CDP_SIGNING_KEY": "short"}, "CDP_SIGNING_KEY"),
+        ({"CDP_MASTER_KEY": "short"}, "CDP_MASTER_KEY"),
         ({"CDP_DEBUG": "1"}, "CDP_DEBUG"),
         ({"CDP_ALLOWED_HOSTS": ""}, "CDP_ALLOWED_HOSTS"),
         ({"CDP_ENV": "prod"}, "CDP_ENV"),

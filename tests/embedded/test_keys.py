@@ -11,10 +11,11 @@ from cdp.embedded import EmbeddedError, ensure_keys
 def test_makes_private_keys_once(tmp_path: Path) -> None:
     first = ensure_keys(tmp_path, env={})
     assert ensure_keys(tmp_path, env={}) == first
-    assert len({first.secret_key, first.suppression_key, first.signing_key}) == 3
+    assert len({first.secret_key, first.suppression_key, first.signing_key, first.master_key}) == 4
     keys = tmp_path / "keys"
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [keys, *keys.iterdir()]}
-    assert modes == {"keys": 0o700, "secret_key": 0o600, "suppression_key": 0o600, "signing_key": 0o600}
+    names = ("secret_key", "suppression_key", "signing_key", "master_key")
+    assert modes == {"keys": 0o700} | dict.fromkeys(names, 0o600)
 
 
 def test_takes_keys_from_the_environment_without_touching_the_disk(tmp_path: Path) -> None:
