@@ -4,6 +4,7 @@ from django.apps import AppConfig
 from django.utils import timezone
 
 from cdp.core import registries
+from cdp.core.secrets import seal_anew
 
 
 class ConsentConfig(AppConfig):
@@ -21,7 +22,6 @@ class ConsentConfig(AppConfig):
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
         from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
-        from consent.services.closure import CONTEXT  # noqa: PLC0415
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.erasure_ledger import check_ledger, give_facts  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
@@ -34,7 +34,7 @@ class ConsentConfig(AppConfig):
         from consent.services.replaying import check_erasures  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
-        registries.sealed_columns.append(registries.SealedColumn("consent_privacyrequest", "closure", CONTEXT))
+        registries.sealed_columns.append(registries.SealedColumn("consent_privacyrequest", "closure", "id", seal_anew))
         registries.merge_participants.append(ConsentMerging())
         registries.consent_recorders.append(record_consent_objects)
         registries.suppression_checks.append(find_suppressed)

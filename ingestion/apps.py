@@ -5,7 +5,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from cdp.core.registries import (
-    SealedColumn,
     WorkStep,
     erased_event_listeners,
     gauges,
@@ -17,7 +16,6 @@ from cdp.core.registries import (
     personal_data,
     preparations,
     readiness_checks,
-    sealed_columns,
     source_keys,
     source_kinds,
     work_steps,
@@ -98,24 +96,6 @@ class IngestionConfig(AppConfig):
         # What still waits for a decision is not waiting work: each pass decides all that can be decided.
         work_steps.append(WorkStep("held", lambda: 0, lambda: release_held(now=timezone.now())))
         self._register_watch()
-        self._register_secrets()
-
-    @staticmethod
-    def _register_secrets() -> None:
-        """Register what is encrypted, for a change of the master key."""
-        from ingestion.queries.write_keys import SEALED_AS as WRITE_KEY  # noqa: PLC0415
-        from ingestion.services.delivering import SEALED_AS as ALERT_SECRET  # noqa: PLC0415
-        from ingestion.services.forwarding import SEALED_AS as FORWARDING_KEY  # noqa: PLC0415
-        from ingestion.services.outcomes import HELD  # noqa: PLC0415
-
-        sealed_columns.extend(
-            [
-                SealedColumn("ingestion_source", "write_key_sealed", WRITE_KEY),
-                SealedColumn("ingestion_forwarding", "write_key_sealed", FORWARDING_KEY, key="source_id"),
-                SealedColumn("ingestion_alertchannel", "secret_sealed", ALERT_SECRET),
-                SealedColumn("ingestion_held", "sealed", HELD, key="row_id"),
-            ]
-        )
 
     @staticmethod
     def _register_watch() -> None:

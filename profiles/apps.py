@@ -26,7 +26,6 @@ class ProfilesConfig(AppConfig):
             Rules,
         )
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
-        from profiles.queries.sealed import CONTEXT  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
         from profiles.services.mega_profiles import find_mega_profiles  # noqa: PLC0415
@@ -41,12 +40,13 @@ class ProfilesConfig(AppConfig):
             release_quarantined,
             step_run,
         )
+        from profiles.services.sealing import wrap_anew  # noqa: PLC0415
         from profiles.services.sealing_stored import JOB as SEAL_JOB  # noqa: PLC0415
         from profiles.services.sealing_stored import change_stored  # noqa: PLC0415
         from profiles.services.trait_rules import apply_rules  # noqa: PLC0415
 
         registries.sealed_columns.append(
-            registries.SealedColumn("profiles_personkey", "wrapped", CONTEXT, key="identifier_id", is_bare=True)
+            registries.SealedColumn("profiles_personkey", "wrapped", "identifier_id", wrap_anew)
         )
         registries.personal_data.extend(
             [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), PersonKeys(), Profiles()]

@@ -136,16 +136,15 @@ class WorkStep:
 
 @dataclass(frozen=True, slots=True)
 class SealedColumn:
-    """A column of encrypted values: `context` is that of `cdp.core.secrets.seal`.
+    """A column of values that a function encrypts anew, where they are not what `cdp.core.secrets.seal` made.
 
-    `is_bare`: its values are those of `cdp.core.master_keys.encrypt`, without the byte that tells the format.
+    `anew` returns None for what is under the current key already.
     """
 
     table: str
     column: str
-    context: str
-    key: str = "id"
-    is_bare: bool = False
+    key: str
+    anew: Callable[[bytes], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,7 @@ gauges: list[Callable[[], Iterable[tuple[str, str, float]]]] = []
 job_handlers: dict[str, Callable[["Job"], bool]] = {}
 job_handlers_outside_transaction: dict[str, Callable[["Job"], bool]] = {}
 
-# What `cdp.core.secrets` or a master key encrypted, for a change of the master key (`cdp.core.services.rotation`).
+# What a master key encrypts beside the columns whose name ends in `sealed` (`cdp.core.services.rotation`).
 sealed_columns: list[SealedColumn] = []
 
 # Called after each migration by `ensure_administrator`: default rows, partitions ahead. Idempotent.

@@ -16,8 +16,14 @@ NONCE_BYTES = 12
 
 
 def seal(value: bytes, *, context: str) -> bytes:
-    """Encrypt `value`; `context` names its use, and only the same context opens it."""
-    return UNDER_MASTER_KEY + master_keys.encrypt(value, context=f"seal:{context}")
+    """Encrypt `value`; `context` names its use, and only the same context opens it.
+
+    Notes
+    -----
+    The context stands in the clear at the beginning, so that everything can be sealed anew without knowing its use.
+    """
+    name = context.encode()
+    return UNDER_MASTER_KEY + bytes([len(name)]) + name + master_keys.encrypt(value, context=f"seal:{context}")
 
 
 def unseal(sealed: bytes, *, context: str) -> bytes:
@@ -32,7 +38,8 @@ def unseal(sealed: bytes, *, context: str) -> bytes:
     """
     body = bytes(sealed)
     if body[:1] == UNDER_MASTER_KEY:
-        return master_keys.decrypt(body[1:], context=f"seal:{context}")
+        _, rest = _divide(body)
+        return master_keys.decrypt(rest, context=f"seal:{context}")
     if body[:1] != UNDER_SECRET_KEY:
         message = "sealed value has an unknown format"
         raise ValueError(message)
@@ -40,9 +47,20 @@ def unseal(sealed: bytes, *, context: str) -> bytes:
     return cipher.decrypt(body[1 : 1 + NONCE_BYTES], body[1 + NONCE_BYTES :], context.encode())
 
 
-def is_current(sealed: bytes) -> bool:
-    """Tell whether it is sealed under the current master key."""
-    return bytes(sealed).startswith(UNDER_MASTER_KEY + master_keys.current_master_key().id)
+def seal_anew(sealed: bytes) -> bytes | None:
+    """Return the same under the current master key; None if it is so already, or was sealed by an early release."""
+    body = bytes(sealed)
+    if body[:1] != UNDER_MASTER_KEY:
+        return None
+    context, rest = _divide(body)
+    if rest.startswith(master_keys.current_master_key().id):
+        return None
+    return seal(master_keys.decrypt(rest, context=f"seal:{context}"), context=context)
+
+
+def _divide(body: bytes) -> tuple[str, bytes]:
+    begin = 2 + body[1]
+    return body[2:begin].decode(), body[begin:]
 
 
 @lru_cache(maxsize=32)

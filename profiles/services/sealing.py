@@ -63,6 +63,13 @@ def ensure_ciphers(cursor: Any, identifier_ids: Collection[int]) -> dict[int, Pe
     return ciphers
 
 
+def wrap_anew(wrapped: bytes) -> bytes | None:
+    """Return a key under the current master key; None if it is so already."""
+    if wrapped.startswith(master_keys.current_master_key().id):
+        return None
+    return master_keys.encrypt(master_keys.decrypt(wrapped, context=CONTEXT), context=CONTEXT)
+
+
 def seal_object(values: Mapping[str, Any], names: Collection[str], cipher: PersonCipher) -> dict[str, Any]:
     """Return traits with those of these names sealed; null stays null, for it unsets the trait."""
     return {

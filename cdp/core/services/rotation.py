@@ -1,40 +1,38 @@
-"""Changing the master key: what is under a retired one is encrypted anew, in steps whose progress is the rows."""
+"""Changing the master key: what is under a retired one is encrypted anew, in steps that may be repeated.
 
+All binary columns whose name ends in `sealed` hold what `cdp.core.secrets.seal` made; others are registered.
+"""
+
+from collections.abc import Iterable
 from typing import Any
 
-from django.db import connection, transaction
+from django.apps import apps
+from django.db import connection, models, transaction
 
-from cdp.core import master_keys, registries
+from cdp.core import registries
 from cdp.core.copying import bytea_array
 from cdp.core.registries import SealedColumn
-from cdp.core.secrets import UNDER_MASTER_KEY, seal, unseal
+from cdp.core.secrets import seal_anew
 
-STEP_ROWS = 2_000
-OLD = "length({column}) > 0 AND substring({column} FROM 1 FOR %(size)s) <> %(current)s"
-COUNT = f"SELECT count(*) FROM {{table}} WHERE {OLD}"
-NEXT = f"SELECT {{key}}, {{column}} FROM {{table}} WHERE {OLD} {{further}} ORDER BY {{key}} LIMIT %(limit)s FOR UPDATE"
-# By place and not by what is left: rows that were done are not looked at again.
-FURTHER = "AND {key} > %(after)s"
+STEP_ROWS = 5_000
+FIRST = "SELECT {key}, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {key} LIMIT %(limit)s FOR UPDATE"
+NEXT = FIRST.replace("WHERE", "WHERE {key} > %(after)s AND")
 WRITE = "UPDATE {table} t SET {column} = n.v FROM unnest(%s::{kind}[], %s::bytea[]) AS n(k, v) WHERE t.{key} = n.k"
 
 
-def count_under_retired() -> int:
-    """Return how many values are not encrypted under the current master key."""
-    with connection.cursor() as cursor:
-        total = 0
-        for column in registries.sealed_columns:
-            cursor.execute(_named(COUNT, column), _old(column))
-            total += cursor.fetchone()[0]
-    return total
+def list_sealed_columns() -> list[SealedColumn]:
+    """Return every column that a change of the master key concerns."""
+    return [*_found_columns(), *registries.sealed_columns]
 
 
-def rotate_step(column: SealedColumn, *, after: Any = None, limit: int = STEP_ROWS) -> tuple[int, Any]:
+def rotate_step(column: SealedColumn, *, after: Any = None, limit: int = STEP_ROWS) -> tuple[int, int, Any]:
     """Encrypt the next values of a column under the current key.
 
     Returns
     -------
-    (int, object)
-        How many, and the key of the last row, from which the next step goes on; None once there are no more.
+    (int, int, object)
+        How many were looked at, how many were encrypted anew, and the key of the last row, from which the next step
+        goes on; None once there are no more.
 
     Raises
     ------
@@ -42,27 +40,27 @@ def rotate_step(column: SealedColumn, *, after: Any = None, limit: int = STEP_RO
         If a value is under a key that is not known: nothing of the step is written.
     """
     with transaction.atomic(), connection.cursor() as cursor:
-        further = "" if after is None else FURTHER.format(key=column.key)
-        cursor.execute(_named(NEXT, column, further=further), {**_old(column), "limit": limit, "after": after})
+        cursor.execute(_named(FIRST if after is None else NEXT, column), {"limit": limit, "after": after})
         rows = cursor.fetchall()
-        if not rows:
-            return 0, None
-        kind = "bigint" if isinstance(rows[0][0], int) else "uuid"
-        values = bytea_array(_anew(bytes(value), column) for _, value in rows)
-        cursor.execute(_named(WRITE, column, kind=kind), [[row[0] for row in rows], values])
-    return len(rows), rows[-1][0] if len(rows) == limit else None
+        anew = [(key, value) for key, old in rows if (value := column.anew(bytes(old))) is not None]
+        if anew:
+            kind = "bigint" if isinstance(anew[0][0], int) else "uuid"
+            values = bytea_array(value for _, value in anew)
+            cursor.execute(_named(WRITE, column, kind=kind), [[key for key, _ in anew], values])
+    return len(rows), len(anew), rows[-1][0] if len(rows) == limit else None
 
 
-def _anew(value: bytes, column: SealedColumn) -> bytes:
-    if column.is_bare:
-        return master_keys.encrypt(master_keys.decrypt(value, context=column.context), context=column.context)
-    return seal(unseal(value, context=column.context), context=column.context)
+def _found_columns() -> Iterable[SealedColumn]:
+    for model in apps.get_models():
+        for field in model._meta.concrete_fields:
+            if isinstance(field, models.BinaryField) and field.name.endswith("sealed"):
+                key = model._meta.pk.column
+                assert key is not None
+                yield SealedColumn(model._meta.db_table, field.name, key, _anew)
 
 
-def _old(column: SealedColumn) -> dict[str, Any]:
-    current = master_keys.current_master_key().id
-    prefix = current if column.is_bare else UNDER_MASTER_KEY + current
-    return {"current": prefix, "size": len(prefix)}
+def _anew(value: bytes) -> bytes | None:
+    return seal_anew(value) if value else None
 
 
 def _named(statement: str, column: SealedColumn, **further: str) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from cdp.core import master_keys, registries
-from cdp.core.services.rotation import count_under_retired, rotate_step
+from cdp.core import master_keys
+from cdp.core.services.rotation import list_sealed_columns, rotate_step
+
+EACH = 100_000
 
 
 class Command(BaseCommand):
@@ -15,21 +17,16 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Go over each column, with progress."""
-        left = count_under_retired()
-        self.stdout.write(
-            f"{left} values are to be encrypted under the master key {master_keys.current_master_key().id.hex()}."
-        )
-        done = 0
-        for column in registries.sealed_columns:
+        looked = done = 0
+        for column in list_sealed_columns():
             after = None
             while True:
-                count, after = rotate_step(column, after=after)
-                done += count
-                if count and done % 100_000 < count:
-                    self.stdout.write(f"{done} of {left}")
+                seen, changed, after = rotate_step(column, after=after)
+                if (looked + seen) // EACH > looked // EACH:
+                    self.stdout.write(f"{looked + seen} values looked at, {done + changed} encrypted anew")
+                looked, done = looked + seen, done + changed
                 if after is None:
                     break
-        left = count_under_retired()
-        self.stdout.write(f"{done} values were encrypted anew; {left} are left.")
-        if not left:
-            self.stdout.write("The retired keys are needed for backups only: take them out of CDP_MASTER_KEYS_RETIRED.")
+        key = master_keys.current_master_key().id.hex()
+        self.stdout.write(f"All {looked} values are under the master key {key}; {done} were encrypted anew.")
+        self.stdout.write("Retired keys are needed for backups only: take them out of CDP_MASTER_KEYS_RETIRED.")
