@@ -10,7 +10,17 @@ from typing import Any
 
 from cdp.core.errors import InvalidInput, NotAllowed
 
-RESOURCES = ("sources", "profiles", "identity", "segments", "consents", "privacy", "suppressions", "audit")
+RESOURCES = (
+    "sources",
+    "profiles",
+    "identity",
+    "segments",
+    "consents",
+    "privacy",
+    "suppressions",
+    "keys",
+    "audit",
+)
 PERSONAL_DATA = "personal_data:read"
 ALL_SCOPES = frozenset({f"{resource}:{act}" for resource in RESOURCES for act in ("read", "write")} | {PERSONAL_DATA})
 
@@ -78,6 +88,12 @@ class MissingScope(NotAllowed):
     code = "access.missing_scope"
 
 
+class LimitedToSources(NotAllowed):
+    """The API key is limited to some sources, and the request is about something else."""
+
+    code = "access.limited_to_sources"
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who acts: an API key, a signed-in person or the system itself.
@@ -90,11 +106,14 @@ class Principal:
         What it may do, roles already expanded.
     user_id : int or None
         The signed-in person, for rights on single objects; None for keys.
+    sources : frozenset of str or None
+        The keys of the sources that an API key is limited to; None for no such limit.
     """
 
     actor: str
     scopes: frozenset[str]
     user_id: int | None = None
+    sources: frozenset[str] | None = None
 
     # What Django and DRF ask of a user.
     is_authenticated = True

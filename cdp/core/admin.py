@@ -1,4 +1,4 @@
-"""The shell's lists of people, invitations, keys and acts. Each change calls one service."""
+"""The shell's lists of people, invitations and acts. Each change calls one service."""
 
 from typing import Any
 
@@ -14,26 +14,22 @@ from django.http import HttpRequest
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminEmailInputWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextInputWidget,
 )
 
-from cdp.core.access import ADMINISTRATOR, ALL_SCOPES, ROLE_NAMES
+from cdp.core.access import ADMINISTRATOR, ROLE_NAMES
 from cdp.core.api.principal import principal_of
-from cdp.core.models import ApiKey, AuditEntry, Invitation, Job, User
+from cdp.core.models import AuditEntry, Invitation, Job, User
 from cdp.core.queries.accounts import roles_of
 from cdp.core.reauthentication import need_recent_authentication
 from cdp.core.services.accounts import change_user, delete_user
-from cdp.core.services.api_keys import create_api_key, revoke_api_key
 from cdp.core.services.invitations import invite
 from cdp.core.services.sign_in import end_all_sessions, remove_second_factors
 
 NO_ROLE = ""
 ADMINISTRATOR_NAME = ROLE_NAMES[ADMINISTRATOR]
 ROLE_CHOICES = list(ROLE_NAMES.items())
-SCOPE_CHOICES = [*ROLE_CHOICES, *[(scope, scope) for scope in sorted(ALL_SCOPES)]]
 
 # The roles are fixed (cdp.core.access); groups that are no roles would give no scopes.
 admin.site.unregister(Group)
@@ -147,60 +143,6 @@ class InvitationAdmin(ModelAdmin):
         """Invite."""
         made = invite(email=obj.email, role=obj.role, actor=principal_of(request).actor, now=timezone.now())
         _take_over(obj, made)
-
-
-class ApiKeyForm(forms.ModelForm):
-    """A new key."""
-
-    scopes = forms.MultipleChoiceField(choices=SCOPE_CHOICES, widget=UnfoldAdminCheckboxSelectMultipleWidget)
-
-    class Meta:
-        model = ApiKey
-        fields = ["name", "scopes", "expires_at"]
-        widgets = {"name": UnfoldAdminTextInputWidget}
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
-    """Keys of the REST API. The text of a key is shown once, after it was made."""
-
-    form = ApiKeyForm
-    list_display = ["name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at"]
-    search_fields = ["name"]
-    ordering = ["-created_at", "id"]
-    actions = ["revoke"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """A key is revoked and replaced, never changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        """The audit trail names keys, so they stay."""
-        return False
-
-    def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Whoever may make keys may revoke them."""
-        return self.has_add_permission(request)
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:  # noqa: ARG002
-        """Make the key and show its text."""
-        key = create_api_key(
-            name=obj.name,
-            scopes=obj.scopes,
-            actor=principal_of(request).actor,
-            now=timezone.now(),
-            expires_at=obj.expires_at,
-        )
-        _take_over(obj, ApiKey.objects.get(name=obj.name))
-        messages.warning(request, f"The key {obj.name} is shown once, now: {key}")
-
-    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        """Revoke keys; one that is revoked already stays so."""
-        names = list(keys.values_list("name", flat=True))
-        for name in names:
-            revoke_api_key(name=name, actor=principal_of(request).actor, now=timezone.now())
-        messages.success(request, f"Revoked: {', '.join(names)}. They stop working within five seconds.")
 
 
 class ReadOnlyAdmin(ModelAdmin):

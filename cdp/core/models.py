@@ -56,6 +56,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 class ApiKey(models.Model):
     """A key of the REST API: only its SHA-256 is kept. `prefix` shows which key it is.
 
+    After a rotation the text before it goes on working until `previous_until`. Empty `sources` and `addresses` mean no
+    limit.
+
     Personal data: none.
     """
 
@@ -63,8 +66,13 @@ class ApiKey(models.Model):
     name = models.SlugField(max_length=64, unique=True)
     prefix = models.CharField(max_length=16)
     digest = models.BinaryField(unique=True)
+    previous_digest = models.BinaryField(unique=True, null=True, blank=True)
+    previous_until = models.DateTimeField(null=True, blank=True)
     scopes = ArrayField(models.TextField())
+    sources = ArrayField(models.TextField(), default=list, blank=True)
+    addresses = ArrayField(models.TextField(), default=list, blank=True)
     created_at = models.DateTimeField()
+    rotated_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

@@ -4,8 +4,9 @@ from allauth.socialaccount.providers.openid_connect import views as single_sign_
 from django.contrib.auth import views as auth
 from django.urls import path
 
+from cdp.core.api import keys as rest_keys
 from cdp.core.api.audit import ListAudit
-from cdp.core.ui import accounts, health, own_account, sign_in, signing
+from cdp.core.ui import accounts, health, keys, own_account, sign_in, signing
 from cdp.core.ui.policy import strict_policy as alone
 
 urlpatterns = [
@@ -15,6 +16,13 @@ urlpatterns = [
     path(".well-known/cdp-signing-keys.json", signing.signing_keys, name="signing_keys"),
     path(".well-known/cdp-signing-key.pem", signing.signing_key_pem, name="signing_key_pem"),
     path("api/v1/audit", ListAudit.as_view(), name="audit"),
+    path("api/v1/api-keys", rest_keys.ApiKeys.as_view()),
+    path("api/v1/api-keys/<slug:name>", rest_keys.OneApiKey.as_view()),
+    path("api/v1/api-keys/<slug:name>/rotate", rest_keys.RotateApiKey.as_view()),
+    path("api-keys", keys.api_keys, name="api_keys"),
+    path("api-keys/new", keys.create_key, name="create_key"),
+    path("api-keys/<slug:name>/rotate", keys.rotate_key, name="rotate_key"),
+    path("api-keys/<slug:name>/revoke", keys.revoke_key, name="revoke_key"),
     # Before the admin site's own address of the same path. The names are those that django-allauth looks for.
     path("admin/login/", sign_in.sign_in, name="account_login"),
     path("account/second-factor", sign_in.ProveSecondFactor.as_view(), name="mfa_authenticate"),

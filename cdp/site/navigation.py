@@ -67,7 +67,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("People", "badge", "admin:core_user_changelist", None),
             Entry("Invitations", "outgoing_mail", "admin:core_invitation_changelist", None),
-            Entry("API keys", "key", "admin:core_apikey_changelist", None),
+            Entry("API keys", "key", "api_keys", "keys:read"),
             Entry("Jobs", "work_history", "admin:core_job_changelist", None),
             Entry("Audit trail", "history_edu", "admin:core_auditentry_changelist", "audit:read"),
         ),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from cdp.core import registries
 from cdp.core.access import ROLE_SCOPES
-from cdp.core.models import ApiKey, AuditEntry, Invitation, OutboxMail, User
+from cdp.core.models import AuditEntry, Invitation, OutboxMail, User
 from cdp.core.queries.accounts import scopes_of
 from cdp.core.services import mail
 from cdp.core.services.accounts import LastAdministrator, change_user, delete_user, ensure_roles
@@ -264,7 +264,7 @@ def test_login_is_locked_after_five_failures_and_says_for_how_long():
 # --- Lists in the shell ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["user", "invitation", "apikey", "auditentry", "job", "invitation/add", "apikey/add"])
+@pytest.mark.parametrize("path", ["user", "invitation", "auditentry", "job", "invitation/add"])
 def test_lists_are_for_administrators(path):
     address = f"/admin/core/{path}/"
     assert signed_in("ada").get(address).status_code == 200
@@ -274,25 +274,6 @@ def test_lists_are_for_administrators(path):
 
 def test_officer_sees_the_audit_trail_in_the_shell():
     assert signed_in("ben").get("/admin/core/auditentry/").status_code == 200
-
-
-def test_a_key_made_in_the_browser_is_shown_once():
-    browser = signed_in("ada")
-    given = {"name": "shop", "scopes": ["profiles:read"], "expires_at_0": "", "expires_at_1": ""}
-    page = browser.post("/admin/core/apikey/add/", given, follow=True)
-    (key,) = set(re.findall(r"cdp_[\w-]{40,}", page.content.decode()))
-    assert ApiKey.objects.get(name="shop").prefix == key[:12]
-    assert key not in browser.get("/admin/core/apikey/").content.decode()
-    assert AuditEntry.objects.get(action="api_key.created").actor == f"user:{staff('ada').pk}"
-
-
-def test_a_key_is_revoked_in_the_browser():
-    browser = signed_in("ada")
-    browser.post("/admin/core/apikey/add/", {"name": "shop", "scopes": ["profiles:read"]})
-    key = ApiKey.objects.get(name="shop")
-    browser.post("/admin/core/apikey/", {"action": "revoke", "_selected_action": [key.pk]})
-    key.refresh_from_db()
-    assert key.revoked_at is not None
 
 
 def test_a_role_is_changed_in_the_browser():

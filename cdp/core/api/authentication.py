@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from cdp.core.access import Principal
 from cdp.core.api.principal import principal_for
+from cdp.core.client_address import client_address
 from cdp.core.queries.api_keys import KnownKey, find_key
 from cdp.core.services.api_keys import note_use
 
@@ -25,6 +26,9 @@ class ApiKeyAuthentication(BaseAuthentication):
         known = find_key(key=key.strip(), now=now)
         if known is None:
             message = "The API key is unknown, revoked or expired."
+            raise AuthenticationFailed(message)
+        if not known.may_come_from(client_address(request)):
+            message = "The API key may not be used from this address."
             raise AuthenticationFailed(message)
         note_use(known, now=now)
         return known.principal, known

@@ -10,7 +10,7 @@ from guardian.shortcuts import get_perms
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from cdp.core.access import MissingScope, Principal
+from cdp.core.access import LimitedToSources, MissingScope, Principal
 from cdp.core.api.principal import principal_of
 from cdp.core.errors import NotFound
 from cdp.core.models import User
@@ -63,6 +63,22 @@ def _has_right(principal: Principal, find_object: Callable[[], Model], *, method
     return has_object_right(principal, obj=obj, method=method)
 
 
+def _check_source(principal: Principal, view: "APIView", scope: str) -> None:
+    """Let a key that is limited to sources use only what is about one of them: their addresses, all named by `key`.
+
+    Raises
+    ------
+    LimitedToSources
+        For everything else, lists over all sources included.
+    """
+    if principal.sources is None:
+        return
+    if scope.startswith("sources:") and view.kwargs.get("key") in principal.sources:
+        return
+    message = f"This API key is limited to the sources {', '.join(sorted(principal.sources))}."
+    raise LimitedToSources(message)
+
+
 class HasScope(BasePermission):
     """Lets pass who holds the declared scope. A view that declares none lets nobody pass.
 
@@ -83,6 +99,7 @@ class HasScope(BasePermission):
             message = "This address declares no scope, so nobody may use it."
             raise MissingScope(message)
         if principal.may(scope):
+            _check_source(principal, view, scope)
             return True
         find_object = getattr(view, "permission_object", None)
         if find_object is not None and _has_right(principal, find_object, method=method):

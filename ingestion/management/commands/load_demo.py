@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from cdp.core.registries import work_steps
-from cdp.core.services.api_keys import create_api_key, revoke_api_key
+from cdp.core.services.api_keys import KeyLimits, create_api_key, revoke_api_key
 from ingestion.demo.errors import DemoError
 from ingestion.demo.load import SOURCES, Door, load_demo
 from ingestion.models import Source
@@ -85,7 +85,7 @@ def _temporary_key() -> Iterator[str]:
     name = f"demo-{secrets.token_hex(4)}"
     scopes = ["sources:read", "consents:write", "segments:write"]
     expires_at = now + timedelta(hours=KEY_HOURS)
-    key = create_api_key(name=name, scopes=scopes, actor=ACTOR, now=now, expires_at=expires_at)
+    key = create_api_key(name=name, scopes=scopes, actor=ACTOR, now=now, limits=KeyLimits(expires_at=expires_at))
     try:
         yield key
     finally:
