@@ -73,6 +73,8 @@ CDP_SIGNING_KEYS_RETIRED = env.list("CDP_SIGNING_KEYS_RETIRED", default=[])
 CDP_MASTER_KEY = env("CDP_MASTER_KEY", default="")
 CDP_MASTER_KEYS_RETIRED = env.list("CDP_MASTER_KEYS_RETIRED", default=[])
 CDP_MASTER_KEY_COMMAND = env("CDP_MASTER_KEY_COMMAND", default="")
+# How long a masked profile may be revealed on its page; 0: not at all.
+CDP_REVEAL_MINUTES = env.int("CDP_REVEAL_MINUTES", default=10)
 MINIMUM_SECRET_LENGTH = 40
 if PRODUCTION:
     for name, value in (("CDP_SECRET_KEY", SECRET_KEY), ("CDP_SUPPRESSION_KEY", CDP_SUPPRESSION_KEY)):

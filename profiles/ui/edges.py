@@ -30,6 +30,7 @@ from profiles.queries.people import get_by_uuid
 from profiles.queries.profiles import PERSONAL_KINDS, read_source_names
 from profiles.services.blocking import block_edge, declare_different, lift_block
 from profiles.ui.drawing import draw, shorten
+from profiles.ui.revealing import signed_in_for
 
 LISTED = 8
 
@@ -49,7 +50,7 @@ class DifferentForm(ReasonForm):
 @require_safe
 def graph(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer the drawn graph of a person's identifiers, with the links that matter most in words."""
-    principal = signed_in(request, "profiles:read", "identity:read")
+    principal = signed_in_for(request, public_id, "profiles:read", "identity:read")
     person = get_by_uuid(public_id=str(public_id))
     found = read_graph(profile_id=person.profile_id)
     sources = read_source_names()
@@ -88,7 +89,7 @@ def graph(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 def links(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """List every link of a person's identifiers, oldest first."""
-    principal = signed_in(request, "profiles:read", "identity:read")
+    principal = signed_in_for(request, public_id, "profiles:read", "identity:read")
     person = get_by_uuid(public_id=str(public_id))
     rows = list_edges_of(profile_id=person.profile_id)
     page = read_list(request, fetch=fetch_from(rows, "id"), key=key_from("id"))

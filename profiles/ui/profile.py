@@ -1,11 +1,12 @@
 """The page of one profile."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -32,6 +33,7 @@ from profiles.queries.timeline import (
     present_event,
     present_refusal,
 )
+from profiles.ui.revealing import REASONS, seconds_left, signed_in_for
 from profiles.ui.traits import read_traits
 
 EVENTS = 25
@@ -42,7 +44,7 @@ SHOWN = 25
 @require_safe
 def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Show everything that is known of one person; how the profile came about is a request of its own."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     row = Profile.objects.select_related("activity").filter(uuid=public_id).first()
     if row is None:
         return redirect("profile", get_by_uuid(public_id=str(public_id)).uuid)
@@ -51,7 +53,8 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
     shown = present_profiles([row.pk], principal=principal, now=now, sources=sources)[0]
     if principal.sees_personal_data:
         note_read(actor=principal.actor, object=f"profile:{row.uuid}")
-    return show_page(
+    left = seconds_left(request, public_id)
+    page = show_page(
         request,
         "profiles/profile.html",
         title=display_name(shown),
@@ -62,13 +65,22 @@ def profile(request: HttpRequest, public_id: UUID) -> HttpResponse:
         identifiers_shown=SHOWN,
         **read_traits(request, profile_id=row.pk, shown=shown, principal=principal, sources=sources),
         **_timeline(request, event_ids(profile_id=row.pk), principal, sources),
+        masked=not principal.sees_personal_data,
+        reasons=REASONS if settings.CDP_REVEAL_MINUTES else {},
+        minutes=settings.CDP_REVEAL_MINUTES,
+        left=left,
+        until=timezone.localtime(now + timedelta(seconds=left)),
     )
+    if left:
+        # Masked again by itself, also where nobody touches the page.
+        page.headers["Refresh"] = str(left + 1)
+    return page
 
 
 @require_safe
 def origin(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer what it belongs to and how a profile came about: its merges, what was not joined, its history."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     ids = all_internal_ids(profile_id=person.profile_id)
     merges = list_merges(profile_uuid=person.uuid).order_by("-id")[:MOST]
@@ -96,7 +108,7 @@ def event_names(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer a piece of the timeline: the next rows, or the first ones under another filter."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     ids = event_ids(profile_id=person.profile_id)
     return show_part(

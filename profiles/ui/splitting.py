@@ -17,6 +17,7 @@ from profiles.models import Identifier
 from profiles.queries.people import get_by_uuid
 from profiles.queries.profiles import list_identifiers, present_identifier, read_source_names
 from profiles.services.steward import split_profile
+from profiles.ui.revealing import signed_in_for
 
 MOST_AT_ONCE = 1_000
 
@@ -24,7 +25,7 @@ MOST_AT_ONCE = 1_000
 @require_safe
 def identifiers(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """List every identifier of a person, oldest first, to choose from what is somebody else's."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     rows = list_identifiers(profile_ids=[person.profile_id])
     page = read_list(request, fetch=fetch_from(rows, "id"), key=key_from("id"))

@@ -24,6 +24,7 @@ from profiles.queries.beliefs import find_belief, find_history, present_belief, 
 from profiles.queries.people import Person, all_internal_ids, get_by_uuid
 from profiles.queries.profiles import present_profiles, read_source_names
 from profiles.services.correcting import LARGEST_VALUE, LONGEST_NAME, LONGEST_REASON, correct_trait, lift_correction
+from profiles.ui.revealing import signed_in_for
 
 MOST_SHOWN = 100
 DAY_LENGTH = 10
@@ -98,7 +99,7 @@ def _read_statements(
 @require_safe
 def believed(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer the traits as believed on a day, and the statements about one if it is named."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     context = _context_of(request, person, principal)
     response = show_part(request, "profiles/believed.html", **context)
@@ -111,7 +112,7 @@ def believed(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_safe
 def statements(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Answer what was said of one trait."""
-    principal = signed_in(request, "profiles:read")
+    principal = signed_in_for(request, public_id, "profiles:read")
     person = get_by_uuid(public_id=str(public_id))
     return show_part(request, "profiles/statements.html", **_context_of(request, person, principal))
 

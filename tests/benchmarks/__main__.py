@@ -12,6 +12,7 @@ from http.client import HTTPException
 import psycopg2
 
 from tests.benchmarks.accept import accept_batches, accept_single
+from tests.benchmarks.encryption import encrypt_traits
 from tests.benchmarks.erasure import erasure
 from tests.benchmarks.first_run import first_run
 from tests.benchmarks.identity_rules import placeholder, processing_with_rules, resolve_again
@@ -48,6 +49,7 @@ BENCHMARKS = {
     "process": Benchmark(process_without_segments, 40_000, 2_000_000, shared=False),
     "process-segments": Benchmark(process_with_segments, 40_000, 2_000_000, shared=False),
     "trait-rules": Benchmark(process_with_rules, 20_000, 400_000, shared=False),
+    "encryption": Benchmark(encrypt_traits, 20_000, 1_000_000, shared=False),
     "visible": Benchmark(accepted_to_visible, 30, 200),
     "membership": Benchmark(event_to_membership, 30, 200),
     "exit": Benchmark(exit_by_time, 50, 500),

@@ -26,7 +26,7 @@ def process_with_rules(size: int) -> list[Row]:
         source = product.call("GET", "/api/v1/sources")["results"][0]["key"]
         ruled = {"sources": [source], "traits": RULES}
         count = max(2 * PER_REQUEST, size // TURNS)
-        _timed(product, key, 2 * PER_REQUEST, 0)
+        timed_part(product, key, 2 * PER_REQUEST, 0)
         taken = {"default": 0.0, "ruled": 0.0}
         for turn in range(2 * TURNS):
             kind = "ruled" if turn % 2 else "default"
@@ -34,7 +34,7 @@ def process_with_rules(size: int) -> list[Row]:
             # The stored profiles are brought in line first.
             while (product.call("GET", "/api/v1/traits/rules")["applying"] or {}).get("status", "done") != "done":
                 time.sleep(0.1)
-            taken[kind] += _timed(product, key, count, 1 + turn)
+            taken[kind] += timed_part(product, key, count, 1 + turn)
     default, rate = (TURNS * count / taken[kind] for kind in ("default", "ruled"))
     return [
         Row(
@@ -48,7 +48,7 @@ def process_with_rules(size: int) -> list[Row]:
     ]
 
 
-def _timed(product: Product, key: str, count: int, part: int) -> float:
+def timed_part(product: Product, key: str, count: int, part: int) -> float:
     """Send one part as fast as it is taken; return the seconds until nothing waits any more."""
     sent = run_load(product.base_url, partial(_requests, key, count, part), processes=1, threads=1)
     sent_at = time.monotonic()
