@@ -87,6 +87,12 @@ if PRODUCTION:
 # --- Privacy requests (consent/services/requests.py) ----------------------------------------------------------------
 
 CDP_FOUR_EYES = env.bool("CDP_FOUR_EYES", default=False)
+CDP_OPENDSR_KEY_FILE = env("CDP_OPENDSR_KEY_FILE", default="")
+CDP_OPENDSR_CERTIFICATE_FILE = env("CDP_OPENDSR_CERTIFICATE_FILE", default="")
+CDP_OPENDSR_DEFAULT_REGULATION = env("CDP_OPENDSR_DEFAULT_REGULATION", default="").strip().lower()
+if CDP_OPENDSR_DEFAULT_REGULATION not in {"", "gdpr", "ccpa"}:
+    raise ImproperlyConfigured("CDP_OPENDSR_DEFAULT_REGULATION is gdpr, ccpa or empty.")
+CDP_OPENDSR_BODY_SIGNATURE = env.bool("CDP_OPENDSR_BODY_SIGNATURE", default=False)
 
 # --- Servers of others that this installation may call (cdp/core/outgoing.py) ---------------------------------------
 
@@ -389,6 +395,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "ingestion.process_inbox": {"queue": "ingest"},
+    # Waits for servers of others, so nothing of this house waits behind it.
+    "consent.send_callbacks": {"queue": "outgoing"},
     "consent.*": {"queue": "privacy"},
     # Waits for servers of others, so nothing of this house waits behind it.
     "ingestion.forward_copies": {"queue": "outgoing"},
@@ -414,6 +422,7 @@ CELERY_BEAT_SCHEDULE = {
     "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},
     "run-jobs": {"task": "core.run_jobs", "schedule": 1.0, "options": {"expires": 2}},
     "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},
+    "send-callbacks": {"task": "consent.send_callbacks", "schedule": 2.0, "options": {"expires": 4}},
     "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
     "measure-quality": {"task": "ingestion.measure_quality", "schedule": 300.0, "options": {"expires": 120}},
     "check-sources": {"task": "ingestion.check_sources", "schedule": 180.0, "options": {"expires": 120}},

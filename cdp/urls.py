@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/v1/", include("profiles.api.urls")),
     path("api/v1/", include("consent.api.urls")),
     path("api/v1/", include("segments.api.urls")),
+    path("opendsr/", include("consent.api.opendsr_urls")),
     path("", include("cdp.site.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -285,6 +285,16 @@ class PackageGone(CdpError):
         super().__init__("The package was taken, or its time is up. It works once; make a new one if it is needed.")
 
 
+class UnknownRegulation(NotFound):
+    """No such regulation."""
+
+    code = "regulation.unknown"
+    title = "Unknown regulation"
+
+    def __init__(self) -> None:
+        super().__init__("There is no regulation with this id.")
+
+
 class UnknownSuppression(NotFound):
     """No such suppression."""
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from consent.services import running, webhooks
+from consent.services import callbacks, running, webhooks
 
 
 @shared_task(name="consent.run_privacy_requests")
@@ -16,3 +16,9 @@ def run_privacy_requests() -> None:
 def send_webhooks() -> None:
     """Tell other systems of decisions."""
     webhooks.send_webhooks(clock=timezone.now)
+
+
+@shared_task(name="consent.send_callbacks")
+def send_callbacks() -> None:
+    """Tell controllers how their requests stand."""
+    callbacks.send_callbacks(clock=timezone.now)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.api import consents, field_tags, importing, numbers, outward, privacy, purposes, ways_in
+from consent.api import consents, field_tags, importing, numbers, outward, privacy, purposes, regulations, ways_in
 
 urlpatterns = [
     path("purposes", purposes.Purposes.as_view()),
@@ -43,6 +43,10 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/extend", privacy.ExtendPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/cancel", privacy.CancelPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/package", privacy.PackageOfPrivacyRequest.as_view()),
+    path("regulations", regulations.SegmentRegulations.as_view()),
+    path("regulations/<uuid:regulation_id>", regulations.OneSegmentRegulation.as_view()),
+    path("rudder/v2/regulations", regulations.RudderRegulations.as_view()),
+    path("rudder/v2/regulations/<uuid:regulation_id>", regulations.OneRudderRegulation.as_view()),
     path("suppressions", privacy.Suppressions.as_view()),
     path("suppressions/<int:suppression_id>", privacy.OneSuppression.as_view()),
 ]

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -46,6 +47,7 @@ class NewRequest:
     came_by: str = "officer"
     language: str = "en"
     details: Details = NOTHING
+    id: UUID | None = None
 
 
 def create_request(*, new: NewRequest, now: datetime) -> PrivacyRequest:
@@ -67,7 +69,7 @@ def create_request(*, new: NewRequest, now: datetime) -> PrivacyRequest:
     _check_details(new.type, new.details)
     with transaction.atomic():
         request = PrivacyRequest(
-            id=uuid.uuid4(),
+            id=new.id or uuid.uuid4(),
             type=new.type,
             status=life.OPEN if new.verified_by else life.RECEIVED,
             regulation=new.regulation,
@@ -281,6 +283,11 @@ def amend_request(*, request_id: str, changes: Mapping[str, Any], actor: str, no
         request.save(update_fields=["language", "shared"])
         _note(request, "privacy_request.changed", actor=actor, now=now, fields=sorted(changes))
     return request
+
+
+def end_of_period(*, type: str, regulation: str, received_at: datetime) -> datetime:
+    """Return the last moment at which a request may be answered, if nothing extends or stops its period."""
+    return _end_of(due_on(received_on=_day(received_at), regulation=regulation, holidays=_holidays(), type=type))
 
 
 def hold_request(*, request_id: str) -> PrivacyRequest:

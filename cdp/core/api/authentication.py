@@ -1,5 +1,7 @@
 """How REST learns who asks: an API key, or the session of somebody signed in to the pages."""
 
+import base64
+
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -20,8 +22,10 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Principal, KnownKey] | None:
         """Return the key's principal; None if no key is given, so that a session may speak."""
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        if scheme.lower() != SCHEME:
-            return None
+        return self.authenticate_text(key) if scheme.lower() == SCHEME else None
+
+    def authenticate_text(self, key: str) -> tuple[Principal, KnownKey]:
+        """Return the principal of a key, however it was sent."""
         now = timezone.now()
         known = find_key(key=key.strip(), now=now)
         if known is None:
@@ -36,6 +40,25 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Name the scheme, which makes DRF answer 401 instead of 403."""
         return 'Bearer realm="cdp"'
+
+
+class BasicKeyAuthentication(BaseAuthentication):
+    """HTTP Basic, as some controllers send it: the password is an API key, the name is not looked at."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, KnownKey] | None:
+        """Return the key's principal."""
+        scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            key = base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            key = ""
+        return ApiKeyAuthentication().authenticate_text(key)
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
+        """Name the scheme."""
+        return 'Basic realm="cdp"'
 
 
 class SignedInAuthentication(SessionAuthentication):

@@ -17,6 +17,17 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
         return {"type": "http", "scheme": "bearer"}
 
 
+class BasicKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """An API key as the password of HTTP Basic."""
+
+    target_class = "cdp.core.api.authentication.BasicKeyAuthentication"
+    name = "basicKey"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:  # noqa: ARG002 - its signature
+        """Return the scheme."""
+        return {"type": "http", "scheme": "basic"}
+
+
 class SignedInScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The browser's session."""
 
