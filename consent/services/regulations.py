@@ -23,6 +23,7 @@ from consent.errors import UnknownRegulation
 from consent.life import Act, Role
 from consent.models import PrivacyRequest, Suppression
 from consent.request_models import Regulation
+from consent.services.erasure_ledger import note_lifted, note_suppressed
 from consent.services.requests import TASK_NAME, end_of_period
 from consent.services.suppressions import suppress
 from profiles.errors import BadIdentifier
@@ -175,6 +176,10 @@ def _change_suppressions(people: Sequence[Sequence[Named]], *, lift: bool, now: 
     with connection.cursor() as cursor:
         take(cursor, IDENTITY)
     if not lift:
+        note_suppressed(named=named, now=now)
         return suppress(named=named, reason="regulation", request_id=None, now=now)
-    Suppression.objects.filter(digest__in=[one.digest for one in named]).delete()
+    rows = Suppression.objects.filter(digest__in=[one.digest for one in named])
+    for row in rows:
+        note_lifted(suppression=row, now=now)
+    rows.delete()
     return len(named)
