@@ -365,6 +365,7 @@ SPECTACULAR_SETTINGS = {
         "DifferenceKindEnum": "ingestion.api.shapes.DIFFERENCES",
         "PreferenceLinkKindEnum": "consent.api.fields.LINK_KINDS",
         "PublicLanguageEnum": "consent.api.fields.LANGUAGE_CODES",
+        "SuppressedFormatEnum": "consent.api.fields.SUPPRESSED_FORMS",
         "FieldKindEnum": "consent.field_models.FieldTag.Kind",
         "FieldSensitivityEnum": "consent.field_models.FieldTag.Sensitivity",
         "ConsentStateEnum": "consent.decision.STATES",

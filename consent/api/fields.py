@@ -11,6 +11,7 @@ from cdp.core.errors import InvalidInput
 from consent.deadlines import REGULATIONS
 from consent.decision import ACTORS, LEGAL_BASES, RECORDABLE, STATES
 from consent.models import ConsentImport, PrivacyRequest
+from consent.queries.suppressions import HASHES, RAW
 from consent.services.links import MOST_DAYS
 from consent.tables.rows import PRESETS
 from consent.tcf.decode import MAX_CHARACTERS
@@ -23,6 +24,7 @@ KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 EVIDENCE_BYTES = 16 * 1024
 LINK_KINDS = ("preferences", "unsubscribe")
 LANGUAGE_CODES = tuple(LANGUAGES)
+SUPPRESSED_FORMS = (RAW, *HASHES)
 
 
 class StrictSerializer(serializers.Serializer):
@@ -315,10 +317,16 @@ class NewEvidence(StrictSerializer):
     evidence = serializers.DictField()
 
 
+class SuppressedIdentifierInput(IdentifierInput):
+    """An identifier, or a hash of its normal form (hexadecimal)."""
+
+    format = serializers.ChoiceField(choices=SUPPRESSED_FORMS, required=False, default="raw")
+
+
 class NewSuppression(StrictSerializer):
     """An identifier to keep out."""
 
-    identifier = IdentifierInput()
+    identifier = SuppressedIdentifierInput()
     reason = serializers.CharField(max_length=2000)
 
 
@@ -417,6 +425,7 @@ class SuppressionSchema(serializers.Serializer):
 
     id = serializers.CharField()
     identifier_type = serializers.CharField()
+    format = serializers.ChoiceField(choices=SUPPRESSED_FORMS)
     reason = serializers.CharField()
     request_id = serializers.UUIDField(allow_null=True)
     created_at = serializers.DateTimeField()

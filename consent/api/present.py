@@ -218,6 +218,7 @@ def present_suppression(row: Suppression) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "identifier_type": row.identifier_type,
+        "format": row.form,
         "reason": row.reason,
         "request_id": str(row.request_id) if row.request_id is not None else None,
         "created_at": row.created_at,

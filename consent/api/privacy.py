@@ -22,7 +22,7 @@ from consent.api.present import present_request, present_suppression
 from consent.deadlines import GDPR
 from consent.models import PrivacyRequest
 from consent.queries.requests import get_request, list_requests
-from consent.queries.suppressions import find_by_digest, get_suppression, list_suppressions
+from consent.queries.suppressions import RAW, find_by_name, get_suppression, list_suppressions
 from consent.services.details import NOTHING, Details, unseal_details
 from consent.services.erasure import preview_erasure
 from consent.services.packages import take_package
@@ -35,7 +35,7 @@ from consent.services.requests import (
     extend_request,
     reject_request,
 )
-from consent.services.suppressions import lift_suppression, suppress_identifier
+from consent.services.suppressions import lift_suppression, suppress_hash, suppress_identifier
 from profiles.queries.people import name_identifier
 
 
@@ -252,7 +252,7 @@ class Suppressions(APIView):
         text = request.query_params.get("identifier")
         if text:
             kind, _, value = text.partition(":")
-            rows = find_by_digest(digest=name_identifier(type=kind, value=value).digest)
+            rows = find_by_name(named=name_identifier(type=kind, value=value))
         return paginate(request, fetch=fetch_from(rows, "-id"), key=key_from("id"), present=present_suppression)
 
     @extend_schema(
@@ -263,12 +263,15 @@ class Suppressions(APIView):
     def post(self, request: Request) -> Response:
         """Suppress an identifier."""
         given = fields.read_input(fields.NewSuppression, request.data)
-        row = suppress_identifier(
-            named=name_identifier(**given["identifier"]),
-            reason=given["reason"],
-            actor=principal_of(request).actor,
-            now=timezone.now(),
-        )
+        named, reason = given["identifier"], given["reason"]
+        actor, now = principal_of(request).actor, timezone.now()
+        form = named.pop("format")
+        if form == RAW:
+            row = suppress_identifier(named=name_identifier(**named), reason=reason, actor=actor, now=now)
+        else:
+            row = suppress_hash(
+                type=named["type"], form=form, hashed=named["value"], reason=reason, actor=actor, now=now
+            )
         return Response(present_suppression(row), status=status.HTTP_201_CREATED)
 
 

@@ -1,12 +1,19 @@
 """Which identifiers must not come back."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
 from django.db import connection
 from django.db.models import QuerySet
 
+from cdp.core.digests import identifier_digest
 from consent.errors import UnknownSuppression
-from consent.models import Suppression
+from consent.models import SuppressedForm, Suppression
+from profiles.queries.people import Named
+
+RAW = "raw"
+# Length of each in hexadecimal digits. The last two are weak, and taken because lists of others use them.
+HASHES = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
 def find_suppressed(digests: Sequence[bytes]) -> set[bytes]:
@@ -29,14 +36,57 @@ def find_suppressed(digests: Sequence[bytes]) -> set[bytes]:
         return {bytes(row[0]) for row in cursor.fetchall()}
 
 
+def hashed_digest(type_key: str, form: str, hashed: str) -> bytes:
+    """Return the digest under which a hashed identifier is suppressed."""
+    return identifier_digest(f"{type_key}#{form}", hashed)
+
+
+def find_suppressed_hashes(named: Iterable[tuple[str, str, bytes]]) -> set[bytes]:
+    """Return the digests of those identifiers that are suppressed by a hash only.
+
+    Parameters
+    ----------
+    named : iterable of (type, normal form, digest)
+        As messages bring them.
+
+    Notes
+    -----
+    One statement where no hash was ever suppressed, two otherwise. Under the lock `IDENTITY`, as `find_suppressed`.
+    """
+    forms: dict[str, list[str]] = {}
+    for type_key, form in SuppressedForm.objects.order_by("id").values_list("identifier_type", "form"):
+        forms.setdefault(type_key, []).append(form)
+    if not forms:
+        return set()
+    behind = {
+        hashed_digest(type_key, form, hash_value(value, form)): digest
+        for type_key, value, digest in named
+        for form in forms.get(type_key, ())
+    }
+    return {behind[found] for found in find_suppressed(list(behind))}
+
+
+def find_suppressed_named(named: Iterable[Named]) -> set[bytes]:
+    """Return the digests of those identifiers that are suppressed, themselves or by a hash."""
+    given = list(named)
+    hashed = find_suppressed_hashes((one.type, one.value, one.digest) for one in given)
+    return find_suppressed([one.digest for one in given]) | hashed
+
+
+def hash_value(value: str, form: str) -> str:
+    """Return the hash of a normal form, as others make lists of hashed identifiers (lower-case hexadecimal)."""
+    return hashlib.new(form, value.encode(), usedforsecurity=False).hexdigest()
+
+
 def list_suppressions() -> QuerySet[Suppression]:
     """Return all suppressions; the caller orders them."""
     return Suppression.objects.all()
 
 
-def find_by_digest(*, digest: bytes) -> QuerySet[Suppression]:
-    """Return the suppression of one digest, if there is one."""
-    return Suppression.objects.filter(digest=digest)
+def find_by_name(*, named: Named) -> QuerySet[Suppression]:
+    """Return the suppressions of one identifier: its own, and those of its hashes."""
+    hashes = [hashed_digest(named.type, form, hash_value(named.value, form)) for form in HASHES]
+    return Suppression.objects.filter(digest__in=[named.digest, *hashes])
 
 
 def get_suppression(*, suppression_id: int) -> Suppression:

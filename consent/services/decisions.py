@@ -15,7 +15,7 @@ from consent.errors import Suppressed, UnknownDecision, UnknownState
 from consent.models import Decision, Notice
 from consent.queries.ledger import histories
 from consent.queries.purposes import check_channel, get_purpose
-from consent.queries.suppressions import find_suppressed
+from consent.queries.suppressions import find_suppressed_named
 from consent.services.ledger import Entry, append_decisions, write_current
 from profiles.errors import NoSuchProfile
 from profiles.queries.people import Named, Person, find_by_identifier, find_by_uuid
@@ -70,7 +70,7 @@ def record_decision(*, new: NewDecision, now: datetime) -> Decision | None:
     if new.state not in rules.RECORDABLE:
         raise UnknownState(new.state, allowed=rules.RECORDABLE)
     _check_end(new, now=now)
-    if new.identifier is not None and find_suppressed([new.identifier.digest]):
+    if new.identifier is not None and find_suppressed_named([new.identifier]):
         if new.state not in rules.REFUSALS:
             raise Suppressed
         with transaction.atomic():

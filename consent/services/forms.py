@@ -21,7 +21,7 @@ from consent.models import Form, FormUse, Link, Notice
 from consent.queries.asking import Ask, form_text, put_in_words
 from consent.queries.links import digest_token, get_form
 from consent.queries.purposes import check_channel, get_notice
-from consent.queries.suppressions import find_suppressed
+from consent.queries.suppressions import find_suppressed_named
 from consent.services.choosing import Said, Setting, build_evidence, if_nothing_stands, lock_profile, record_said
 from consent.services.links import DAYS, TOKEN_BYTES
 from consent.words.catalogue import Words
@@ -131,7 +131,7 @@ def submit_form(*, submission: Submission, now: datetime) -> None:
     form, named = submission.form, submission.named
     with transaction.atomic(), connection.cursor() as cursor:
         take(cursor, IDENTITY)
-        if find_suppressed([named.digest]):
+        if find_suppressed_named([named]):
             return
         person = find_or_found(cursor, named=[named], now=now)[named.lookup]
         lock_profile(person.profile_id)

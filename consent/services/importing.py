@@ -23,7 +23,7 @@ from cdp.core.services.wakeups import wake
 from consent import decision as rules
 from consent.models import ConsentImport, ConsentImportRow, Notice, Purpose
 from consent.queries.purposes import get_purpose
-from consent.queries.suppressions import find_suppressed
+from consent.queries.suppressions import find_suppressed_named
 from consent.services.decisions import FOLLOWERS
 from consent.services.ledger import Entry, append_decisions
 from consent.tables.rows import KLAVIYO, PRESETS, Claim, RowFault, read_claims, simplify
@@ -233,7 +233,7 @@ def _name(claim: Claim) -> Named | None:
 def _find_people(cursor: Any, told: Sequence[_Told], *, now: datetime) -> dict[bytes, Person]:
     """Return whom the good rows name, their rows locked; of suppressed people nothing is kept."""
     good = [one for one in told if not one.reason and one.named is not None]
-    suppressed = find_suppressed([one.named.digest for one in good if one.named is not None])
+    suppressed = find_suppressed_named([one.named for one in good if one.named is not None])
     for one in good:
         if one.named is not None and one.named.digest in suppressed:
             # What a refusal asks for is the case already.

@@ -13,7 +13,7 @@ from cdp.core.services.wakeups import wake
 from consent import decision as rules
 from consent.errors import Suppressed, VoidTcString
 from consent.models import Decision, Purpose
-from consent.queries.suppressions import find_suppressed
+from consent.queries.suppressions import find_suppressed_named
 from consent.services.decisions import FOLLOWERS, hold_person, strongest_identifier
 from consent.services.ledger import Entry, append_decisions
 from consent.tcf.decode import TcString, decode
@@ -89,7 +89,7 @@ def record_tc_string(*, new: NewTcString, now: datetime) -> Recorded:
     tc, judgement = read_tc_string(new.text)
     if not judgement.counts:
         raise VoidTcString(judgement.flags)
-    if new.identifier is not None and find_suppressed([new.identifier.digest]):
+    if new.identifier is not None and find_suppressed_named([new.identifier]):
         raise Suppressed
     evidence = {"method": "tcf", **new.evidence, **evidence_of(new.text, tc, judgement)}
     with transaction.atomic():

@@ -9,6 +9,7 @@ from consent.deadlines import REGULATIONS
 from consent.decision import LEGAL_BASES, RECORDABLE, SUBJECT
 from consent.models import PrivacyRequest
 from consent.queries.purposes import list_notices, list_purposes
+from consent.queries.suppressions import HASHES
 from consent.tcf.mapping import MODE_SIGNALS, TCF_PURPOSES
 from consent.words.choosing import LANGUAGES
 from profiles.models import IdentifierType
@@ -285,6 +286,11 @@ class IdentifierForm(StyledForm):
 class SuppressionForm(IdentifierForm):
     """An identifier to keep out."""
 
+    format = forms.ChoiceField(
+        choices=[("raw", "The identifier itself"), *((one, one.upper()) for one in HASHES)],
+        label="The value is",
+        help_text="A hash: of the normal form (e-mail in lower case, phone with +), in hexadecimal.",
+    )
     reason = forms.CharField(max_length=2000)
 
 

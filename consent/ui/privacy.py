@@ -18,7 +18,7 @@ from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from consent.models import PrivacyRequest
 from consent.queries.desk import find_strongest_identifier, list_open_requests, list_overdue_requests
 from consent.queries.requests import get_request, list_requests
-from consent.queries.suppressions import list_suppressions
+from consent.queries.suppressions import RAW, list_suppressions
 from consent.services.erasure import preview_erasure
 from consent.services.requests import (
     NewRequest,
@@ -27,7 +27,7 @@ from consent.services.requests import (
     extend_request,
     reject_request,
 )
-from consent.services.suppressions import lift_suppression, suppress_identifier
+from consent.services.suppressions import lift_suppression, suppress_hash, suppress_identifier
 from consent.ui.forms import ReasonForm, RequestByIdentifierForm, RequestForm, SuppressionForm
 from profiles.errors import NoSuchProfile
 from profiles.queries.people import Named, get_by_uuid, name_identifier
@@ -177,12 +177,19 @@ def suppressions(request: HttpRequest) -> HttpResponse:
     form = SuppressionForm(request.POST if writes else None)
     if writes and form.is_valid():
         given = form.cleaned_data
-        suppress_identifier(
-            named=name_identifier(type=given["identifier_type"], value=given["value"]),
-            reason=given["reason"],
-            actor=principal.actor,
-            now=timezone.now(),
-        )
+        actor, now = principal.actor, timezone.now()
+        if given["format"] == RAW:
+            named = name_identifier(type=given["identifier_type"], value=given["value"])
+            suppress_identifier(named=named, reason=given["reason"], actor=actor, now=now)
+        else:
+            suppress_hash(
+                type=given["identifier_type"],
+                form=given["format"],
+                hashed=given["value"],
+                reason=given["reason"],
+                actor=actor,
+                now=now,
+            )
         messages.success(request, "Messages of this identifier are refused from now on.")
         return redirect("suppressions")
     rows = list_suppressions()

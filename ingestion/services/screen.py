@@ -5,7 +5,7 @@ from typing import Any
 
 from cdp.core.copying import bytea_array, int_array
 from cdp.core.digests import LOOKUP_BYTES
-from cdp.core.registries import consent_requirements, suppression_checks
+from cdp.core.registries import consent_requirements, hashed_suppression_checks, suppression_checks
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item, Rules, fill
 from ingestion.spec.message import ENDPOINTS
@@ -105,7 +105,16 @@ def _known_rows(cursor: Any, items: list[Item]) -> dict[tuple[int, bytes], Row]:
 
 def _suppressed(items: list[Item]) -> set[bytes]:
     digests = {digest for item in items for digest in item.digests}
-    return {found for check in suppression_checks for found in check(list(digests))} if digests else set()
+    if not digests:
+        return set()
+    found = {digest for check in suppression_checks for digest in check(list(digests))}
+    named = {
+        (type_key, value, digest)
+        for item in items
+        if item.message is not None
+        for (type_key, value, _), digest in zip(item.message.identifiers, item.digests, strict=False)
+    }
+    return found.union(*(check(named) for check in hashed_suppression_checks))
 
 
 def _judge(
