@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, field_tags, importing, numbers, privacy, public
+from consent.ui import asking, consents, field_tags, history, importing, numbers, privacy, public
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -30,6 +30,7 @@ urlpatterns = [
     path("profiles/<uuid:public_id>/preference-link", asking.make_link, name="make_preference_link"),
     path("notices", consents.notices, name="notices"),
     path("notices/<slug:key>/<str:language>/<int:version>", consents.notice, name="notice"),
+    path("profiles/<uuid:public_id>/consents/<slug:key>", history.consent_history, name="consent_history"),
     path("profiles/<uuid:public_id>/decide", consents.record, name="record_decision"),
     path("privacy-requests", privacy.privacy_requests, name="privacy_requests"),
     path("privacy-requests/new", privacy.create, name="create_privacy_request"),

@@ -12,6 +12,7 @@ from http.client import HTTPException
 import psycopg2
 
 from tests.benchmarks.accept import accept_batches, accept_single
+from tests.benchmarks.consent import suppression_lookup, withdrawal
 from tests.benchmarks.encryption import encrypt_traits
 from tests.benchmarks.erasure import erasure
 from tests.benchmarks.first_run import first_run
@@ -55,6 +56,8 @@ BENCHMARKS = {
     "exit": Benchmark(exit_by_time, 50, 500),
     "lookup": Benchmark(profile_lookup, 500, 2_000),
     "erasure": Benchmark(erasure, 2_000, 10_000),
+    "withdrawal": Benchmark(withdrawal, 60, 1_000),
+    "suppression": Benchmark(suppression_lookup, 200_000, 10_000_000, shared=False),
     "undo": Benchmark(undo, 12_000, 1_000_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
