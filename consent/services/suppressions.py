@@ -111,15 +111,14 @@ def suppress_hash(*, type: str, form: str, hashed: str, reason: str, actor: str,
                 for value in _known_values(cursor, known_type.pk, form, lowered)
             ]
             named = [Named(f"{type}{HASHED}{form}", lowered, digest), *held]
-            known = set(Suppression.objects.filter(digest__in=[one.digest for one in held]).values_list("pk", flat=True))
+            of_holders = Suppression.objects.filter(digest__in=[one.digest for one in held])
+            known = set(of_holders.values_list("pk", flat=True))
             suppress(named=named, reason=reason, request_id=None, now=now)
             note_suppressed(named=named, now=now)
         row = Suppression.objects.get(digest=digest)
         if created:
             # Those that were kept out before stay so when the hash is lifted.
-            Suppression.objects.filter(digest__in=[one.digest for one in held]).exclude(pk__in=known).update(
-                stands_for=row
-            )
+            of_holders.exclude(pk__in=known).update(stands_for=row)
             detail = {"identifier_type": type, "form": form, "known": len(held)}
             record(actor=actor, action="suppression.created", object=f"suppression:{row.pk}", detail=detail, now=now)
     return row
