@@ -22,9 +22,9 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Principal, KnownKey] | None:
         """Return the key's principal; None if no key is given, so that a session may speak."""
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-        return self.authenticate_text(key) if scheme.lower() == SCHEME else None
+        return self.authenticate_text(request, key) if scheme.lower() == SCHEME else None
 
-    def authenticate_text(self, key: str) -> tuple[Principal, KnownKey]:
+    def authenticate_text(self, request: Request, key: str) -> tuple[Principal, KnownKey]:
         """Return the principal of a key, however it was sent."""
         now = timezone.now()
         known = find_key(key=key.strip(), now=now)
@@ -54,7 +54,7 @@ class BasicKeyAuthentication(BaseAuthentication):
             key = base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
         except ValueError:
             key = ""
-        return ApiKeyAuthentication().authenticate_text(key)
+        return ApiKeyAuthentication().authenticate_text(request, key)
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Name the scheme."""
