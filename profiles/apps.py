@@ -28,6 +28,7 @@ class ProfilesConfig(AppConfig):
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
+        from profiles.services.kept_keys import TABLE, bring_keys_back, keep_keys  # noqa: PLC0415
         from profiles.services.mega_profiles import find_mega_profiles  # noqa: PLC0415
         from profiles.services.moving import move_split_events, repoint_events  # noqa: PLC0415
         from profiles.services.orders import JOB, compute_orders_again, prepare_orders  # noqa: PLC0415
@@ -48,6 +49,7 @@ class ProfilesConfig(AppConfig):
         registries.sealed_columns.append(
             registries.SealedColumn("profiles_personkey", "wrapped", "identifier_id", wrap_anew)
         )
+        registries.kept_apart[TABLE] = (keep_keys, bring_keys_back)
         registries.personal_data.extend(
             [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), PersonKeys(), Profiles()]
         )

@@ -43,6 +43,7 @@ from profiles.queries.timeline import (
     present_refusal,
 )
 from profiles.sealed_models import PersonKey
+from profiles.services.kept_keys import forget_keys
 from profiles.services.orders import forget_order_messages
 
 EXPORT_LIMIT = 1_000_000
@@ -274,6 +275,7 @@ class PersonKeys:
 
     def erase(self, *, subject: Subject, limit: int) -> int:
         """Destroy up to `limit` keys."""
+        forget_keys(subject.identifier_ids)
         rows = PersonKey.objects.filter(pk__in=subject.identifier_ids)
         return PersonKey.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
 

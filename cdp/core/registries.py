@@ -205,6 +205,10 @@ preparations: list[Callable[[], None]] = []
 # Called each hour by `core.keep_house`: partitions ahead, rows whose time is up. Idempotent.
 housekeeping: list[Callable[[datetime], None]] = []
 
+# Tables that are in no backup, with what keeps their rows elsewhere after each backup and before each restore, and what
+# brings them back once a backup is read in.
+kept_apart: dict[str, tuple[Callable[[], int], Callable[[], int]]] = {}
+
 # Called when a backup begins, in its snapshot: what must be known of the database before it is read in again.
 backup_facts: list[Callable[[], Mapping[str, Any]]] = []
 

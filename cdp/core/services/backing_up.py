@@ -1,8 +1,9 @@
 """Backups: everything that the database holds at one moment, and the stored files, in one sealed file.
 
-Three things are in no backup, because a backup would undo what they are for: the keys (who finds a backup must not be
-able to read it), the ledger of erasures (a restore must still know who was erased since), and the signed heads of the
-audit trail (a cut trail must still be noticed).
+Four things are in no backup, because a backup would undo what they are for: the keys (who finds a backup must not be
+able to read it), the keys of persons (`registries.kept_apart`; destroying one must count for old backups, too), the
+ledger of erasures (a restore must still know who was erased since), and the signed heads of the audit trail (a cut
+trail must still be noticed).
 """
 
 import hmac
@@ -88,6 +89,8 @@ def write_backup(*, path: Path, now: datetime) -> Made:
         writer.finish()
         writer.close()
         unfinished.pop_all()
+    for keep, _ in registries.kept_apart.values():
+        keep()
     deleted = delete_expired(folder=path, but=target, now=now) if path.is_dir() else ()
     record(
         actor="system",
@@ -133,6 +136,8 @@ def _write_database(writer: BackupWriter, *, now: datetime, expires_at: datetime
         writer.begin(MANIFEST, **manifest)
         writer.finish()
         for table in tables:
+            if table.name in registries.kept_apart:
+                continue
             writer.begin(TABLE, name=table.name, columns=table.columns)
             # A SELECT and not the table itself: a partitioned one can be copied in no other way.
             cursor.cursor.copy_expert(

@@ -172,6 +172,8 @@ def _last_of_each(wanted: list[list[str]]) -> list[tuple[str, str]]:
 def _read_in(path: Path, manifest: Mapping[str, Any]) -> tuple[int, int]:
     rows = files = 0
     names: set[str] = set()
+    for table in {table.name for table in list_tables()} & registries.kept_apart.keys():
+        registries.kept_apart[table][0]()
     with transaction.atomic(), connection.cursor() as cursor:
         _empty(cursor, manifest)
         for member in read_members(path):
@@ -182,6 +184,8 @@ def _read_in(path: Path, manifest: Mapping[str, Any]) -> tuple[int, int]:
                 _read_file(member)
                 names.add(member.described["name"])
                 files += 1
+        for _, bring_back in registries.kept_apart.values():
+            bring_back()
         for sequence, value in manifest["sequences"].items():
             cursor.execute("SELECT setval(%s::regclass, %s)", [f'"{sequence}"', value])
     _drop_other_files(names)
