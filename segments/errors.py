@@ -65,6 +65,19 @@ class NoSuchSegment(SegmentError, NotFound):
         self.key = key
 
 
+class NoSuchVersion(SegmentError, NotFound):
+    """The segment has no definition of this number."""
+
+    code = "segment.unknown_version"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, key: str, version: int) -> None:
+        super().__init__(f"“{key}” has no version {version}.")
+        self.key = key
+        self.version = version
+
+
 class NoSuchList(SegmentError, NotFound):
     """No list has this key."""
 

@@ -1,12 +1,16 @@
 """The tables of segments."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from cdp.core.models import User
 from segments import sending_models  # noqa: F401 - so that Django finds them
 
 
 class Segment(models.Model):
     """A named audience. `version` is the latest definition; `live_version` the one that membership was computed from.
+
+    `owner` is who answers for it; none for those made by a key, or whose owner has left.
 
     Personal data: a definition can name a person — erasure reports it for a decision.
     """
@@ -29,6 +33,8 @@ class Segment(models.Model):
     next_run_at = models.DateTimeField(null=True, db_index=True)
     created_at = models.DateTimeField()
     created_by = models.TextField(blank=True)
+    owner = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    tags = ArrayField(models.TextField(), default=list)
 
     def __str__(self) -> str:
         return self.name

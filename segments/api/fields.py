@@ -63,6 +63,7 @@ class SegmentFields(StrictSerializer):
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     purpose = serializers.CharField(max_length=64, allow_null=True, allow_blank=True, required=False)
     channel = serializers.CharField(max_length=32, allow_null=True, allow_blank=True, required=False)
+    tags = serializers.ListField(child=serializers.CharField(max_length=40), max_length=20, required=False)
 
 
 class NewSegmentFields(SegmentFields):
@@ -125,6 +126,7 @@ class SegmentSchema(serializers.Serializer):
     computed_at = serializers.DateTimeField(allow_null=True)
     purpose = serializers.CharField(allow_null=True)
     channel = serializers.CharField(allow_null=True)
+    tags = serializers.ListField(child=serializers.CharField())
 
 
 class SegmentPreviewSchema(serializers.Serializer):

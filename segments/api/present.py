@@ -26,6 +26,7 @@ def present_segments(segments: Sequence[Segment]) -> list[dict[str, Any]]:
             "computed_at": segment.computed_at,
             "purpose": segment.purpose or None,
             "channel": segment.channel or None,
+            "tags": segment.tags,
         }
         for segment in segments
     ]

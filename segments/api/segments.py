@@ -71,6 +71,8 @@ class Segments(APIView):
             status=given.get("status", Segment.Status.DRAFT),
             purpose=given.get("purpose") or "",
             channel=given.get("channel") or "",
+            tags=tuple(given.get("tags", ())),
+            owner_id=principal_of(request).user_id,
         )
         segment, created = create_segment(new=new, actor=principal_of(request).actor, clock=timezone.now)
         answer = present_segments([segment])[0]

@@ -97,7 +97,7 @@ def read_suggestions() -> Suggestions:
     """Return what can be chosen in the builder; names out of the data are at most a minute old."""
     return Suggestions(
         events=[*_remembered("segments.events", _read_event_names), *PSEUDO_EVENTS],
-        traits={**_remembered("segments.traits", _read_trait_names), **COMPUTED_KINDS},
+        traits=read_trait_names(),
         segments=_named(Segment.objects.exclude(status=Segment.Status.ARCHIVED)),
         lists=_named(StaticList.objects.all()),
         purposes=[
@@ -106,6 +106,11 @@ def read_suggestions() -> Suggestions:
         ],
         identifiers=_named(IdentifierType.objects.all()),
     )
+
+
+def read_trait_names() -> dict[str, str]:
+    """Return the traits with the type of JSON that they mostly have; at most a minute old."""
+    return {**_remembered("segments.traits", _read_trait_names), **COMPUTED_KINDS}
 
 
 def read_property_names(*, event: str) -> dict[str, str]:

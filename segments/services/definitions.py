@@ -1,6 +1,6 @@
 """Creating and changing segments: each change of a definition is a new, immutable version."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from cdp.core import locks
-from cdp.core.errors import FieldError
+from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.services.audit import record
 from consent.queries.purposes import check_channel, get_purpose
 from segments.errors import DefinitionMissing, InvalidDefinition, KeyTaken, SegmentInUse
@@ -22,6 +22,9 @@ from segments.services.evaluation import Clock, forget_members
 from segments.services.following import compute_membership
 from segments.services.interests import declare_interests
 
+CHANGEABLE = ("name", "status", "purpose", "channel", "tags", "owner_id")
+MAX_TAGS = 20
+MAX_TAG = 40
 LIVE, DRAFT, ARCHIVED = Segment.Status.LIVE, Segment.Status.DRAFT, Segment.Status.ARCHIVED
 
 
@@ -35,6 +38,8 @@ class NewSegment:
     status: str = DRAFT
     purpose: str = ""
     channel: str = ""
+    tags: tuple[str, ...] = ()
+    owner_id: int | None = None
 
 
 def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segment, bool]:
@@ -62,6 +67,7 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
     now = clock()
     tokens = _checked(new.definition, status=new.status)
     _check_purpose(new.purpose, new.channel)
+    tags = clean_tags(new.tags)
     with transaction.atomic(), connection.cursor() as cursor:
         # Two definitions saved at once must not refer to each other.
         locks.take(cursor, locks.SEGMENTS)
@@ -78,6 +84,8 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
             channel=new.channel,
             created_at=now,
             created_by=actor,
+            owner_id=new.owner_id,
+            tags=tags,
         )
         _write_version(segment, new.definition, tokens, actor=actor, now=now)
         declare_interests()
@@ -90,7 +98,7 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
 
 
 def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Clock) -> Segment:
-    """Change name, definition, status, purpose or channel; only what differs is written.
+    """Change name, definition, status, purpose, channel, tags or owner_id; only what differs is written.
 
     Raises
     ------
@@ -114,7 +122,9 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
         # What is left as it is, or put aside, need not fit tags that came later: the officer sees it in their list.
         if definition != latest.definition or purpose != segment.purpose or (status == LIVE and before != LIVE):
             check_coverage(key=key, definition=definition, tokens=tokens, purpose=purpose)
-        changed = [name for name in ("name", "status", "purpose", "channel") if _differs(segment, fields, name)]
+        if "tags" in fields:
+            fields = {**fields, "tags": clean_tags(fields["tags"])}
+        changed = [name for name in CHANGEABLE if _differs(segment, fields, name)]
         if status != LIVE and before == LIVE:
             _refuse_if_used(key)
         for name in changed:
@@ -124,7 +134,7 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
             segment.version += 1
             _write_version(segment, definition, tokens, actor=actor, now=now)
         if changed:
-            segment.save(update_fields=["name", "status", "purpose", "channel", "version"])
+            segment.save(update_fields=[*CHANGEABLE, "version"])
             declare_interests()
             detail = {"changed": sorted(changed), "version": segment.version, "status": segment.status}
             record(actor=actor, action="segment.changed", object=f"segment:{key}", detail=detail, now=now)
@@ -153,6 +163,21 @@ def delete_segment(*, key: str, actor: str, now: datetime) -> None:
         record(actor=actor, action="segment.deleted", object=f"segment:{key}", now=now)
 
 
+def clean_tags(given: Iterable[str]) -> list[str]:
+    """Return tags in lower case, without repetition, in order.
+
+    Raises
+    ------
+    InvalidInput
+        If there are too many, or one is too long.
+    """
+    tags = list(dict.fromkeys(tag for text in given if (tag := " ".join(text.lower().split()))))
+    if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG or "," in tag or "\0" in tag for tag in tags):
+        message = f"A segment has at most {MAX_TAGS} tags, of at most {MAX_TAG} characters each, without commas."
+        raise InvalidInput(message, errors=[FieldError("tags", "limit", message)])
+    return tags
+
+
 def _checked(definition: Any, *, status: str) -> list[str]:
     """Parse a definition and return its tokens; a draft may lack a condition."""
     if not has_match(definition) and isinstance(definition, Mapping) and "match" in definition:
@@ -178,8 +203,9 @@ def _check_purpose(purpose: str, channel: str) -> None:
 
 def _same_or_refuse(segment: Segment, new: NewSegment) -> Segment:
     latest = SegmentVersion.objects.get(segment=segment, version=segment.version)
-    given = (new.name, new.status, new.purpose, new.channel, new.definition)
-    if given != (segment.name, segment.status, segment.purpose, segment.channel, latest.definition):
+    given = (new.name, new.status, new.purpose, new.channel, clean_tags(new.tags), new.definition)
+    kept = (segment.name, segment.status, segment.purpose, segment.channel, segment.tags, latest.definition)
+    if given != kept:
         raise KeyTaken(new.key)
     return segment
 

@@ -29,7 +29,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
         for key in ("vip", "lost"):
             cursor.execute(
                 "insert into segments_segment (key, name, status, purpose, channel, version, member_count,"
-                " created_at, created_by) values (%s, 'x', 'live', '', '', 1, 0, %s, '') returning id",
+                " created_at, created_by, tags) values (%s, 'x', 'live', '', '', 1, 0, %s, '', '{}') returning id",
                 [key, at],
             )
             keys[key] = cursor.fetchone()[0]

@@ -45,6 +45,7 @@ def test_creates_a_draft_by_default(rest: APIClient) -> None:
         "computed_at": None,
         "purpose": None,
         "channel": None,
+        "tags": [],
     }
 
 

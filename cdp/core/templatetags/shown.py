@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -57,6 +58,12 @@ def thousands(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{value:,}".replace(",", "\u202f")
+
+
+@register.filter
+def group_size(value: int | None) -> str:
+    """Write how many people a group has; None stands for one that is too small to be told."""
+    return f"fewer than {settings.CDP_SMALLEST_GROUP}" if value is None else thousands(value)
 
 
 @register.filter

@@ -21,8 +21,8 @@ FAULT_OF_OURS = problem_body(
 
 
 def is_rest(request: HttpRequest) -> bool:
-    """Tell whether the answer is for a program."""
-    return request.path.startswith(REST_PREFIXES)
+    """Tell whether the answer is for a program: at an address of REST, or for a script of a page that asks for JSON."""
+    return request.path.startswith(REST_PREFIXES) or request.headers.get("Accept") == "application/json"
 
 
 def error_page(request: HttpRequest | None, body: dict[str, Any]) -> HttpResponse:

@@ -1,262 +1,259 @@
-// The builder of segments: conditions in rows, previewed through REST while they are edited.
+// The builder of segments: conditions in rows that read like a sentence, counted while they are edited.
 "use strict";
 
 document.addEventListener("alpine:init", () => {
   const WAIT = 450;
+  const D = SegmentDefinition;
+  const T = SegmentTree;
   const given = () => JSON.parse(document.getElementById("builder-data").textContent);
-  const OPS = {
-    text: [["eq", "is"], ["ne", "is not"], ["in", "is one of"], ["not_in", "is none of"], ["contains", "contains"], ["not_contains", "does not contain"], ["starts_with", "starts with"], ["ends_with", "ends with"], ["matches", "matches the pattern"], ["exists", "is known"], ["missing", "is not known"], ["empty", "is empty"]],
-    number: [["eq", "is"], ["ne", "is not"], ["gt", "is more than"], ["gte", "is at least"], ["lt", "is less than"], ["lte", "is at most"], ["between", "is between"], ["in", "is one of"], ["not_in", "is none of"], ["exists", "is known"], ["missing", "is not known"]],
-    boolean: [["eq", "is"], ["exists", "is known"], ["missing", "is not known"]],
-    date: [["before", "is before"], ["after", "is after"], ["in_last", "is in the last"], ["in_next", "is in the next"], ["between", "is between"], ["exists", "is known"], ["missing", "is not known"]],
-    list: [["any_of", "has any of"], ["all_of", "has all of"], ["none_of", "has none of"], ["contains", "contains"], ["empty", "is empty"], ["exists", "is known"], ["missing", "is not known"]],
-  };
-  const CASTS = { date: "date", list: "list" };
-  const GUESSED = { number: "number", boolean: "boolean", array: "list" };
 
   Alpine.data("segmentBuilder", () => ({
-    root: SegmentDefinition.group("all"),
-    name: "", key: "", keyTouched: false, purpose: "", channel: "", timezone: "installation",
-    existing: null, offers: { events: [], traits: {}, segments: [], lists: [], purposes: [], identifiers: [] },
-    properties: {}, view: "rows", text: "", textFault: "",
-    count: null, sample: [], sentence: "", sql: "", took: 0, faults: {}, fault: "", busy: false, saving: false, stale: false,
-    timer: null, running: null,
-    kinds: [["trait", "Trait"], ["event", "Event"], ["segment", "Segment"], ["list", "List"], ["consent", "Consent"], ["identity", "Identifier"], ["group", "Group"]],
-    states: ["granted", "denied", "withdrawn", "objected", "expired", "pending", "unknown"],
-    units: [["D", "days"], ["W", "weeks"], ["M", "months"], ["H", "hours"]],
-    measures: [["count", "times"], ["sum", "sum of"], ["avg", "average of"], ["min", "smallest"], ["max", "largest"], ["distinct", "different values of"], ["days", "different days"]],
-    amounts: [["gte", "at least"], ["gt", "more than"], ["eq", "exactly"], ["lte", "at most"], ["lt", "less than"], ["between", "between"]],
+    ...SegmentFindings,
+    root: D.group("all"), version: 1,
+    name: "", key: "", keyTouched: false, tags: [], purpose: "", channel: "", timezone: "installation", otherZone: "",
+    existing: null, catalogue: null, offers: { events: [], traits: {}, segments: [], lists: [], purposes: [], identifiers: [], tags: [] },
+    view: "rows", text: "", textFault: "", faults: {}, fault: "", saving: false, dragged: null, over: "", saved: "",
+    kinds: SegmentSentences.KINDS, mostUsed: SegmentSentences.MOST_USED, labels: SegmentSentences.LABELS,
+    timer: null,
 
     init() {
       const data = given();
       this.offers = data.offers;
+      this.catalogue = SegmentOffers.make(this.offers, this.$root.dataset);
       this.existing = data.segment;
-      if (data.segment) {
-        Object.assign(this, { name: data.segment.name, key: data.segment.key, purpose: data.segment.purpose, channel: data.segment.channel, keyTouched: true });
-      }
+      if (data.segment) Object.assign(this, data.segment, { keyTouched: !data.segment.new });
+      if (data.segment?.new) this.existing = null;
+      this.beginFindings(data);
       this.take(data.definition);
+      this.saved = JSON.stringify(this.definition());
       this.$watch("root", () => this.changed());
       this.$watch("timezone", () => this.changed());
+      this.$watch("purpose", () => this.changed());
       this.changed();
+      window.addEventListener("beforeunload", (event) => {
+        if (!this.saving && JSON.stringify(this.definition()) !== this.saved) event.preventDefault();
+      });
     },
 
-    // --- The definition ---------------------------------------------------------------------------------------------
+    // --- The definition ----------------------------------------------------------------------------------------------
 
     take(definition) {
       this.timezone = definition.timezone ?? "installation";
-      const match = definition.match ?? { type: "all", of: [] };
-      const read = SegmentDefinition.read(match);
-      this.root = read.kind === "group" && !read.not ? read : SegmentDefinition.group("all", [read]);
-      for (const row of this.rows()) if (row.node.kind === "event") this.learnProperties(row.node.name);
+      const node = D.read(definition.match ?? { type: "all", of: [] });
+      this.root = node.kind === "group" && node.nots === 0 ? node : D.group("all", [node], { bare: true });
+      for (const { node: one } of this.rows()) if (one.json?.name) this.catalogue.learn([one.json.name].flat()[0]);
     },
 
-    definition(paths = null) {
-      return { version: 1, timezone: this.timezone, match: SegmentDefinition.write(this.root, "match", paths) };
+    definition(paths = null, keep = undefined) {
+      return { version: this.version, timezone: this.timezone, match: D.write(this.root, "match", paths, keep) };
     },
 
-    // Every row in the order in which it is shown; a group is followed by its children and by its bar of buttons.
     rows() {
-      const found = [];
-      const walk = (node, parent, depth, index) => {
-        found.push({ node, parent, depth, index, key: node.id, part: node.kind === "group" ? "group" : "leaf" });
-        if (node.kind !== "group") return;
-        node.children.forEach((child, position) => walk(child, node, depth + 1, position));
-        found.push({ node, parent, depth, index, key: `${node.id}-add`, part: "add" });
-      };
-      walk(this.root, null, 0, 0);
-      return found;
+      return T.rows(this.root);
     },
 
     leaves() {
-      return this.rows().filter((row) => row.part === "leaf").length;
+      return this.rows().filter((row) => row.part === "leaf" && row.tree === this.root);
     },
 
+    incomplete() {
+      return this.rows().filter((row) => (row.part === "leaf" || (row.part === "group" && row.parent)) && D.missing(row.node));
+    },
+
+    parts(row) {
+      const c = { ...this.catalogue, event: row.event, steps: row.steps };
+      return row.part === "step" ? SegmentSentences.stepParts(row.node, row.index, row.sequence, c) : SegmentSentences.parts(row.node, c);
+    },
+
+    lead(row) {
+      return T.lead(row);
+    },
+
+    missing(row) {
+      return row.part === "leaf" ? D.missing(row.node) : "";
+    },
+
+    toggle(part, option, on) {
+      const values = part.values.filter((one) => one !== option);
+      if (on) values.push(option);
+      if (part.set) part.set(part.options.filter((one) => values.includes(one)));
+      else part.values.splice(0, part.values.length, ...values);
+    },
+
+    // --- Rows --------------------------------------------------------------------------------------------------------
+
     add(parent, kind) {
-      const node = SegmentDefinition.blank(kind);
-      if (kind === "consent") node.purpose = this.offers.purposes[0]?.key ?? "";
+      const node = D.blank(kind);
+      if (kind === "consent") node.json.purpose = this.offers.purposes[0]?.key ?? "";
+      if (kind === "group") node.mode = parent.mode === "all" ? "any" : "all";
+      if (parent.bare && parent.children.length) parent.bare = false;
       parent.children.push(node);
-      this.focusOn(node.id);
+      this.focusOn(kind === "group" ? `${node.id}-add` : node.id, ".sentence .picker input", ".sentence select.word:not(.lead-word)", "input, textarea", "button");
     },
 
     remove(row) {
-      row.parent.children.splice(row.index, 1);
-      this.focusOn(`${row.parent.id}-add`);
-      this.say("Condition removed");
+      const next = row.tree === this.root ? `${row.parent.id}-add` : null;
+      T.detach(row.tree, row.node);
+      this.focusOn(next ?? this.root.id, "button, select");
+      announce("Condition removed");
     },
 
-    move(row, by) {
-      const siblings = row.parent.children;
-      const to = row.index + by;
-      if (to < 0 || to >= siblings.length) return;
-      siblings.splice(to, 0, ...siblings.splice(row.index, 1));
-      this.say(`Moved to place ${to + 1}`);
+    duplicate(row) {
+      const twin = D.read(D.write(row.node), row.tree !== this.root);
+      row.parent.children.splice(row.index + 1, 0, twin);
+      if (row.parent.bare) row.parent.bare = false;
+      this.focusOn(twin.id, ".handle");
+      announce("Duplicated");
     },
 
-    focusOn(id) {
-      this.$nextTick(() => document.getElementById(id)?.querySelector("input, select, textarea, button")?.focus());
+    move(row, way) {
+      const moves = {
+        up: () => T.moveUp(row.tree, row.node), down: () => T.moveDown(row.tree, row.node),
+        in: () => T.moveIn(row.tree, row.node, (mode) => D.group(mode)), out: () => T.moveOut(row.tree, row.node),
+      };
+      if (row.tree.bare) row.tree.bare = false;
+      const said = moves[way]();
+      announce(said || "It cannot move further that way");
+      this.focusOn(row.node.id, ".handle");
     },
 
-    say(text) {
-      announce(text);
-    },
-
-    // --- Single conditions ------------------------------------------------------------------------------------------
-
-    ops(kind) {
-      return OPS[kind] ?? OPS.text;
-    },
-
-    opsOf(value, op) {
-      const known = this.ops(value.kind);
-      return known.some(([name]) => name === op) ? known : [...known, [op, op.replace("_", " ")]];
-    },
-
-    setKind(target) {
-      if (!this.ops(target.value.kind).some(([name]) => name === target.op)) target.op = this.ops(target.value.kind)[0][0];
-      if ("cast" in target) target.cast = CASTS[target.value.kind] ?? "";
-      if (target.value.kind === "boolean" && !["true", "false"].includes(target.value.text)) target.value.text = "true";
-    },
-
-    guessTrait(node) {
-      const kind = GUESSED[this.offers.traits[node.path]];
-      if (kind && node.value.text === "" && node.value.kind !== kind) {
-        node.value.kind = kind;
-        this.setKind(node);
+    handlePressed(event, row) {
+      const ways = { ArrowUp: "up", ArrowDown: "down", ArrowRight: "in", ArrowLeft: "out" };
+      if (event.key in ways) {
+        event.preventDefault();
+        this.move(row, ways[event.key]);
+      } else if (event.key === "Delete") {
+        event.preventDefault();
+        this.remove(row);
       }
     },
 
-    guessProperty(event, one) {
-      const kind = GUESSED[this.properties[event]?.[one.property]];
-      if (kind && kind !== "list" && one.value.text === "" && one.value.kind !== kind) {
-        one.value.kind = kind;
-        this.setKind(one);
-      }
+    // --- Dragging ----------------------------------------------------------------------------------------------------
+
+    dragStart(event, row) {
+      this.dragged = row;
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", row.node.id);
     },
 
-    needsText(op) {
-      return !SegmentDefinition.SINGLE.has(op) && !SegmentDefinition.SPANS.has(op);
+    placeOf(event, row) {
+      if (row.part === "add") return "inside";
+      const box = event.currentTarget.getBoundingClientRect();
+      return event.clientY < box.top + box.height / 2 ? "before" : "after";
     },
 
-    isSpan(op) {
-      return SegmentDefinition.SPANS.has(op);
+    dragOver(event, row) {
+      if (!this.dragged || row.tree !== this.dragged.tree || row.node === row.tree && row.part !== "add") return;
+      event.preventDefault();
+      this.over = `${row.key} ${this.placeOf(event, row)}`;
     },
 
-    hint(value, op) {
-      if (SegmentDefinition.MANY.has(op)) return "separated by commas";
-      return value.kind === "date" ? "2026-01-31" : "";
+    dropOn(event, row) {
+      if (!this.dragged || row.tree !== this.dragged.tree) return;
+      event.preventDefault();
+      const said = T.drop(row.tree, this.dragged.node.id, row.node, this.placeOf(event, row));
+      if (said) announce(said);
+      this.dragEnd();
     },
 
-    needsProperty(fn) {
-      return fn !== "count" && fn !== "days";
+    dragEnd() {
+      this.dragged = null;
+      this.over = "";
     },
 
-    addProperty(node) {
-      const one = SegmentDefinition.blankProperty();
-      node.where.items.push(one);
-      this.learnProperties(node.name);
-      this.focusOn(one.id);
+    // To the first of these that the row has.
+    focusOn(id, ...wanted) {
+      const focus = () => {
+        const row = document.getElementById(id);
+        const found = wanted.map((one) => row?.querySelector(one)).find(Boolean);
+        found?.focus();
+        return Boolean(found);
+      };
+      // A row that is new has its fields only after the next drawing.
+      this.$nextTick(() => focus() || requestAnimationFrame(focus));
     },
 
-    async learnProperties(event) {
-      if (!event || event in this.properties) return;
-      this.properties[event] = {};
-      const answer = await fetch(`${this.$root.dataset.properties}?event=${encodeURIComponent(event)}`);
-      if (answer.ok) this.properties[event] = (await answer.json()).properties;
+    closeMenu(event) {
+      event.target.closest("details")?.removeAttribute("open");
     },
 
-    channelsOf(purpose) {
-      return this.offers.purposes.find((one) => one.key === purpose)?.channels ?? [];
-    },
-
-    // --- Preview ----------------------------------------------------------------------------------------------------
+    // --- JSON --------------------------------------------------------------------------------------------------------
 
     changed() {
       this.stale = true;
       if (this.view === "rows") this.text = JSON.stringify(this.definition(), null, 2);
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.preview(), WAIT);
+      this.timer = setTimeout(() => this.find(), WAIT);
     },
 
     textChanged() {
-      const read = SegmentDefinition.readJson(this.text);
-      if (read === null || typeof read !== "object") {
+      const read = D.readJson(this.text);
+      if (!D.isObject(read)) {
         this.textFault = "This is not JSON yet.";
         return;
       }
+      // A definition as it was exported, with the name around it, is taken as well.
       this.textFault = "";
-      this.take(read);
+      this.take(D.isObject(read.definition) ? read.definition : "match" in read ? read : { ...read, match: read.type ? read : null });
     },
 
-    async send(method, address, body) {
-      this.running?.abort();
-      const running = new AbortController();
-      this.running = running;
-      const token = document.querySelector('meta[name="csrf-token"]').content;
-      return fetch(address, {
-        method, signal: running.signal, credentials: "same-origin", body: JSON.stringify(body),
-        headers: { "Content-Type": "application/json", "X-CSRFToken": token },
-      });
-    },
-
-    async preview() {
-      if (this.leaves() === 0) {
-        Object.assign(this, { count: null, sample: [], sentence: "", sql: "", faults: {}, fault: "", stale: false });
-        return;
+    async importFile(event) {
+      const [file] = event.target.files;
+      if (!file) return;
+      this.text = await file.text();
+      this.view = "text";
+      this.textChanged();
+      const read = D.readJson(this.text);
+      if (read?.name && !this.name) {
+        this.name = String(read.name).slice(0, 200);
+        this.nameChanged();
       }
-      this.busy = true;
-      const paths = [];
-      const body = { definition: this.definition(paths), ...(this.existing ? { key: this.existing.key } : {}) };
-      try {
-        const answer = await this.send("POST", this.$root.dataset.preview, body);
-        const found = await answer.json();
-        this.busy = false;
-        if (answer.ok) {
-          Object.assign(this, { count: found.count, sample: found.sample, sentence: found.sentence, sql: found.sql, took: found.took_ms, faults: {}, fault: "", stale: false });
-        } else {
-          this.showFaults(found, paths);
-        }
-      } catch (error) {
-        if (error.name === "AbortError") return;
-        this.busy = false;
-        this.fault = "The server does not answer. What you see may be old.";
-      }
+      event.target.value = "";
+      announce(this.textFault || "The definition was read");
     },
 
-    showFaults(problem, paths) {
-      this.count = null;
-      this.faults = {};
-      const errors = problem.errors?.length ? problem.errors : [{ path: "", message: problem.detail ?? problem.title }];
-      const unplaced = [];
-      for (const error of errors) {
-        const path = error.path.replace(/^definition\./, "");
-        const at = paths.filter(([start]) => path === start || path.startsWith(`${start}.`) || path.startsWith(`${start}[`)).pop();
-        const isRow = at && at[1] !== this.root.id;
-        if (isRow) this.faults[at[1]] = this.inWords(path.slice(at[0].length), error.message);
-        else unplaced.push(error.message);
-      }
-      this.fault = unplaced.join(" ");
+    exportFile() {
+      const whole = { name: this.name, definition: this.definition() };
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([JSON.stringify(whole, null, 2)], { type: "application/json" }));
+      link.download = `${this.key || "segment"}.json`;
+      link.click();
+      URL.revokeObjectURL(link.href);
     },
 
-    inWords(member, message) {
-      const name = member.replace(/^\./, "").replace(/[._]/g, " ").replace(/\[\d+\]/g, "").replace(/^of /, "");
-      return name ? `${name}: ${message}` : message;
+    setZone(chosen) {
+      this.timezone = chosen === "other" ? this.otherZone || Intl.DateTimeFormat().resolvedOptions().timeZone : chosen;
     },
 
-    nameOf(person) {
-      const traits = person.traits;
-      const parts = traits.name ? [traits.name.value] : [traits.firstName, traits.lastName].filter(Boolean).map((one) => one.value);
-      return parts.join(" ") || person.identifiers[0]?.value || "Unnamed";
-    },
+    // --- Saving ------------------------------------------------------------------------------------------------------
 
-    profileLink(person) {
-      return `${this.$root.dataset.profiles}/${person.id}`;
+    channelsOf(purpose) {
+      return this.offers.purposes.find((one) => one.key === purpose)?.channels ?? [];
     },
-
-    // --- Saving -----------------------------------------------------------------------------------------------------
 
     nameChanged() {
       if (this.keyTouched) return;
-      this.key = this.name.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64);
+      this.key = this.name.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64).replace(/-+$/, "");
+    },
+
+    addTag(text) {
+      const tag = text.trim().toLowerCase().slice(0, 40);
+      if (tag && !this.tags.includes(tag)) this.tags.push(tag);
+    },
+
+    tagsPart() {
+      return {
+        id: "tags", k: "chips", label: "Tags", values: this.tags, add: (tag) => this.addTag(tag), drop: (index) => this.tags.splice(index, 1),
+        source: async () => this.offers.tags.map((tag) => ({ value: tag, note: "" })),
+      };
+    },
+
+    hasUnfinished(status) {
+      const [row] = this.incomplete();
+      if (!row || (status === "draft" && this.leaves().length === 0)) return false;
+      this.fault = `One condition is not complete: ${D.missing(row.node)}.`;
+      this.focusOn(row.node.id, "input, select, button");
+      return true;
     },
 
     async save(status) {
@@ -265,16 +262,17 @@ document.addEventListener("alpine:init", () => {
         this.$refs.name.focus();
         return;
       }
+      if (this.hasUnfinished(status)) return;
       clearTimeout(this.timer);
       this.saving = true;
       const paths = [];
       const definition = this.definition(paths);
-      if (definition.match.of.length === 0) definition.match = null;
-      const body = { name: this.name.trim(), definition, purpose: this.purpose || null, channel: this.channel || null, ...(status ? { status } : {}) };
+      if (definition.match.of?.length === 0) definition.match = null;
+      const body = { name: this.name.trim(), definition, purpose: this.purpose || null, channel: this.channel || null, tags: this.tags, ...(status ? { status } : {}) };
       const method = this.existing ? "PATCH" : "POST";
       const address = this.existing ? `${this.$root.dataset.api}/${this.existing.key}` : this.$root.dataset.api;
       try {
-        const answer = await this.send(method, address, this.existing ? body : { key: this.key, ...body });
+        const answer = await this.send("save", method, address, this.existing ? body : { key: this.key, ...body });
         const found = await answer.json();
         if (answer.ok) {
           window.location.assign(`${this.$root.dataset.segments}/${found.key}`);

@@ -1,243 +1,177 @@
-// The rows of the builder and the JSON of segment/v1, each made from the other. Pure: no page, no network.
-// What the rows cannot show exactly stays as JSON in a row of its own, so that editing never loses a condition.
+// A definition in segment/v1 as a tree of rows, and back. Pure: no page, no network.
+// A row keeps its condition's JSON as it is and edits it in place, so nothing that is not touched ever changes.
 "use strict";
 
 const SegmentDefinition = (() => {
   let lastId = 0;
   const nextId = () => `n${++lastId}`;
-  const UNITS = { D: "days", W: "weeks", M: "months", Y: "years", H: "hours" };
-  const SINGLE = new Set(["exists", "missing", "empty"]);
+  const PLAIN = new Set(["exists", "missing", "empty"]);
   const MANY = new Set(["in", "not_in", "any_of", "all_of", "none_of"]);
-  const SPANS = new Set(["in_last", "in_next"]);
+  const RELATIVE = new Set(["in_last", "in_next", "anniversary"]);
+  const TIMES = new Set(["before", "after"]);
+  const KNOWN = new Set([
+    "everyone", "trait", "trait_held", "event", "event_pick", "sequence", "lifecycle", "segment", "list", "consent",
+    "identity", "rfm", "sample", "geo",
+  ]);
+  const copy = (json) => JSON.parse(JSON.stringify(json));
+  const isObject = (json) => typeof json === "object" && json !== null && !Array.isArray(json);
+  const has = (json, key) => json[key] !== undefined && json[key] !== null && json[key] !== "";
 
-  function duration(amount, unit) {
-    return unit === "H" ? `PT${amount}H` : `P${amount}${unit}`;
+  // --- Reading ---------------------------------------------------------------------------------------------------------
+
+  function group(mode = "all", children = [], more = {}) {
+    return { id: nextId(), kind: "group", nots: 0, mode, children, bare: false, ...more };
   }
 
-  function readDuration(text) {
-    const found = /^P(?:(\d+)([DWMY])|T(\d+)H)$/.exec(text);
-    if (!found) return null;
-    return found[3] ? { amount: Number(found[3]), unit: "H" } : { amount: Number(found[1]), unit: found[2] };
+  // `property`: the node is a condition on an event, which has no type of its own.
+  function read(given, property = false) {
+    let json = given;
+    let nots = 0;
+    while (isObject(json) && json.type === "not" && isObject(json.of) && Object.keys(json).length === 2) {
+      nots += 1;
+      json = json.of;
+    }
+    const joined = isObject(json) && (json.type === "all" || json.type === "any");
+    if (joined && Array.isArray(json.of) && Object.keys(json).length === 2) {
+      return group(json.type, json.of.map((one) => read(one, property)), { nots });
+    }
+    return leaf(json, property, nots);
   }
 
-  // --- Values: what is typed in the fields of a comparison, and the JSON it stands for ----------------------------------
-
-  function blankValue() {
-    return { kind: "text", text: "", upper: "", amount: 30, unit: "D" };
+  function leaf(json, property, nots = 0) {
+    const common = { id: nextId(), nots };
+    if (property) {
+      if (!isObject(json) || typeof json.property !== "string") return raw(json, common);
+      return { ...common, kind: "property", json: copy(json), form: formOf(json) };
+    }
+    if (!isObject(json) || !KNOWN.has(json.type)) return raw(json, common);
+    const node = { ...common, kind: json.type, json: copy(json) };
+    if (json.type === "trait" || json.type === "trait_held") node.form = formOf(json);
+    if (json.type === "event" || json.type === "event_pick") node.where = tree(take(node.json, "where"));
+    if (json.type === "event_pick") node.has = tree(take(node.json, "has"));
+    if (json.type === "sequence") {
+      if (!Array.isArray(json.steps) || !json.steps.every(isObject)) return raw(json, common);
+      node.steps = take(node.json, "steps").map(readStep);
+    }
+    return node;
   }
 
-  function oneValue(text, kind) {
+  function raw(json, common) {
+    return { ...common, kind: "raw", text: JSON.stringify(json, null, 2), json: {} };
+  }
+
+  function readStep(json) {
+    const step = { id: nextId(), json: copy(json) };
+    step.where = tree(take(step.json, "where"));
+    return step;
+  }
+
+  function take(json, key) {
+    const found = json[key];
+    delete json[key];
+    return found;
+  }
+
+  // The tree of conditions on one event. A single one is written without a group around it, as it was read.
+  function tree(json) {
+    if (json === undefined || json === null) return group("all", [], { bare: true });
+    const node = read(json, true);
+    return node.kind === "group" ? node : group("all", [node], { bare: true });
+  }
+
+  // --- What is compared with: the form of a value ----------------------------------------------------------------------
+
+  function formOf(json) {
+    const { op, value, cast } = json;
+    if (PLAIN.has(op)) return "any";
+    if (isObject(value) && typeof value.ref === "string") return value.ref.startsWith("step:") ? "step" : "ref";
+    if (RELATIVE.has(op)) return "date";
+    const first = Array.isArray(value) ? value[0] : value;
+    if (isObject(first) && "ago" in first) return "ago";
+    if (cast === "date" || cast === "datetime" || TIMES.has(op)) return "date";
+    if (["any_of", "all_of", "none_of"].includes(op) || cast === "list") return "list";
+    if (cast === "number" || typeof first === "number") return "number";
+    if (cast === "boolean" || typeof first === "boolean") return "boolean";
+    return "text";
+  }
+
+  // Puts another operator or form on a comparison, and keeps of its value what still fits.
+  function setOperator(node, form, op) {
+    const { json } = node;
+    const before = { form: node.form, value: json.value };
+    node.form = form;
+    json.op = op;
+    if (form !== before.form) {
+      delete json.cast;
+      if (form === "date") json.cast = op === "anniversary" || !RELATIVE.has(op) ? "date" : "datetime";
+    } else if (form === "date" && op === "anniversary") json.cast = "date";
+    json.value = blankFor(form, op, before);
+    if (json.value === undefined) delete json.value;
+  }
+
+  function blankFor(form, op, before) {
+    if (form === "any" || PLAIN.has(op)) return undefined;
+    const same = form === before.form;
+    const first = Array.isArray(before.value) ? before.value[0] : before.value;
+    if (form === "ref") return same ? before.value : { ref: "trait:" };
+    if (form === "step") return same ? before.value : { ref: "step:0." };
+    if (RELATIVE.has(op)) return typeof before.value === "string" && before.value.startsWith("P") ? before.value : op === "anniversary" ? undefined : "P30D";
+    if (form === "ago") {
+      const one = isObject(first) ? first : { ago: "P30D" };
+      return op === "between" ? [one, { ago: "P1D" }] : one;
+    }
+    const empty = form === "boolean" ? true : "";
+    const usable = same && first !== undefined && !(typeof first === "string" && form === "date" && first.startsWith("P"));
+    if (MANY.has(op)) return same && Array.isArray(before.value) ? before.value : usable && first !== "" ? [first] : [];
+    if (op === "between") return same && Array.isArray(before.value) && before.value.length === 2 ? before.value : [usable ? first : "", ""];
+    return usable ? first : empty;
+  }
+
+  // What was typed, as the JSON of a form: a number where numbers are compared.
+  function typed(text, form) {
     const trimmed = text.trim();
-    if (kind === "number") return trimmed !== "" && Number.isFinite(Number(trimmed)) ? Number(trimmed) : trimmed;
-    if (kind === "boolean") return trimmed === "true" ? true : trimmed === "false" ? false : trimmed;
-    return text;
+    if (form !== "number") return text;
+    return trimmed !== "" && Number.isFinite(Number(trimmed)) ? Number(trimmed) : trimmed;
   }
 
-  function writeValue(value, op) {
-    if (SINGLE.has(op)) return {};
-    if (SPANS.has(op)) return { value: duration(value.amount, value.unit) };
-    if (op === "between") return { value: [oneValue(value.text, value.kind), oneValue(value.upper, value.kind)] };
-    if (MANY.has(op)) {
-      const parts = value.text.split(",").map((part) => part.trim()).filter((part) => part !== "");
-      return { value: parts.map((part) => oneValue(part, value.kind === "list" ? "text" : value.kind)) };
-    }
-    return { value: oneValue(value.text, value.kind) };
+  // --- Writing ---------------------------------------------------------------------------------------------------------
+
+  // `paths` receives, for each row, where it stands in the JSON: faults and counts are shown beside their rows.
+  // `keep` says which rows are written: a preview leaves out what is not complete.
+  function write(node, path = "match", paths = null, keep = () => true) {
+    const inner = path + ".of".repeat(node.nots);
+    if (paths) paths.push([path, node.id]);
+    let json = writeInner(node, inner, paths, keep);
+    for (let count = 0; count < node.nots; count += 1) json = { type: "not", of: json };
+    return json;
   }
 
-  function kindOf(json) {
-    return typeof json === "number" ? "number" : typeof json === "boolean" ? "boolean" : "text";
-  }
-
-  function readValue(json, op, cast) {
-    const value = blankValue();
-    const kinds = { string: "text", number: "number", boolean: "boolean", date: "date", datetime: "date", list: "list" };
-    const sample = Array.isArray(json) ? json[0] : json;
-    value.kind = cast ? kinds[cast] : json === undefined ? "text" : kindOf(sample);
-    if (SINGLE.has(op)) return value;
-    if (SPANS.has(op)) {
-      const span = readDuration(json);
-      return span ? Object.assign(value, span) : null;
-    }
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return null;
-    if (op === "between") {
-      [value.text, value.upper] = (json ?? ["", ""]).map(String);
-    } else {
-      value.text = Array.isArray(json) ? json.join(", ") : String(json ?? "");
-    }
-    return value;
-  }
-
-  // --- Rows ------------------------------------------------------------------------------------------------------------
-
-  function group(mode = "all", children = []) {
-    return { id: nextId(), kind: "group", mode, not: false, children };
-  }
-
-  function blank(kind) {
-    const common = { id: nextId(), kind, not: false };
-    switch (kind) {
-      case "group": return group("any");
-      case "trait": return { ...common, path: "", cast: "", op: "eq", value: blankValue() };
-      case "event": return {
-        ...common, name: "", fn: "count", property: "", op: "gte", amount: "1", upper: "", measured: false, bare: true,
-        window: { kind: "last", amount: 30, unit: "D", later: 0, laterUnit: "D", from: "", to: "", align: "" },
-        where: { mode: "all", items: [], grouped: false },
-      };
-      case "segment": return { ...common, key: "", op: "in" };
-      case "list": return { ...common, key: "" };
-      case "consent": return { ...common, purpose: "", channel: "", status: ["granted"] };
-      case "identity": return { ...common, namespace: "email", op: "exists" };
-      default: return { ...common, kind: "raw", text: "{}" };
-    }
-  }
-
-  function blankProperty() {
-    return { id: nextId(), property: "", op: "eq", value: blankValue() };
-  }
-
-  function raw(node) {
-    return { ...blank("raw"), text: JSON.stringify(node, null, 2) };
-  }
-
-  // --- From JSON ---------------------------------------------------------------------------------------------------------
-
-  function read(node) {
-    let inner = node;
-    let not = false;
-    if (inner?.type === "not" && inner.of) {
-      not = true;
-      inner = inner.of;
-    }
-    const row = readInner(inner) ?? raw(inner);
-    row.not = not;
-    // A row that would write something else than it was read from is shown as JSON instead.
-    if (row.kind !== "group" && !same(write(row), node)) return Object.assign(raw(inner), { not });
-    return row;
-  }
-
-  function readInner(node) {
-    switch (node?.type) {
-      case "all":
-      case "any":
-        return Array.isArray(node.of) ? group(node.type, node.of.map(read)) : null;
-      case "trait": {
-        const value = readValue(node.value, node.op, node.cast);
-        return value && { ...blank("trait"), path: node.path ?? "", cast: node.cast ?? "", op: node.op ?? "eq", value };
-      }
-      case "event": return readEvent(node);
-      case "segment": return { ...blank("segment"), key: node.key ?? "", op: node.op ?? "in" };
-      case "list": return { ...blank("list"), key: node.key ?? "" };
-      case "consent":
-        return { ...blank("consent"), purpose: node.purpose ?? "", channel: node.channel ?? "", status: [...(node.status ?? [])] };
-      case "identity": return { ...blank("identity"), namespace: node.namespace ?? "", op: node.op ?? "exists" };
-      default: return null;
-    }
-  }
-
-  function readEvent(node) {
-    const row = { ...blank("event"), name: typeof node.name === "string" ? node.name : "" };
-    row.measured = node.measure !== undefined;
-    row.bare = node.op === undefined && node.value === undefined;
-    row.fn = node.measure?.fn ?? "count";
-    row.property = node.measure?.property ?? "";
-    row.op = node.op ?? "gte";
-    if (Array.isArray(node.value)) [row.amount, row.upper] = node.value.map(String);
-    else row.amount = String(node.value ?? 1);
-    row.window = readWindow(node.window, row.window);
-    row.where = readWhere(node.where);
-    return row.window && row.where ? row : null;
-  }
-
-  function readWindow(json, blankWindow) {
-    const found = { ...blankWindow, align: json?.align ?? "" };
-    if (json === undefined) return { ...found, kind: "none" };
-    if (json.all_time) return { ...found, kind: "all_time" };
-    if (json.last) {
-      const span = readDuration(json.last);
-      return span && { ...found, kind: "last", ...span };
-    }
-    if (json.between) {
-      const [longer, shorter] = json.between.map(readDuration);
-      return longer && shorter && { ...found, kind: "between", ...longer, later: shorter.amount, laterUnit: shorter.unit };
-    }
-    if (json.from) return { ...found, kind: "dates", from: json.from, to: json.to ?? "" };
-    return null;
-  }
-
-  function readWhere(json) {
-    const where = { mode: "all", items: [], grouped: false };
-    if (json === undefined) return where;
-    const grouped = json.type === "all" || json.type === "any";
-    const items = (grouped ? json.of : [json]).map((one) => {
-      const value = typeof one.property === "string" ? readValue(one.value, one.op, undefined) : null;
-      return value && { id: nextId(), property: one.property, op: one.op, value };
-    });
-    return items.every(Boolean) ? { mode: grouped ? json.type : "all", items, grouped } : null;
-  }
-
-  // --- To JSON -----------------------------------------------------------------------------------------------------------
-
-  // `paths` receives, for each row, where it stands in the JSON: faults are shown beside their rows.
-  function write(row, path = "", paths = null) {
-    const inner = row.not ? `${path}.of` : path;
-    if (paths) paths.push([path, row.id]);
-    const json = writeInner(row, inner, paths);
-    return row.not ? { type: "not", of: json } : json;
-  }
-
-  function writeInner(row, path, paths) {
-    switch (row.kind) {
-      case "group":
-        return { type: row.mode, of: row.children.map((child, index) => write(child, `${path}.of[${index}]`, paths)) };
-      case "trait":
-        return {
-          type: "trait", path: row.path, ...(row.cast ? { cast: row.cast } : {}), op: row.op,
-          ...writeValue(row.value, row.op),
-        };
-      case "event": return writeEvent(row, path, paths);
-      case "segment": return { type: "segment", key: row.key, op: row.op };
-      case "list": return { type: "list", key: row.key };
-      case "consent":
-        return { type: "consent", purpose: row.purpose, ...(row.channel ? { channel: row.channel } : {}), status: [...row.status] };
-      case "identity": return { type: "identity", namespace: row.namespace, op: row.op };
-      default: return readJson(row.text) ?? { type: "unreadable" };
-    }
-  }
-
-  function writeEvent(row, path, paths) {
-    const json = { type: "event", name: row.name };
-    const { items, mode, grouped } = row.where;
-    if (items.length) {
-      const leaves = items.map((one, index) => {
-        if (paths) paths.push([items.length > 1 || grouped ? `${path}.where.of[${index}]` : `${path}.where`, one.id]);
-        return { property: one.property, op: one.op, ...writeValue(one.value, one.op) };
+  function writeInner(node, path, paths, keep) {
+    if (node.kind === "group") return writeGroup(node, path, paths, keep);
+    if (node.kind === "raw") return readJson(node.text) ?? { type: "unreadable" };
+    const json = copy(node.json);
+    if (node.where) writeTree(json, "where", node.where, path, paths, keep);
+    if (node.has) writeTree(json, "has", node.has, path, paths, keep);
+    if (node.steps) {
+      json.steps = node.steps.map((step, index) => {
+        const at = `${path}.steps[${index}]`;
+        if (paths) paths.push([at, step.id]);
+        const written = copy(step.json);
+        writeTree(written, "where", step.where, at, paths, keep);
+        return written;
       });
-      json.where = items.length > 1 || grouped ? { type: mode, of: leaves } : leaves[0];
-    }
-    const window = writeWindow(row.window);
-    if (window) json.window = window;
-    const usual = row.fn === "count" && row.op === "gte" && row.amount === "1";
-    if (row.measured || row.fn !== "count") {
-      const plain = row.fn === "count" || row.fn === "days";
-      json.measure = { fn: row.fn, ...(plain ? {} : { property: row.property }) };
-    }
-    if (!(row.bare && usual && row.fn === "count")) {
-      json.op = row.op;
-      json.value = row.op === "between" ? [oneValue(row.amount, "number"), oneValue(row.upper, "number")] : oneValue(row.amount, "number");
     }
     return json;
   }
 
-  function writeWindow(window) {
-    const align = window.align ? { align: window.align } : {};
-    switch (window.kind) {
-      case "last": return { last: duration(window.amount, window.unit), ...align };
-      case "between":
-        return { between: [duration(window.amount, window.unit), duration(window.later, window.laterUnit)], ...align };
-      case "dates": return { from: window.from, to: window.to, ...align };
-      case "all_time": return { all_time: true, ...align };
-      default: return null;
-    }
+  function writeGroup(node, path, paths, keep) {
+    const kept = node.children.filter(keep);
+    if (node.bare && kept.length === 1 && node.nots === 0) return write(kept[0], path, paths, keep);
+    return { type: node.mode, of: kept.map((child, index) => write(child, `${path}.of[${index}]`, paths, keep)) };
+  }
+
+  function writeTree(json, key, node, path, paths, keep) {
+    if (node.children.filter(keep).length) json[key] = write(node, `${path}.${key}`, paths, keep);
   }
 
   function readJson(text) {
@@ -248,12 +182,74 @@ const SegmentDefinition = (() => {
     }
   }
 
-  function same(one, other) {
-    if (one === other) return true;
-    if (typeof one !== "object" || typeof other !== "object" || !one || !other) return false;
-    const names = Object.keys(one);
-    return names.length === Object.keys(other).length && names.every((name) => name in other && same(one[name], other[name]));
+  // --- New rows --------------------------------------------------------------------------------------------------------
+
+  const BLANK = {
+    trait: { type: "trait", path: "", op: "eq", value: "" },
+    trait_held: { type: "trait_held", path: "", op: "eq", value: "", for: "P30D" },
+    event: { type: "event", name: "", window: { last: "P30D" }, measure: { fn: "count" }, op: "gte", value: 1 },
+    event_pick: { type: "event_pick", pick: "last", name: "", has: { property: "", op: "eq", value: "" } },
+    sequence: { type: "sequence", window: { last: "P7D" }, steps: [{ name: "" }, { name: "", occurs: false, within: "PT24H" }] },
+    lifecycle: { type: "lifecycle", name: "*", state: "dormant", period: "P30D" },
+    segment: { type: "segment", key: "", op: "in" },
+    list: { type: "list", key: "" },
+    consent: { type: "consent", purpose: "", status: ["granted"] },
+    identity: { type: "identity", namespace: "email", op: "exists" },
+    rfm: { type: "rfm", r: [4, 5], f: [4, 5], m: [4, 5] },
+    sample: { type: "sample", percent: 10, salt: "holdout" },
+    geo: { type: "geo", path: "", near: ["", ""], km: 25 },
+    everyone: { type: "everyone" },
+    property: { property: "", op: "eq", value: "" },
+  };
+
+  function blank(kind) {
+    if (kind === "group") return group("any");
+    if (kind === "json") return raw({ type: "everyone" }, { id: nextId(), nots: 0 });
+    return leaf(BLANK[kind], kind === "property");
   }
 
-  return { UNITS, SINGLE, MANY, SPANS, blank, blankProperty, group, read, write, readJson, same };
+  function blankStep() {
+    return readStep({ name: "" });
+  }
+
+  // --- Completeness: what is still to be filled in, or an empty text -----------------------------------------------------
+
+  function missing(node) {
+    const { json } = node;
+    switch (node.kind) {
+      case "group": return node.children.some((child) => !missing(child)) ? "" : "an empty group";
+      case "trait": return has(json, "path") ? missingValue(json) : "choose a trait";
+      case "trait_held": return !has(json, "path") ? "choose a trait" : missingValue(json);
+      case "property": return has(json, "property") ? missingValue(json) : "choose a property";
+      case "event": return missingName(json) || missingMeasure(json);
+      case "event_pick": return missingName(json) || missing(node.has) && "say what that event has";
+      case "sequence": return node.steps.map((step) => missingName(step.json)).find(Boolean) ?? "";
+      case "lifecycle": return missingName(json);
+      case "segment": return has(json, "key") ? "" : "choose a segment";
+      case "list": return has(json, "key") ? "" : "choose a list";
+      case "consent": return !has(json, "purpose") ? "choose a purpose" : json.status?.length ? "" : "choose a state";
+      case "geo": return !has(json, "path") ? "choose a trait" : json.near.some((one) => one === "") ? "give the place" : "";
+      default: return "";
+    }
+  }
+
+  function missingName(json) {
+    const names = Array.isArray(json.name) ? json.name : [json.name];
+    return names.length && names.every(Boolean) ? "" : "choose an event";
+  }
+
+  function missingMeasure(json) {
+    if (!["count", "days"].includes(json.measure?.fn ?? "count") && !has(json.measure, "property")) return "choose what is measured";
+    const values = Array.isArray(json.value) ? json.value : [json.value ?? 1];
+    return values.length && values.every((one) => one !== "") ? "" : "say how much";
+  }
+
+  function missingValue({ op, value }) {
+    if (PLAIN.has(op) || op === "anniversary") return "";
+    if (isObject(value)) return value.ref === "trait:" || /^step:\d+\.$/.test(value.ref ?? "") ? "choose what it is compared with" : "";
+    const values = Array.isArray(value) ? value : [value];
+    return values.length && values.every((one) => one !== "" && one !== undefined) ? "" : "give a value";
+  }
+
+  return { PLAIN, MANY, RELATIVE, KNOWN, blank, blankStep, group, read, tree, write, readJson, copy, isObject, setOperator, typed, missing };
 })();

@@ -1,0 +1,45 @@
+"""The list of segments: finding one again by words, tag, status or owner."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+
+from cdp.core.access import Principal
+from segments.models import Segment
+from segments.queries.rights import visible_segments
+
+TAGS = "SELECT DISTINCT tag FROM segments_segment, unnest(tags) AS t(tag) WHERE status <> 'archived' ORDER BY tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody looks for; an empty member does not narrow. Without a status, archived ones are left out."""
+
+    text: str = ""
+    tag: str = ""
+    status: str = ""
+    mine: bool = False
+
+
+def search_segments(*, wanted: Wanted, principal: Principal) -> QuerySet[Segment]:
+    """Return the segments that somebody may see and looks for; the caller orders them.
+
+    Every word of the text has to be in the name, in the key or in a tag, whatever its case.
+    """
+    rows = visible_segments(principal=principal).select_related("owner")
+    rows = rows.filter(status=wanted.status) if wanted.status else rows.exclude(status=Segment.Status.ARCHIVED)
+    if wanted.tag:
+        rows = rows.filter(tags__contains=[wanted.tag])
+    if wanted.mine:
+        rows = rows.filter(owner_id=principal.user_id)
+    for word in wanted.text.split()[:10]:
+        rows = rows.filter(Q(name__icontains=word) | Q(key__icontains=word) | Q(tags__icontains=word.lower()))
+    return rows
+
+
+def list_tags() -> list[str]:
+    """Return the tags in use, in order."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAGS)
+        return [row[0] for row in cursor.fetchall()]
