@@ -37,6 +37,8 @@ CDP_HOST = env("CDP_HOST", default="127.0.0.1")
 CDP_PORT = env.int("CDP_PORT", default=8000)
 CDP_BASE_URL = env("CDP_BASE_URL", default=f"http://{CDP_HOST}:{CDP_PORT}").rstrip("/")
 CDP_CHANGE_DAYS = env.int("CDP_CHANGE_DAYS", default=90)
+CDP_DELIVERY_HOURS = env.int("CDP_DELIVERY_HOURS", default=72)
+CDP_DELIVERY_LOG_DAYS = env.int("CDP_DELIVERY_LOG_DAYS", default=30)
 CDP_EXPORT_DAYS = env.int("CDP_EXPORT_DAYS", default=7)
 CDP_DISCLOSURE_DAYS = env.int("CDP_DISCLOSURE_DAYS", default=1095)
 CDP_INBOX_LIMIT = env.int("CDP_INBOX_LIMIT", default=10_000_000)
@@ -370,6 +372,11 @@ SPECTACULAR_SETTINGS = {
         "FieldSensitivityEnum": "consent.field_models.FieldTag.Sensitivity",
         "ConsentStateEnum": "consent.decision.STATES",
         "ConsentImportPresetEnum": "consent.api.fields.PRESETS",
+        "ApiKeyStateEnum": "cdp.core.api.keys.KEY_STATES",
+        "RecordableStateEnum": "consent.decision.RECORDABLE",
+        "DestinationKindEnum": "segments.api.sending_fields.DESTINATION_KINDS",
+        "DestinationStateEnum": "segments.api.sending_fields.DESTINATION_STATES",
+        "ExportFormatEnum": "segments.api.sending_fields.FORMATS",
         "ExportPresetEnum": "segments.api.sending_fields.PRESET_NAMES",
         "SegmentStatusEnum": "segments.api.fields.STATUSES",
         "OutcomeEnum": "ingestion.api.shapes.OUTCOMES",
@@ -401,6 +408,7 @@ CELERY_TASK_ROUTES = {
     "consent.*": {"queue": "privacy"},
     # Waits for servers of others, so nothing of this house waits behind it.
     "ingestion.forward_copies": {"queue": "outgoing"},
+    "segments.send_deliveries": {"queue": "outgoing"},
     "consent.send_webhooks": {"queue": "outgoing"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -419,6 +427,12 @@ CELERY_BEAT_SCHEDULE = {
     "send-consent-webhooks": {"task": "consent.send_webhooks", "schedule": 1.0, "options": {"expires": 2}},
     "follow-changes": {"task": "segments.follow_changes", "schedule": 1.0, "options": {"expires": 2}},
     "run-due-checks": {"task": "segments.run_due_checks", "schedule": 1.0, "options": {"expires": 2}},
+    "send-deliveries": {"task": "segments.send_deliveries", "schedule": 1.0, "options": {"expires": 2}},
+    "reconcile-destinations": {
+        "task": "segments.reconcile_destinations",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "make-due-exports": {"task": "segments.make_due_exports", "schedule": 15.0, "options": {"expires": 15}},
     "seal-audit": {"task": "core.seal_audit", "schedule": 1.0, "options": {"expires": 2}},
     "run-jobs": {"task": "core.run_jobs", "schedule": 1.0, "options": {"expires": 2}},

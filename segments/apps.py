@@ -17,17 +17,19 @@ class SegmentsConfig(AppConfig):
         """Fill the registries."""
         # Models can be imported only once the apps are loaded.
         from segments.personal_data import Memberships  # noqa: PLC0415
-        from segments.personal_data_sending import ExportedRows  # noqa: PLC0415
+        from segments.personal_data_sending import Deliveries, ExportedRows  # noqa: PLC0415
         from segments.queries.coverage import read_field_uses  # noqa: PLC0415
         from segments.sections import SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
         from segments.services.merging import SegmentMerging  # noqa: PLC0415
         from segments.services.sending import exports  # noqa: PLC0415
+        from segments.services.sending.departing import DestinationMerging  # noqa: PLC0415
+        from segments.services.sending.settling import delete_old_records  # noqa: PLC0415
 
-        registries.merge_participants.append(SegmentMerging())
-        registries.personal_data.extend([Memberships(), ExportedRows()])
+        registries.merge_participants.extend([SegmentMerging(), DestinationMerging()])
+        registries.personal_data.extend([Deliveries(), Memberships(), ExportedRows()])
         registries.job_handlers[exports.KIND] = exports.write_part
-        registries.housekeeping.append(exports.expire_exports)
+        registries.housekeeping.extend([exports.expire_exports, delete_old_records])
         registries.profile_sections.append(SegmentsOfProfile())
         registries.field_uses.append(read_field_uses)
         registries.work_steps.append(

@@ -1,13 +1,15 @@
-"""What exports hold about a person (`cdp.core.registries.PersonalData`)."""
+"""What exports and destinations hold about a person (`cdp.core.registries.PersonalData`)."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q
+from django.utils import timezone
 
 from cdp.core.registries import Subject
-from segments.sending_models import ExportPart
+from segments.sending_models import Activated, Delivery, DeliveryMark, DeliveryRecord, ExportPart
 from segments.services.sending import filing
+from segments.services.sending.departing import leave_removals
 from segments.services.sending.exports import remove_from_parts
 
 
@@ -44,3 +46,38 @@ def _parts(subject: Subject) -> list[ExportPart]:
     ids = frozenset(subject.profile_ids)
     rows = ExportPart.objects.filter(near).select_related("export").order_by("pk")
     return [part for part in rows if filing.hold_any(part.stored, ids)]
+
+
+class Deliveries:
+    """What destinations were told of the person, what waits to be told, and the log of it.
+
+    Whoever was told of the person is told that they go: a removal is left, sealed and without any id, and goes itself
+    once it is delivered or given up (GDPR Art. 19).
+    """
+
+    name = "destinations"
+    tables: tuple[type[Model], ...] = (DeliveryMark, Delivery, DeliveryRecord, Activated)
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return which destinations know the person, and since when."""
+        told = Activated.objects.filter(profile_id__in=subject.profile_ids).select_related("destination")
+        return {
+            "destinations": [
+                {"destination": one.destination.key, "recipient": one.destination.recipient, "since": one.claimed_at}
+                for one in told.order_by("destination__key", "pk")
+            ]
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        return sum(table._default_manager.filter(profile_id__in=subject.profile_ids).count() for table in self.tables)
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Leave removals for whoever was told, and delete up to `limit` rows of each table."""
+        leave_removals(profile_ids=subject.profile_ids, now=timezone.now())
+        gone = 0
+        for table in self.tables:
+            rows = table._default_manager.filter(profile_id__in=subject.profile_ids).order_by("pk")
+            ids = list(rows.values_list("pk", flat=True)[:limit])
+            gone += table._default_manager.filter(pk__in=ids).delete()[0]
+        return gone

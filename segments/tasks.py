@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from segments.services import following
-from segments.services.sending import schedules
+from segments.services.sending import delivering, destinations, schedules
 
 
 @shared_task(name="segments.follow_changes")
@@ -23,3 +23,15 @@ def run_due_checks() -> None:
 def make_due_exports() -> None:
     """Begin the exports whose time has come."""
     schedules.make_due_exports(now=timezone.now())
+
+
+@shared_task(name="segments.send_deliveries")
+def send_deliveries() -> None:
+    """Tell destinations who entered and who left."""
+    delivering.send_deliveries()
+
+
+@shared_task(name="segments.reconcile_destinations")
+def reconcile_destinations() -> None:
+    """Look for consents that ended, and once a day for everything that may have been missed."""
+    destinations.reconcile_due(now=timezone.now())

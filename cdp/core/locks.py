@@ -22,6 +22,9 @@ FORWARDING = 0x1F_04_A4 << 32
 # Plus the webhook's id: one process at a time tells a webhook of decisions, so that they stay in order.
 CONSENT_WEBHOOK = 0xC0_25_E2 << 32
 
+# Plus the destination's id: one process at a time sends to a destination.
+DELIVERING = 0x1D_E1_14 << 32
+
 
 def take(cursor: Any, lock: int) -> None:
     """Wait for the transaction-level advisory lock; it goes with the transaction."""

@@ -5,15 +5,34 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from segments.api.fields import StrictSerializer
+from segments.api.fields import KeyField, StrictSerializer
 from segments.sending.hashing import TRANSFORMS
 from segments.sending.presets import PRESETS
-from segments.sending_models import Export, ExportSchedule
+from segments.sending.templates import BODY_FORMATS, METHODS
+from segments.sending_models import DeliveryRecord, Destination, Export, ExportSchedule
 
 FORMATS = tuple(Export.Format.values)
+DESTINATION_KINDS = tuple(Destination.Kind.values)
+DESTINATION_STATES = ("active", "resting", "paused", "disabled")
+DELIVERY_KINDS = ("entered", "left", "member")
+DELIVERY_OUTCOMES = tuple(DeliveryRecord.Outcome.values)
 EXPORT_STATUSES = tuple(Export.Status.values)
 PRESET_NAMES = tuple(PRESETS)
 RHYTHMS = tuple(ExportSchedule.Every.values)
+TEMPLATE = {
+    "type": "object",
+    "properties": {
+        "method": {"type": "string", "enum": list(METHODS)},
+        "url": {"type": "string", "maxLength": 2048},
+        "headers": {"type": "object", "additionalProperties": {"type": "string"}},
+        "body": {
+            "nullable": True,
+            "description": "JSON whose texts may hold {{person.NAME}}, {{secret.NAME}}, {{event}}",
+        },
+        "body_format": {"type": "string", "enum": list(BODY_FORMATS)},
+    },
+    "required": ["url"],
+}
 COLUMN = {
     "oneOf": [
         {"type": "string", "description": "A source alone: its name is what stands behind the colon"},
@@ -133,3 +152,121 @@ class ScheduleSchema(serializers.Serializer):
     enabled = serializers.BooleanField()
     fault = serializers.CharField(allow_null=True)
     next_at = serializers.DateTimeField(allow_null=True)
+
+
+@extend_schema_field(TEMPLATE)
+class TemplateField(serializers.Field):
+    """A request template: passed on as it is, for its own reader names each fault."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the JSON."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError("A request is an object {method, url, headers, body}.", code="invalid")
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the JSON."""
+        return value
+
+
+class DestinationFields(StrictSerializer):
+    """The properties of a destination that can be changed."""
+
+    name = serializers.CharField(max_length=200, required=False)
+    recipient = serializers.CharField(max_length=200, required=False)
+    purpose = serializers.CharField(max_length=64, required=False, help_text="Default: the segment's")
+    channel = serializers.CharField(max_length=32, required=False, help_text="Default: the segment's")
+    columns = ColumnsField(required=False)
+    request = TemplateField(required=False)
+    removal = TemplateField(required=False, allow_null=True)
+    secrets = serializers.DictField(
+        child=serializers.CharField(max_length=4096, allow_null=True),
+        required=False,
+        write_only=True,
+        help_text="Never shown again; null takes one away",
+    )
+    send_entered = serializers.BooleanField(required=False)
+    send_left = serializers.BooleanField(required=False)
+    enabled = serializers.BooleanField(required=False)
+
+
+class NewDestinationFields(DestinationFields):
+    """A destination to set up. A webhook needs `request.url` only."""
+
+    key = KeyField()
+    segment = serializers.CharField(max_length=64)
+    kind = serializers.ChoiceField(choices=DESTINATION_KINDS)
+    request = TemplateField()
+
+
+class DestinationSchema(serializers.Serializer):
+    """A destination, and how it goes."""
+
+    key = serializers.CharField()
+    name = serializers.CharField()
+    recipient = serializers.CharField()
+    segment = serializers.CharField()
+    kind = serializers.ChoiceField(choices=DESTINATION_KINDS)
+    purpose = serializers.CharField()
+    channel = serializers.CharField()
+    columns = ColumnSchema(many=True)
+    request = TemplateField()
+    removal = TemplateField(allow_null=True)
+    secrets = serializers.ListField(child=serializers.CharField(), help_text="Their names")
+    send_entered = serializers.BooleanField()
+    send_left = serializers.BooleanField()
+    enabled = serializers.BooleanField()
+    state = serializers.ChoiceField(choices=DESTINATION_STATES)
+    disabled_reason = serializers.CharField(allow_null=True)
+    failures = serializers.IntegerField()
+    retry_at = serializers.DateTimeField(allow_null=True)
+    last_at = serializers.DateTimeField(allow_null=True)
+    last_status = serializers.IntegerField(allow_null=True)
+    last_reason = serializers.CharField(allow_null=True)
+    waiting = serializers.IntegerField()
+    dead = serializers.IntegerField()
+    activated = serializers.IntegerField(help_text="Of how many people it was told")
+    sent = serializers.IntegerField(help_text="In the last 30 days")
+    skipped = serializers.DictField(child=serializers.IntegerField())
+    created_at = serializers.DateTimeField()
+
+
+class NewDestinationSchema(DestinationSchema):
+    """A destination just made, with the signing secret of a webhook, shown this once."""
+
+    signing_secret = serializers.CharField(allow_null=True)
+
+
+class SigningSecretSchema(serializers.Serializer):
+    """A new signing secret, shown this once."""
+
+    signing_secret = serializers.CharField()
+
+
+class TriedDestinationSchema(serializers.Serializer):
+    """What a test send came to."""
+
+    delivered = serializers.BooleanField()
+    status = serializers.IntegerField(allow_null=True)
+    reason = serializers.CharField(allow_null=True)
+    took_ms = serializers.IntegerField()
+
+
+class QueuedSchema(serializers.Serializer):
+    """How many people or deliveries will be looked at."""
+
+    queued = serializers.IntegerField()
+
+
+class DeliveryRecordSchema(serializers.Serializer):
+    """A line of the delivery log."""
+
+    id = serializers.IntegerField()
+    profile_id = serializers.UUIDField(allow_null=True)
+    kind = serializers.CharField(allow_null=True)
+    outcome = serializers.ChoiceField(choices=DELIVERY_OUTCOMES)
+    reason = serializers.CharField(allow_null=True)
+    status = serializers.IntegerField(allow_null=True)
+    took_ms = serializers.IntegerField(allow_null=True)
+    attempt = serializers.IntegerField()
+    at = serializers.DateTimeField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from segments.api import exports, lists, segments, trying
+from segments.api import destinations, exports, lists, segments, trying
 
 urlpatterns = [
     path("segments", segments.Segments.as_view()),
@@ -20,6 +20,13 @@ urlpatterns = [
     path("segments/<str:key>/overlap", segments.SegmentOverlap.as_view()),
     path("segments/<str:key>/explain/<str:profile_id>", segments.ExplainMembership.as_view()),
     path("profiles/<str:profile_id>/segments", segments.ProfileSegments.as_view()),
+    path("destinations", destinations.Destinations.as_view()),
+    path("destinations/<str:key>", destinations.OneDestination.as_view()),
+    path("destinations/<str:key>/test", destinations.TryDestination.as_view()),
+    path("destinations/<str:key>/sync", destinations.SyncDestination.as_view()),
+    path("destinations/<str:key>/replay", destinations.ReplayDestination.as_view()),
+    path("destinations/<str:key>/rotate-secret", destinations.RotateSecret.as_view()),
+    path("destinations/<str:key>/deliveries", destinations.Deliveries.as_view()),
     path("exports", exports.Exports.as_view()),
     path("exports/<int:export_id>", exports.OneExport.as_view()),
     path("exports/<int:export_id>/file", exports.ExportFile.as_view()),

@@ -78,3 +78,32 @@ class PurposeDoesNotFit(InvalidInput):
 
     def __init__(self, message: str, *, path: str = "purpose") -> None:
         super().__init__(message, errors=[FieldError(path, "does_not_fit", message)])
+
+
+class NoSuchDestination(NotFound):
+    """No destination has this key."""
+
+    code = "destination.unknown"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no destination “{key}”.")
+        self.key = key
+
+
+class DestinationTaken(Conflict):
+    """The key names another destination already."""
+
+    code = "destination.key_taken"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The key “{key}” is taken by another destination.")
+        self.key = key
+
+
+class ColumnsHidden(NotAllowed):
+    """Whoever may not see values may not send them to an address of their choice either."""
+
+    code = "destination.columns_hidden"
+
+    def __init__(self) -> None:
+        super().__init__("Sending values in the clear needs the scope personal_data:read. Send the id, or digests.")
