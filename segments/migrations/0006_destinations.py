@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0004_exports"),
+        ("segments", "0005_owner_and_tags"),
     ]
 
     operations = [

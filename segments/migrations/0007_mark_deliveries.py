@@ -91,7 +91,7 @@ DROP FUNCTION segments_mark_suppressed();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0005_destinations"),
+        ("segments", "0006_destinations"),
         ("consent", "0005_disclosures"),
         ("profiles", "0001_initial"),
     ]
