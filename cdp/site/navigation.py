@@ -39,6 +39,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Consent", "how_to_reg", "purposes", "consents:read"),
             Entry("Fields and purposes", "label", "field_tags", "consents:read"),
+            Entry("Receipts and webhooks", "send", "consent_outward", "consents:read"),
             Entry("Notices", "description", "notices", "consents:read"),
             Entry("Forms", "assignment", "consent_forms", "consents:read"),
             Entry("Banners", "call_to_action", "banners", "consents:read"),

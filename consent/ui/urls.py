@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, field_tags, history, importing, numbers, privacy, public
+from consent.ui import asking, consents, field_tags, history, importing, numbers, outward, privacy, public
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -15,6 +15,11 @@ urlpatterns = [
     path("consent/attention", numbers.attention, name="consent_attention"),
     path("consent/purposes/<slug:key>/statistics", numbers.statistics, name="consent_statistics"),
     path("consent/purposes/<slug:key>/stricter", numbers.stricter, name="consent_stricter"),
+    path("consent/outward", outward.outward, name="consent_outward"),
+    path("consent/outward/organisation", outward.organisation, name="change_organisation"),
+    path("consent/outward/webhooks", outward.webhook, name="create_consent_webhook"),
+    path("consent/outward/webhooks/<int:webhook_id>/switch", outward.switch_webhook, name="switch_consent_webhook"),
+    path("consent/outward/webhooks/<int:webhook_id>/remove", outward.remove_webhook, name="remove_consent_webhook"),
     path("consent/fields", field_tags.fields, name="field_tags"),
     path("consent/fields/<int:tag_id>/untag", field_tags.untag, name="untag_field"),
     path("consent/fields/allow", field_tags.allow, name="allow_field"),

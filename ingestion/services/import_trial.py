@@ -13,7 +13,6 @@ from django.db import connection, transaction
 
 from cdp.core.copying import bytea_array, int_array
 from cdp.core.digests import LOOKUP_BYTES
-from cdp.core.registries import suppression_checks
 from ingestion.imports.mapping import ColumnMapping
 from ingestion.imports.reading import open_rows
 from ingestion.imports.rows import Gone
@@ -23,6 +22,7 @@ from ingestion.models import Import, RowOutcome, Source
 from ingestion.services.import_rows import Prepared, Reader, make_reader, prepare_rows
 from ingestion.services.imports import check_fits, shape_json
 from ingestion.services.restating import restate_by
+from ingestion.services.screen import find_suppressed
 from profiles.queries.trait_rules import read_rules
 from profiles.services.traits import apply_ruled, micros, normal_form
 from profiles.survivorship.rules import Rules
@@ -126,8 +126,7 @@ def _look_up(cursor: Any, prepared: list[Prepared]) -> tuple[dict[bytes, int], s
     known = {bytes(row[0]): row[1] for row in cursor.fetchall()}
     cursor.execute(FIND_SEEN, [lookups])
     seen = {bytes(row[0]) for row in cursor.fetchall()}
-    suppressed = {one for check in suppression_checks for one in check(list(digests))} if digests else set()
-    return known, seen, suppressed
+    return known, seen, find_suppressed([one.item for one in prepared])
 
 
 def _read_traits(cursor: Any, profile_ids: set[int]) -> dict[int, tuple[dict[str, Any], dict[str, Any]]]:

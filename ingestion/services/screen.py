@@ -65,7 +65,7 @@ def screen(cursor: Any, items: list[Item], rules: Rules) -> Screened:
     """
     rows = _known_rows(cursor, items)
     ids = fresh_ids(cursor, "ingestion_message_id_seq", block=max(len(items), 1))
-    suppressed = _suppressed(items)
+    suppressed = find_suppressed(items)
     states = _consent_states(cursor, items)
     screened = Screened(rows)
     for item in items:
@@ -93,7 +93,7 @@ def screen(cursor: Any, items: list[Item], rules: Rules) -> Screened:
 
 def judge_again(cursor: Any, items: list[Item], rules: Rules) -> list[Outcome]:
     """Return what each item would be now, copies left aside; what is suppressed of a message is dropped from it."""
-    suppressed = _suppressed(items)
+    suppressed = find_suppressed(items)
     states = _consent_states(cursor, items)
     return [_judge(item, rules, suppressed, states)[0] for item in items]
 
@@ -103,7 +103,8 @@ def _known_rows(cursor: Any, items: list[Item]) -> dict[tuple[int, bytes], Row]:
     return {(row[1], bytes(row[2])): Row(row[0], row[3], None, False) for row in cursor.fetchall()}
 
 
-def _suppressed(items: list[Item]) -> set[bytes]:
+def find_suppressed(items: list[Item]) -> set[bytes]:
+    """Return the digests of the items that are suppressed, themselves or by a hash."""
     digests = {digest for item in items for digest in item.digests}
     if not digests:
         return set()

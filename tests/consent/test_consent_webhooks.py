@@ -10,12 +10,12 @@ from standardwebhooks.webhooks import Webhook
 from consent.models import Decision
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.purposes import create_purpose
-from consent.services.webhooks import send_webhooks
+from consent.services.webhooks import read_secret, send_webhooks
 from consent.webhook_models import ConsentDelivery, ConsentWebhook
 from profiles.models import Profile
 from tests.consent.conftest import NOW, later
 from tests.listening import LOCAL, OtherServer
-from tests.world import api
+from tests.world import api, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -112,3 +112,21 @@ def test_refuses_addresses_inside_the_house(dana, settings):
     settings.CDP_OUTGOING_ALLOW = []
     body = {"url": "http://169.254.169.254/latest"}
     assert api("compliance_officer").post("/api/v1/consent-webhooks", body, format="json").status_code == 400
+
+
+def test_pages_make_switch_and_delete_one(dana):
+    browser = signed_in("ben")
+    with OtherServer() as server:
+        page = browser.post("/consent/outward/webhooks", {"url": f"http://127.0.0.1:{server.port}/"})
+        made = ConsentWebhook.objects.get()
+        assert read_secret(made) in page.content.decode()
+        assert read_secret(made) not in browser.get("/consent/outward").content.decode()
+        assert signed_in("ana").post(f"/consent/outward/webhooks/{made.pk}/remove").status_code == 403
+        browser.post(f"/consent/outward/webhooks/{made.pk}/switch")
+        decide(dana, "granted", 1)
+        assert ConsentDelivery.objects.count() == 0
+        browser.post(f"/consent/outward/webhooks/{made.pk}/remove")
+    assert not ConsentWebhook.objects.exists()
+    said = {"name": "House Ltd", "storage_locations": "DE, AT"}
+    assert browser.post("/consent/outward/organisation", said, follow=True).status_code == 200
+    assert "House Ltd" in browser.get("/consent/outward").content.decode()

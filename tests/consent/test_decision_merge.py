@@ -1,10 +1,11 @@
 """The rules of histories that a merge has joined."""
 
 import itertools
+import os
 import random
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent.decision import LEGITIMATE_INTERESTS, REFUSALS, cells, may_process, merge, stand
@@ -212,6 +213,11 @@ def everything(history):
     ]
 
 
+# How many histories each rule is tried on; more by the environment.
+several = settings(max_examples=int(os.environ.get("CONSENT_HISTORIES", "100")), deadline=None)
+
+
+@several
 @given(STEPS)
 def test_merges_in_any_order_to_the_same_result(steps):
     _, people = lived(steps)
@@ -223,6 +229,7 @@ def test_merges_in_any_order_to_the_same_result(steps):
     assert everything(merge(*histories, *histories)) == expected
 
 
+@several
 @given(STEPS, st.randoms(use_true_random=False))
 def test_does_not_depend_on_the_order_in_which_rows_are_read(steps, chance: random.Random):
     _, people = lived(steps)
@@ -232,6 +239,7 @@ def test_does_not_depend_on_the_order_in_which_rows_are_read(steps, chance: rand
     assert everything(history) == expected
 
 
+@several
 @given(STEPS)
 def test_gives_current_rows_that_read_like_the_history(steps):
     _, people = lived(steps)
@@ -242,6 +250,7 @@ def test_gives_current_rows_that_read_like_the_history(steps):
             assert leaf(history, channel, at) == said
 
 
+@several
 @given(STEPS)
 def test_takes_the_greatest_decision_where_one_subject_speaks_for_one_history(steps):
     ledger = Ledger()
@@ -256,6 +265,7 @@ def test_takes_the_greatest_decision_where_one_subject_speaks_for_one_history(st
         assert not standing.conflict
 
 
+@several
 @given(STEPS)
 def test_never_lifts_a_refusal_by_a_merge_alone_unless_the_subject_granted_later(steps):
     _, people = lived(steps)
@@ -281,6 +291,7 @@ def test_never_lifts_a_refusal_by_a_merge_alone_unless_the_subject_granted_later
         assert later
 
 
+@several
 @given(STEPS)
 def test_gives_both_sides_back_when_a_merge_is_taken_apart(steps):
     _, people = lived(steps)

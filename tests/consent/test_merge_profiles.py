@@ -1,6 +1,7 @@
 """Consent of merged and split profiles, in the database."""
 
 import itertools
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -143,9 +144,15 @@ SAID = st.lists(
     max_size=10,
 )
 _names = itertools.count(1)
+# How many stories are tried; more by the environment.
+MERGES = int(os.environ.get("CONSENT_MERGES", "15"))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=MERGES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(said=SAID, order=st.permutations([0, 1, 2]))
 def test_ends_alike_in_any_order_and_splits_back_exactly(db, make_profile, said, order):
     """Three people speak; merged in any order they come to one result, and taken apart to what they had."""
