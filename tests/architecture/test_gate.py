@@ -4,7 +4,7 @@ from tests.architecture.source import files, imported, name_of
 
 OUTGOING = "cdp.core.outgoing"
 GATE = "consent.services.gate"
-# What calls servers of others, and why it sends nobody's data, or through which module it asks the gate.
+# What calls servers of others, and why it sends nobody's data, or through which modules it asks the gate.
 SENDS_NOBODY = {
     "cdp/core/sign_in/transport.py": "signs staff in",
     "consent/services/callbacks.py": "tells a controller how the request that it made stands",
@@ -12,9 +12,15 @@ SENDS_NOBODY = {
     "ingestion/services/alerts.py": "looks at an address before it is saved",
     "ingestion/services/delivering.py": "notices of alerts, which name no person",
     "ingestion/services/forwarding.py": "looks at an address before it is saved",
+    "segments/services/sending/destinations.py": "tries a destination with an invented person",
+    "segments/services/sending/posting.py": "is handed what to send by `delivering`, and touches no database",
 }
 ASKS_THROUGH = {
-    "ingestion/services/forward_copies.py": "ingestion.services.forward_gate",
+    "ingestion/services/forward_copies.py": ("ingestion.services.forward_gate",),
+    "segments/services/sending/delivering.py": (
+        "segments.services.sending.claiming",
+        "segments.services.sending.gated",
+    ),
 }
 # What looks at the state of consent itself, and why that decides nothing about sending.
 READS_STATES = {
@@ -22,6 +28,7 @@ READS_STATES = {
     "ingestion/services/held.py": "whose state has changed: it is judged by the gate afterwards",
     "segments/language/references.py": "a condition on consent narrows a segment; sending asks the gate",
     "segments/queries/people.py": "the same, told about one person",
+    "segments/services/sending/destinations.py": "marks whose consent ended; the gate judges the delivery",
     "segments/queries/reach.py": "counts whom a segment could reach, before anything is sent",
 }
 
@@ -42,9 +49,11 @@ def test_every_sender_is_known_with_its_way_through_the_gate():
 
 
 def test_what_sends_people_asks_the_gate():
-    for sender, gated in ASKS_THROUGH.items():
-        assert any(target.startswith(gated) for target in imports_of(sender)), sender
-        assert any(target.startswith(GATE) for target in imports_of(f"{gated.replace('.', '/')}.py")), gated
+    for sender, steps in ASKS_THROUGH.items():
+        here = sender
+        for step in (*steps, GATE):
+            assert any(target.startswith(step) for target in imports_of(here)), (here, step)
+            here = f"{step.replace('.', '/')}.py"
 
 
 def test_nothing_else_reads_what_people_decided():
