@@ -22,10 +22,13 @@ class ConsentConfig(AppConfig):
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
         from consent.queries.suppressions import find_suppressed, find_suppressed_hashes  # noqa: PLC0415
         from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
+        from consent.services.alarms import warn_of_requests  # noqa: PLC0415
+        from consent.services.details import forget_details_of_erased  # noqa: PLC0415
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.erasure_ledger import check_ledger, give_facts  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
         from consent.services.gate import required_states  # noqa: PLC0415
+        from consent.services.identity import forget_unconfirmed  # noqa: PLC0415
         from consent.services.importing import KIND, read_step  # noqa: PLC0415
         from consent.services.links import delete_old_links  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
@@ -48,7 +51,9 @@ class ConsentConfig(AppConfig):
         registries.housekeeping.extend([delete_old_links, delete_old_uses, keep_register])
         registries.preparations.append(prepare_register)
         registries.personal_data.extend([RequestPapers(), SentMail()])
-        registries.housekeeping.append(delete_old_packages)
+        registries.housekeeping.extend(
+            [delete_old_packages, forget_unconfirmed, forget_details_of_erased, warn_of_requests]
+        )
         registries.profile_sections.append(ConsentSection())
         registries.backup_facts.append(give_facts)
         registries.restore_checks.append(check_ledger)

@@ -274,7 +274,19 @@ class NoPackage(NotFound):
         super().__init__("No package was made. One is made when a request for access or portability is approved.")
 
 
-class PackageGone(CdpError):
+class NoContact(Conflict):
+    """A person whose e-mail address is not known."""
+
+    code = "privacy.no_contact"
+    title = "No address is known"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No e-mail address of the person is known. Add one as contact, or check otherwise who they are."
+        )
+
+
+class PackageGone(NotFound):
     """A package that was taken, or whose time is up."""
 
     code = "privacy.package_gone"

@@ -25,6 +25,7 @@ from consent.queries.requests import get_request, list_requests
 from consent.queries.suppressions import RAW, find_by_name, get_suppression, list_suppressions
 from consent.services.details import NOTHING, Details, unseal_details
 from consent.services.erasure import preview_erasure
+from consent.services.identity import ask_identity
 from consent.services.packages import take_package
 from consent.services.requests import (
     NewRequest,
@@ -34,6 +35,7 @@ from consent.services.requests import (
     create_request,
     extend_request,
     reject_request,
+    verify_request,
 )
 from consent.services.suppressions import lift_suppression, suppress_hash, suppress_identifier
 from profiles.queries.people import name_identifier
@@ -185,6 +187,33 @@ class ExtendPrivacyRequest(APIView):
         given = fields.read_input(fields.Reason, request.data)
         principal = principal_of(request)
         found = extend_request(request_id=request_id, reason=given["reason"], actor=principal.actor, now=timezone.now())
+        return Response(present_request(found, principal=principal))
+
+
+class AskIdentity(APIView):
+    """Asks the person by mail to show who they are; the clock stands still meanwhile."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(operation_id="privacy_requests_ask_identity", request=None, responses=fields.PrivacyRequestSchema)
+    def post(self, request: Request, request_id: str) -> Response:
+        """Send the mail and answer the request."""
+        principal = principal_of(request)
+        found, _ = ask_identity(request_id=request_id, actor=principal.actor, now=timezone.now())
+        return Response(present_request(found, principal=principal))
+
+
+class VerifyPrivacyRequest(APIView):
+    """Notes that the caller has made sure who the person is."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(operation_id="privacy_requests_verify", request=None, responses=fields.PrivacyRequestSchema)
+    def post(self, request: Request, request_id: str) -> Response:
+        """Verify and answer the request."""
+        principal = principal_of(request)
+        by = "api" if principal.user_id is None else principal.actor
+        found = verify_request(request_id=request_id, verified_by=by, actor=principal.actor, now=timezone.now())
         return Response(present_request(found, principal=principal))
 
 

@@ -42,6 +42,8 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/reject", privacy.RejectPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/extend", privacy.ExtendPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/cancel", privacy.CancelPrivacyRequest.as_view()),
+    path("privacy-requests/<uuid:request_id>/ask-identity", privacy.AskIdentity.as_view()),
+    path("privacy-requests/<uuid:request_id>/verify", privacy.VerifyPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/package", privacy.PackageOfPrivacyRequest.as_view()),
     path("regulations", regulations.SegmentRegulations.as_view()),
     path("regulations/<uuid:regulation_id>", regulations.OneSegmentRegulation.as_view()),

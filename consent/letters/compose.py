@@ -62,5 +62,10 @@ def compose(*, kind: str, language: str, facts: Facts) -> Composed:
     return Composed(subject=words.subjects[kind].format(**filled), body="\n\n".join(parts) + "\n")
 
 
+def write_day(*, language: str, day: date) -> str:
+    """Return a day as people of a language write it."""
+    return _day(PHRASES.get(language, ENGLISH), day)
+
+
 def _day(words: Phrases, day: date) -> str:
     return words.date.format(day=day.day, month=day.month, year=day.year)

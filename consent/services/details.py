@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from cdp.core.secrets import seal, unseal
+from consent import life
 from consent.models import PrivacyRequest
 from consent.request_models import RequestDetails
 
@@ -54,6 +56,13 @@ def write_details(*, request: PrivacyRequest, details: Details) -> None:
     """Keep the details of a request, in the caller's transaction."""
     sealed = seal(orjson.dumps(asdict(details)), context=CONTEXT)
     RequestDetails.objects.update_or_create(request_id=request.pk, defaults={"sealed": sealed})
+
+
+def forget_details_of_erased(now: datetime) -> None:
+    """Delete the details of erasures that are over: they were kept for the letter and the course of it."""
+    del now
+    over = PrivacyRequest.objects.filter(type=PrivacyRequest.Type.ERASURE, status=life.COMPLETED)
+    RequestDetails.objects.filter(request__in=over).delete()
 
 
 def unseal_details(row: RequestDetails) -> Details:

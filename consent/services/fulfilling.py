@@ -17,6 +17,7 @@ from consent.models import PrivacyRequest, Purpose
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.details import read_details
 from consent.services.ledger import add_work
+from consent.services.letters import send_letter
 from consent.services.packages import make_package
 from profiles.models import Profile
 from profiles.queries.people import find_by_identifier, name_identifier
@@ -189,4 +190,6 @@ def _finish(request: PrivacyRequest, *, count: int, now: datetime) -> None:
     request.lease_until = None
     request.steps = [{"store": request.type, "before": count, "erased": 0, "withheld": 0, "remaining": 0}]
     request.save(update_fields=["status", "completed_at", "lease_until", "steps"])
+    if request.type not in COPIES and read_details(request=request).contact:
+        send_letter(request=request, kind="done", actor="system", now=now)
     record(actor="system", action="privacy_request.completed", object=f"privacy_request:{request.pk}", now=now)

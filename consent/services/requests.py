@@ -121,12 +121,16 @@ def approve_request(*, request_id: str, actor: str, now: datetime) -> PrivacyReq
             request.save(update_fields=["approvals"])
             _note(request, "privacy_request.approved_first", actor=actor, now=now)
             return request
+        first = request.approved_at is None
         request.approvals = [*(one for one in request.approvals if one != actor), actor]
         request.status = status
         request.approved_at = now
         request.lease_until = None
         request.save(update_fields=["status", "approved_at", "lease_until", "approvals"])
         _note(request, "privacy_request.approved", actor=actor, now=now)
+        # Afterwards nobody knows the address any more.
+        if first and request.type == Type.ERASURE and read_details(request=request).contact:
+            send_letter(request=request, kind="done", actor=actor, now=now)
         wake(TASK_NAME)
     return request
 

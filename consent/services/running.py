@@ -8,6 +8,7 @@ from django.db import connection
 
 from consent.errors import RequestTakenOver
 from consent.models import PrivacyRequest
+from consent.services.details import forget_details_of_erased
 from consent.services.erasure import LEASE, LeaseLost, erase_person
 from consent.services.fulfilling import fulfil_request
 
@@ -67,5 +68,6 @@ def _carry_out(request_id: str, fence: int, *, clock: Callable[[], datetime]) ->
     request = PrivacyRequest.objects.get(id=request_id)
     if request.type == Type.ERASURE:
         erase_person(request_id=request_id, fence=fence, clock=clock)
+        forget_details_of_erased(clock())
         return
     fulfil_request(request_id=request_id, fence=fence, clock=clock)

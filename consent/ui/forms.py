@@ -12,7 +12,9 @@ from consent.queries.purposes import list_notices, list_purposes
 from consent.queries.suppressions import HASHES
 from consent.tcf.mapping import MODE_SIGNALS, TCF_PURPOSES
 from consent.words.choosing import LANGUAGES
+from profiles.errors import BadIdentifier
 from profiles.models import IdentifierType
+from profiles.queries.people import Named, name_identifier
 
 INPUT = {"class": "input"}
 SLUG = RegexValidator(
@@ -281,6 +283,14 @@ class IdentifierForm(StyledForm):
         super().__init__(*args, **kwargs)
         types = IdentifierType.objects.order_by("priority", "id").values_list("key", "name")
         self.fields["identifier_type"].choices = list(types)  # type: ignore[attr-defined]
+
+
+def find_email(value: str) -> Named | None:
+    """Return what somebody typed as an e-mail address; None if it is none."""
+    try:
+        return name_identifier(type="email", value=value.strip())
+    except BadIdentifier:
+        return None
 
 
 class SuppressionForm(IdentifierForm):

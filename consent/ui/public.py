@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -37,14 +38,14 @@ GPC_SUPPORT = {"gpc": True, "lastUpdate": "2026-11-22"}
 ONE_CLICK = "One-Click"
 TRAP = "website"
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def public(view: View) -> View:
     """Make a view a public page: the one handler of their errors, which shows people the same whatever was wrong."""
 
     @wraps(view)
-    def page(*args: Any, **kwargs: Any) -> HttpResponse:
+    def page(*args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             response = view(*args, **kwargs)
         except NotFound:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, field_tags, history, importing, numbers, outward, privacy, public
+from consent.ui import asking, consents, field_tags, history, importing, intake, numbers, outward, privacy, public
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -51,6 +51,10 @@ urlpatterns = [
     path("confirm/<str:token>", public.one_confirm, name="public_confirm"),
     path("forms/<slug:key>", public.one_form, name="public_form"),
     path(".well-known/gpc.json", public.gpc_support, name="gpc_support"),
+    path("privacy", intake.ask, name="ask_for_rights"),
+    path("privacy/code", intake.enter_code, name="enter_code"),
+    path("privacy/confirm/<str:token>", intake.confirm, name="confirm_request"),
+    path("packages/<str:token>", intake.take_copy, name="take_copy"),
     path("suppressions", privacy.suppressions, name="suppressions"),
     path("suppressions/<int:suppression_id>/lift", privacy.lift, name="lift_suppression"),
 ]
