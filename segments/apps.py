@@ -19,7 +19,7 @@ class SegmentsConfig(AppConfig):
         from segments.personal_data import Memberships  # noqa: PLC0415
         from segments.personal_data_sending import Deliveries, ExportedRows  # noqa: PLC0415
         from segments.queries.coverage import read_field_uses  # noqa: PLC0415
-        from segments.sections import SegmentsOfProfile  # noqa: PLC0415
+        from segments.sections import ComputedOfProfile, SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
         from segments.services.merging import SegmentMerging  # noqa: PLC0415
         from segments.services.sending import exports  # noqa: PLC0415
@@ -31,6 +31,7 @@ class SegmentsConfig(AppConfig):
         registries.job_handlers[exports.KIND] = exports.write_part
         registries.housekeeping.extend([exports.expire_exports, delete_old_records])
         registries.profile_sections.append(SegmentsOfProfile())
+        registries.profile_sections.append(ComputedOfProfile())
         registries.field_uses.append(read_field_uses)
         registries.work_steps.append(
             registries.WorkStep(

@@ -78,6 +78,18 @@ class NoSuchVersion(SegmentError, NotFound):
         self.version = version
 
 
+class NoSuchTrait(SegmentError, NotFound):
+    """No computed trait has this name."""
+
+    code = "segment.unknown_computed_trait"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no computed trait “{key}”.")
+        self.key = key
+
+
 class NoSuchList(SegmentError, NotFound):
     """No list has this key."""
 

@@ -10,7 +10,9 @@ from segments import sending_models  # noqa: F401 - so that Django finds them
 class Segment(models.Model):
     """A named audience. `version` is the latest definition; `live_version` the one that membership was computed from.
 
-    `owner` is who answers for it; none for those made by a key, or whose owner has left.
+    `owner` is who answers for it; none for those made by a key, or whose owner has left. `compute_seconds` is what looking
+    at everyone took last; `stale` says that a change waits for that to happen again, where looking at some people only
+    would not do.
 
     Personal data: a definition can name a person — erasure reports it for a decision.
     """
@@ -31,6 +33,8 @@ class Segment(models.Model):
     member_count = models.BigIntegerField(default=0)
     computed_at = models.DateTimeField(null=True)
     next_run_at = models.DateTimeField(null=True, db_index=True)
+    compute_seconds = models.FloatField(default=0, db_default=0)
+    stale = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
     created_by = models.TextField(blank=True)
     owner = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -114,6 +118,61 @@ class NextCheck(models.Model):
 
     def __str__(self) -> str:
         return f"check of {self.profile_id} at {self.at}"
+
+
+class ComputedTrait(models.Model):
+    """A trait that is computed from what people did: its definition, and how current its values are.
+
+    The fields about computing are those of Segment.
+
+    Personal data: as for Segment.
+    """
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        LIVE = "live"
+        ARCHIVED = "archived"
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.DRAFT)
+    definition = models.JSONField()
+    tokens = models.JSONField(default=list)
+    version = models.IntegerField(default=1)
+    live_version = models.IntegerField(null=True)
+    computed_at = models.DateTimeField(null=True)
+    next_run_at = models.DateTimeField(null=True, db_index=True)
+    compute_seconds = models.FloatField(default=0, db_default=0)
+    stale = models.BooleanField(default=False, db_default=False)
+    created_at = models.DateTimeField()
+    created_by = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TraitValue(models.Model):
+    """A person's value of a computed trait, with the next moment at which time alone could change it.
+
+    A value of None is the default; the row is there for its moment.
+
+    Personal data: what is computed of behaviour — erasure deletes the row.
+    """
+
+    pk = models.CompositePrimaryKey("trait_id", "profile_id")
+    trait = models.ForeignKey(ComputedTrait, on_delete=models.CASCADE, related_name="values", db_index=False)
+    profile_id = models.BigIntegerField(db_index=True)
+    value = models.JSONField(null=True)
+    next_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["next_at"], name="segments_traitvalue_due", condition=models.Q(next_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"value of {self.profile_id}"
 
 
 class StaticList(models.Model):

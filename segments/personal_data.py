@@ -10,16 +10,16 @@ from django.utils import timezone
 
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject
-from segments.models import AbsorbedListMember, ListMember, Membership, MembershipChange, NextCheck
+from segments.models import AbsorbedListMember, ListMember, Membership, MembershipChange, NextCheck, TraitValue
 from segments.services.merging import note_counts
 
-PLACES: tuple[type[Model], ...] = (NextCheck, ListMember, AbsorbedListMember)
+PLACES: tuple[type[Model], ...] = (NextCheck, ListMember, AbsorbedListMember, TraitValue)
 TABLES: tuple[type[Model], ...] = (Membership, *PLACES)
 LEAVE = "DELETE FROM segments_membership WHERE profile_id = ANY(%s::bigint[]) RETURNING segment_id"
 
 
 class Memberships:
-    """Membership, its history, the next checks and places on static lists."""
+    """Membership, its history, the next checks, places on static lists, and values of computed traits."""
 
     name = "segments"
 
@@ -42,6 +42,12 @@ class Memberships:
                 .order_by("list__key")
                 .values_list("list__key", flat=True)
             ),
+            "computed_traits": [
+                {"trait": key, "value": value}
+                for key, value in TraitValue.objects.filter(profile_id__in=subject.profile_ids, value__isnull=False)
+                .order_by("trait__key")
+                .values_list("trait__key", "value")
+            ],
         }
 
     def count(self, *, subject: Subject) -> int:

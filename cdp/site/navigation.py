@@ -33,7 +33,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Identity rules", "fingerprint", "identity_rules", "identity:read"),
         ),
     ),
-    ("Audiences", (Entry("Segments", "groups", "segments", "segments:read"),)),
+    (
+        "Audiences",
+        (
+            Entry("Segments", "groups", "segments", "segments:read"),
+            Entry("Computed traits", "function", "computed_traits", "segments:read"),
+        ),
+    ),
     (
         "Consent and privacy",
         (

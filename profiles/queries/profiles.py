@@ -12,7 +12,7 @@ from cdp.core.access import Principal, show
 from cdp.core.copying import int_array
 from cdp.core.registries import profile_sections, source_keys
 from profiles.models import Identifier, Profile
-from profiles.queries.orders import present_computed_traits, read_order_summaries
+from profiles.queries.orders import COMPUTED, present_computed_traits, read_order_summaries
 from profiles.queries.sealed import open_texts, open_values
 from profiles.services.traits import from_micros
 from profiles.survivorship.folding import BY_HAND
@@ -23,6 +23,8 @@ PERSONAL_KINDS = {"email": "email", "phone": "phone"}
 # Of a person with more, the strongest are shown with the profile; the lists of identifiers and merges hold them all.
 MOST_SHOWN = 1_000
 # Everything that stands in one row or belongs to it, in one statement: a statement costs more than what it finds.
+# What other apps give to every profile that is shown.
+PARTS = ("segments", "computed_traits")
 HELD = f"""
 SELECT p.id, p.uuid::text, coalesce(a.first_event_at, p.created_at), coalesce(a.last_event_at, p.created_at),
        p.traits::text, p.trait_meta::text,
@@ -77,10 +79,10 @@ def present_by_id(
     stated = [row[4] for row in held.values()]
     traits_of = dict(zip(held, open_texts(stated) if principal.sees_personal_data else stated, strict=True))
     sources = read_source_names() if sources is None else sources
-    segments: Mapping[int, Any] = {}
-    for section in profile_sections:
-        if section.key == "segments":
-            segments = section.read(profile_ids=ids, now=now)
+    parts = {
+        section.key: section.read(profile_ids=ids, now=now) for section in profile_sections if section.key in PARTS
+    }
+    segments, computed = (parts.get(key, {}) for key in PARTS)
     orders = read_order_summaries(profile_ids=ids)
     shown = {}
     for profile_id in ids:
@@ -95,6 +97,10 @@ def present_by_id(
             "traits": {
                 **_present_traits(orjson.loads(traits_of[profile_id] or "{}"), orjson.loads(meta), sources, principal),
                 **present_computed_traits(orders.get(profile_id), principal=principal),
+                **{
+                    name: {"value": show(principal, value), "source": COMPUTED, "occurred_at": now, "received_at": now}
+                    for name, value in computed.get(profile_id, {}).items()
+                },
             },
             "identifiers": known,
             "segments": list(segments.get(profile_id, [])),

@@ -366,7 +366,7 @@ def _write_work(
         token = f"event:{message.name}"
         if every_event:
             tokens.setdefault(profile_id, set()).add("event:*")
-        if message.name and token in interests:
+        if token in interests:
             tokens.setdefault(profile_id, set()).add(token)
         if profile_id in tokens or profile_id in changed_traits:
             last_message[profile_id] = message.claim.message_id

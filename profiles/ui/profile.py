@@ -153,5 +153,5 @@ def _sections(profile_id: int, shown: Mapping[str, Any], principal: Principal, n
             else section.read(profile_ids=[profile_id], now=now).get(profile_id),
         }
         for section in profile_sections
-        if principal.may(getattr(section, "scope", "profiles:read"))
+        if section.template and principal.may(getattr(section, "scope", "profiles:read"))
     ]

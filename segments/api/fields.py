@@ -13,7 +13,10 @@ from segments.models import MembershipChange, Segment
 KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 # Their addresses, in REST or in the browser, are those of something else.
 RESERVED = ("preview", "compare", "values", "export", "import", "templates", "new", "properties")
+MAX_TAGS = 20
+MAX_SEGMENTS = 200
 MAX_LINES = 100_000
+FORMAT = "cdp/segments/1"
 STATUSES = tuple(Segment.Status.values)
 
 
@@ -164,6 +167,77 @@ class SegmentVersionSchema(serializers.Serializer):
     sentence = serializers.CharField()
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField()
+
+
+class DifferenceSchema(serializers.Serializer):
+    """One change of a definition."""
+
+    path = serializers.CharField()
+    kind = serializers.ChoiceField(choices=("added", "removed", "changed"))
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class DifferencesAnswer(serializers.Serializer):
+    """What changed between two versions."""
+
+    version = serializers.IntegerField()
+    against = serializers.IntegerField()
+    sentence = serializers.CharField()
+    sentence_before = serializers.CharField()
+    changes = DifferenceSchema(many=True)
+
+
+class DuplicateRequest(StrictSerializer):
+    """The key of the copy, and its name."""
+
+    key = KeyField()
+    name = serializers.CharField(max_length=200, required=False)
+
+    validate_key = NewSegmentFields.validate_key
+
+
+class CarriedFields(StrictSerializer):
+    """A segment of a file."""
+
+    key = KeyField()
+    name = serializers.CharField(max_length=200)
+    definition = DefinitionField()
+    purpose = serializers.CharField(max_length=64, allow_null=True, allow_blank=True, required=False)
+    channel = serializers.CharField(max_length=32, allow_null=True, allow_blank=True, required=False)
+    tags = serializers.ListField(child=serializers.CharField(max_length=64), max_length=MAX_TAGS, required=False)
+
+    validate_key = NewSegmentFields.validate_key
+
+
+class CarriedFile(StrictSerializer):
+    """A file of segments, as the export gives it; `replace` makes new versions of those that are there."""
+
+    format = serializers.ChoiceField(choices=(FORMAT,), required=False)
+    segments = CarriedFields(many=True, max_length=MAX_SEGMENTS)  # type: ignore[call-arg]
+    replace = serializers.BooleanField(required=False, default=False)
+
+
+class ExportedFile(serializers.Serializer):
+    """A file of segments."""
+
+    format = serializers.CharField()
+    segments = CarriedFields(many=True)
+
+
+class CarriedSchema(serializers.Serializer):
+    """What became of one segment of a file."""
+
+    key = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=("created", "changed", "unchanged", "refused"))
+    code = serializers.CharField(allow_null=True)
+    detail = serializers.CharField(allow_null=True)
+
+
+class CarriedAnswer(serializers.Serializer):
+    """What became of each segment of a file."""
+
+    results = CarriedSchema(many=True)
 
 
 class OverlapSchema(serializers.Serializer):

@@ -22,6 +22,7 @@ from segments.api.present import (
 )
 from segments.errors import NowNotAllowed
 from segments.models import Membership, Segment
+from segments.queries.catalogue import narrow_segments
 from segments.queries.overlap import read_overlap
 from segments.queries.people import explain_membership
 from segments.queries.preview import preview
@@ -45,7 +46,12 @@ class Segments(APIView):
 
     @extend_schema(
         operation_id="segments_list",
-        parameters=[OpenApiParameter("status", enum=Segment.Status.values), *PAGE],
+        parameters=[
+            OpenApiParameter("status", enum=Segment.Status.values),
+            OpenApiParameter("tag", description="Only those with this tag"),
+            OpenApiParameter("q", description="Only those with this text in their name or key"),
+            *PAGE,
+        ],
         responses=fields.page_of(fields.SegmentSchema, "SegmentPage"),
     )
     def get(self, request: Request) -> Response:
@@ -53,6 +59,7 @@ class Segments(APIView):
         rows = list_segments()
         if request.query_params.get("status"):
             rows = rows.filter(status=request.query_params["status"])
+        rows = narrow_segments(rows, tag=request.query_params.get("tag", ""), text=request.query_params.get("q", ""))
         page = read_page(request, fetch=fetch_from(rows, "key"), key=key_from("key"))
         return Response(page.body(present_segments(page.rows)))
 

@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from cdp.core.access import Principal
 from cdp.core.api.principal import principal_of
 from cdp.core.errors import FieldError, InvalidInput
 from profiles.queries.people import get_by_uuid
@@ -21,6 +20,7 @@ from segments.api.present import present_tree
 from segments.errors import NowNotAllowed
 from segments.language.reading import Fault, read_path
 from segments.queries.comparing import Comparison, compare_segments
+from segments.queries.groups import smallest_group
 from segments.queries.history import MOST_DAYS, read_sizes
 from segments.queries.people import explain_definition
 from segments.queries.preview import SAMPLE, Trial, find_members, read_trial
@@ -186,12 +186,6 @@ def trial_of(given: dict[str, Any]) -> Trial:
         raise NowNotAllowed
     now = fields.read_moment(asked) if asked else timezone.now()
     return read_trial(definition=given["definition"], now=now, inline=bool(asked), key=given.get("key"))
-
-
-def smallest_group(principal: Principal) -> int:
-    """Return how many people a value must have to be named to somebody."""
-    smallest: int = settings.CDP_SMALLEST_GROUP
-    return 1 if principal.sees_personal_data else smallest
 
 
 def present_comparison(found: Comparison) -> dict[str, Any]:

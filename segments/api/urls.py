@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from segments.api import destinations, exports, lists, segments, trying
+from segments.api import carrying, computed_traits, destinations, exports, lists, segments, trying
 
 urlpatterns = [
     path("segments", segments.Segments.as_view()),
@@ -11,6 +11,12 @@ urlpatterns = [
     path("segments/preview/people", trying.PreviewPeople.as_view()),
     path("segments/preview/reach", trying.PreviewReach.as_view()),
     path("segments/compare", trying.CompareSegments.as_view()),
+    path("segments/export", carrying.ExportSegments.as_view()),
+    path("segments/import", carrying.ImportSegments.as_view()),
+    path("segments/<str:key>/duplicate", carrying.DuplicateSegment.as_view()),
+    path("segments/<str:key>/versions/<int:version>", carrying.OneVersion.as_view()),
+    path("segments/<str:key>/versions/<int:version>/diff", carrying.DiffVersion.as_view()),
+    path("segments/<str:key>/versions/<int:version>/restore", carrying.RestoreVersion.as_view()),
     path("segments/values", trying.SuggestValues.as_view()),
     path("segments/<str:key>/sizes", trying.SegmentSizes.as_view()),
     path("segments/<str:key>", segments.OneSegment.as_view()),
@@ -32,6 +38,11 @@ urlpatterns = [
     path("exports/<int:export_id>/file", exports.ExportFile.as_view()),
     path("export-schedules", exports.ExportSchedules.as_view()),
     path("export-schedules/<int:schedule_id>", exports.OneExportSchedule.as_view()),
+    path("computed-traits", computed_traits.ComputedTraits.as_view()),
+    path("computed-traits/preview", computed_traits.PreviewComputedTrait.as_view()),
+    path("computed-traits/<str:key>", computed_traits.OneComputedTrait.as_view()),
+    path("computed-traits/<str:key>/summary", computed_traits.ComputedTraitSummary.as_view()),
+    path("computed-traits/<str:key>/values", computed_traits.ComputedTraitValues.as_view()),
     path("lists", lists.StaticLists.as_view()),
     path("lists/<str:key>", lists.OneStaticList.as_view()),
     path("lists/<str:key>/members", lists.StaticListMembers.as_view()),

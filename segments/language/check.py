@@ -1,10 +1,11 @@
 """What a definition refers to must exist, and must not lead back to itself."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from cdp.core.errors import FieldError
 from segments.errors import CircularReference, SealedTraitCompared, UnknownReference
+from segments.language.nodes import Node
 from segments.language.person import Segment
 from segments.language.reading import either, join, shown
 from segments.language.references import ConsentIs, HasIdentifier, InSegment, OnList
@@ -57,9 +58,24 @@ def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> 
     SealedTraitCompared
         If a condition compares a trait that is stored encrypted.
     """
-    _check_sealed(segment, catalogue)
+    check_nodes(segment.match.walk(), catalogue, key=key)
+    _check_cycles(segment, catalogue, key)
+
+
+def check_nodes(nodes: Iterable[Node], catalogue: Catalogue, *, key: str | None) -> None:
+    """Check that what conditions name exists.
+
+    Raises
+    ------
+    UnknownReference
+        If a segment, list, purpose, channel or identifier type does not exist.
+    SealedTraitCompared
+        If a condition compares a trait that is stored encrypted.
+    """
+    nodes = list(nodes)
+    _check_sealed(nodes, catalogue)
     errors: list[FieldError] = []
-    for node in segment.match.walk():
+    for node in nodes:
         if isinstance(node, InSegment) and node.key != key:
             errors += _unknown(join(node.path, "key"), "segment", node.key, catalogue.segments)
         elif isinstance(node, OnList):
@@ -75,13 +91,12 @@ def check(segment: Segment, catalogue: Catalogue, *, key: str | None = None) -> 
                 errors += _unknown(join(node.path, "channel"), "channel", node.channel, channels)
     if errors:
         raise UnknownReference(errors)
-    _check_cycles(segment, catalogue, key)
 
 
-def _check_sealed(segment: Segment, catalogue: Catalogue) -> None:
+def _check_sealed(nodes: Iterable[Node], catalogue: Catalogue) -> None:
     """Refuse to compare what is stored encrypted: it would look like a value that nobody has."""
     errors = []
-    for node in segment.match.walk():
+    for node in nodes:
         if node.children or (isinstance(node, Trait) and node.condition.operator in ON_SEALED):
             continue
         for name in sorted(catalogue.sealed_traits & {one.removeprefix(TRAIT_TOKEN) for one in node.tokens()}):

@@ -6,11 +6,11 @@ tests in WHERE. So the statement reads like the definition, and the planner is f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from segments.language.person import Segment
-from segments.language.plan import SESSION_GAP, Frame, Group, Leaf, Plan, Test, person_zone_sql
+from segments.language.plan import Frame, Group, Leaf, Plan, Setting, Test, person_zone_sql
 
 NEVER = "'infinity'::timestamptz"
 ALWAYS_PAST = "'-infinity'::timestamptz"
@@ -38,8 +38,7 @@ def compile_segment(
     segment: Segment,
     *,
     now: datetime,
-    installation_zone: str = "UTC",
-    session_gap: timedelta = SESSION_GAP,
+    setting: Setting | None = None,
     some: bool = False,
     inline: Mapping[str, Segment] | None = None,
 ) -> Compiled:
@@ -49,10 +48,8 @@ def compile_segment(
     ----------
     now : datetime
         The frozen instant of the run (aware).
-    installation_zone : str
-        IANA name of the installation's time zone.
-    session_gap : timedelta
-        The silence that ends a session.
+    setting : Setting or None
+        What holds for every definition of the installation.
     some : bool
         Restrict the statement to the profiles in the parameter `profile_ids`.
     inline : mapping or None
@@ -64,7 +61,12 @@ def compile_segment(
     Compiled
         One row per member, column `profile_id`.
     """
-    plan = Plan(now=now, installation_zone=installation_zone, session_gap=session_gap, some=some, inline=inline or {})
+    plan = Plan(
+        now=now,
+        setting=setting or Setting(),
+        some=some,
+        inline=inline or {},
+    )
     frame = Frame(plan, segment.timezone)
     test = segment.match.compile(frame)
     where = _where(test, plan, indent="  ")
@@ -76,8 +78,7 @@ def compile_membership(
     segment: Segment,
     *,
     now: datetime,
-    installation_zone: str = "UTC",
-    session_gap: timedelta = SESSION_GAP,
+    setting: Setting | None = None,
     some: bool = False,
 ) -> Compiled:
     """Compile a definition to the statement that tells who is a member and when that may change by itself.
@@ -90,7 +91,12 @@ def compile_membership(
         Columns `profile_id`, `member`, `next_at`; rows that are neither members nor will ever change by time alone are
         left out.
     """
-    plan = Plan(now=now, installation_zone=installation_zone, session_gap=session_gap, some=some, timed=True)
+    plan = Plan(
+        now=now,
+        setting=setting or Setting(),
+        some=some,
+        timed=True,
+    )
     frame = Frame(plan, segment.timezone)
     test = segment.match.compile(frame)
     leaves: list[Leaf] = []
@@ -140,17 +146,17 @@ def _where(test: Test, plan: Plan, *, indent: str) -> str:
     """Write the tests as conditions, each beginning with `and`: those of the outermost `all` one by one."""
     if isinstance(test, Group) and test.kind == "all":
         return "\n".join(_where(child, plan, indent=indent) for child in test.children)
-    return f"{indent}and {_expression(test, strict=True)}"
+    return f"{indent}and {expression(test, strict=True)}"
 
 
-def _expression(test: Test, *, strict: bool) -> str:
+def expression(test: Test, *, strict: bool) -> str:
     """Write a test; `strict` allows null for false, which lets the planner turn outer joins into inner ones."""
     if isinstance(test, Leaf):
         return f"({test.test})" if strict else f"coalesce({test.test}, false)"
     if test.kind == "not":
-        return f"not {_expression(test.children[0], strict=False)}"
+        return f"not {expression(test.children[0], strict=False)}"
     word = f" {'and' if test.kind == 'all' else 'or'} "
-    return f"({word.join(_expression(child, strict=strict) for child in test.children)})"
+    return f"({word.join(expression(child, strict=strict) for child in test.children)})"
 
 
 def _timed(test: Test, leaves: list[Leaf]) -> tuple[str, str, list[str]]:

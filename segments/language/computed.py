@@ -1,8 +1,10 @@
-"""Computed traits: what is counted over a person's orders, read like a trait (rule 16).
+"""Computed traits, read like traits: those that are defined in the installation, and those of orders (rule 16).
 
-With an order they hide a trait of the same name that was sent; without one such a trait is read, else the zeros.
+Defined ones are stored, and hide a trait of the same name. Those of orders are counted when they are asked for: with an
+order they hide a trait of the same name that was sent; without one such a trait is read, else the zeros.
 """
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -58,3 +60,22 @@ def computed_of(person: Person) -> Mapping[str, Any]:
         "first_order_at": times[0],
         "last_order_at": times[-1],
     }
+
+
+def defined_sql(plan: Plan, rows: Rows, key: str) -> str:
+    """Return the JSON expression in which a computed trait that is defined in the installation is found."""
+    name = plan.bind(key, "computed")
+    stored = f"v.trait_id = (select id from segments_computedtrait where key = {name}) and v.value is not null"
+    if rows is plan.main:
+
+        def render() -> str:
+            only = plan.only("v.profile_id")
+            return f"select v.profile_id, v.value\n    from segments_traitvalue v\n    where {stored}{only}"
+
+        found = f"{plan.source(('computed', key), f'computed_{key}', render)}.value"
+    else:
+        found = f"(select v.value from segments_traitvalue v where {stored} and v.profile_id = {rows.profile_id})"
+    default = plan.setting.computed[key]
+    if default is not None:
+        found = f"coalesce({found}, {plan.bind(json.dumps(default), 'default')}::jsonb)"
+    return f"jsonb_build_object({name}::text, {found})"

@@ -8,7 +8,7 @@ from typing import Any
 from segments.language.logic import All, AnyOf, Not
 from segments.language.nodes import Node
 from segments.language.person import Moment, Person, Segment
-from segments.language.plan import Frame, Plan
+from segments.language.plan import Frame, Plan, Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def next_change(segment: Segment, person: Person, at: Moment) -> datetime | None
 
 def runs_at(segment: Segment, at: Moment) -> datetime | None:
     """Return when everyone has to be looked at again, whatever `next_change` says; None means never."""
-    plan = Plan(now=at.now, installation_zone=at.installation_zone, inline=at.inline)
+    plan = Plan(now=at.now, setting=Setting(at.installation_zone), inline=at.inline)
     return segment.match.runs_at(Frame(plan, segment.timezone))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from segments.language.events import Did, Picked, read_did, read_picked
+from segments.language.held import TraitHeld, read_held
 from segments.language.lifecycles import Lifecycle, read_lifecycle
 from segments.language.logic import All, AnyOf, Everyone, Not
 from segments.language.nodes import Node, Reading
@@ -17,6 +18,7 @@ from segments.language.references import (
     read_list_node,
     read_segment_node,
 )
+from segments.language.rfm import Rfm, read_rfm
 from segments.language.samples import Near, Sample, read_near, read_sample
 from segments.language.sequences import InOrder, read_sequence
 from segments.language.traits import Trait, read_trait
@@ -27,6 +29,7 @@ FAMILIES: tuple[type[Node], ...] = (
     Not,
     Everyone,
     Trait,
+    TraitHeld,
     Did,
     Picked,
     InOrder,
@@ -37,10 +40,12 @@ FAMILIES: tuple[type[Node], ...] = (
     HasIdentifier,
     Sample,
     Near,
+    Rfm,
 )
 
 LEAF_READERS: Mapping[str, Callable[[Mapping[str, Any], Reading], Node]] = {
     "trait": read_trait,
+    "trait_held": read_held,
     "event": read_did,
     "event_pick": read_picked,
     "sequence": read_sequence,
@@ -51,13 +56,12 @@ LEAF_READERS: Mapping[str, Callable[[Mapping[str, Any], Reading], Node]] = {
     "identity": read_identity_node,
     "sample": read_sample,
     "geo": read_near,
+    "rfm": read_rfm,
 }
 
 # Part of the language; each needs data that the product does not keep yet.
 NOT_YET = {
-    "trait_held": "the history of trait values",
     "score": "models",
-    "rfm": "the view of orders",
     "related": "related objects",
 }
 

@@ -1,5 +1,6 @@
 """JSON → a definition of frozen nodes. Nothing unknown is ever skipped."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from segments.errors import InvalidDefinition
@@ -41,6 +42,22 @@ def parse(definition: Any) -> Segment:
 
 def _parse(definition: Any) -> Segment:
     data = read_object(definition, "", required=("version", "match"), optional=("timezone",))
+    timezone = read_head(data)
+    match = read_node(data["match"], Reading("match"))
+    leaves = sum(1 for node in match.walk() if not node.children)
+    if leaves > MAX_LEAVES:
+        raise fault("match", "limit", f"has {leaves} conditions; at most {MAX_LEAVES} are allowed")
+    return Segment(timezone, match)
+
+
+def read_head(data: Mapping[str, Any]) -> str:
+    """Check the version of a definition and return its time zone.
+
+    Raises
+    ------
+    Fault
+        If one of them is unknown.
+    """
     if data["version"] != VERSION or isinstance(data["version"], bool):
         raise fault("version", "not_allowed", f"must be {VERSION}, not {shown(data['version'])}")
     timezone = data.get("timezone", INSTALLATION_ZONE)
@@ -50,11 +67,7 @@ def _parse(definition: Any) -> Segment:
             "not_allowed",
             f"{shown(timezone)} is not installation, profile, or a name such as Europe/Berlin",
         )
-    match = read_node(data["match"], Reading("match"))
-    leaves = sum(1 for node in match.walk() if not node.children)
-    if leaves > MAX_LEAVES:
-        raise fault("match", "limit", f"has {leaves} conditions; at most {MAX_LEAVES} are allowed")
-    return Segment(timezone, match)
+    return str(timezone)
 
 
 def read_node(value: Any, reading: Reading) -> Node:

@@ -20,7 +20,7 @@ ZONE_TRAIT = "timezone"
 class Event:
     """A stored event, or one derived from them (`$order`, `$session`). `name` is empty for identify, group and alias.
 
-    `source` is the key of the source that sent it; only sessions ask for it.
+    `source` is the key of the source that sent it; only sessions ask for it. `traits` are those of an identify call.
     """
 
     id: int
@@ -30,6 +30,7 @@ class Event:
     context: Mapping[str, Any] | None = None
     derived: bool = False
     source: str = ""
+    traits: Mapping[str, Any] | None = None
 
     @property
     def order(self) -> tuple[datetime, int]:
@@ -69,6 +70,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """Recency, frequency and revenue in fifths of all who ordered, 5 the best (`rfm`)."""
+
+    r: int
+    f: int
+    m: int
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """A profile with everything that a definition can ask about.
 
@@ -76,6 +86,10 @@ class Person:
     ----------
     segments : mapping
         Keys of the segments that the person is in, with the time since when.
+    computed : mapping
+        Computed traits that are defined in the installation, with the person's values; they hide sent ones.
+    scores : Scores or None
+        The person's place among all who ordered, as it is at the moment of the evaluation; None without an order.
     """
 
     uuid: str
@@ -86,6 +100,8 @@ class Person:
     segments: Mapping[str, datetime] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
     lists: frozenset[str] = frozenset()
+    scores: Scores | None = None
+    computed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,25 @@ class Rows:
         return self.traits
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What holds for every definition of an installation.
+
+    Attributes
+    ----------
+    zone : str
+        IANA name of the installation's time zone.
+    session_gap : timedelta
+        The silence that ends a session.
+    computed : mapping
+        Names of computed traits that are defined in the installation, each with its default.
+    """
+
+    zone: str = "UTC"
+    session_gap: timedelta = SESSION_GAP
+    computed: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Plan:
     """What a statement is made of while it is put together.
@@ -88,13 +107,10 @@ class Plan:
         Whether the statement is restricted to the parameter `profile_ids`.
     timed : bool
         Whether next moments are asked for.
-    session_gap : timedelta
-        The silence that ends a session.
     """
 
     now: datetime
-    installation_zone: str = "UTC"
-    session_gap: timedelta = SESSION_GAP
+    setting: Setting = field(default_factory=Setting)
     some: bool = False
     timed: bool = False
     inline: Mapping[str, Segment] = field(default_factory=dict)
@@ -165,7 +181,7 @@ class Frame:
         """Return the zones that can apply: one, or all where each profile has its own."""
         if self.timezone == PROFILE_ZONE:
             return [zone(name) for name in zone_names()]
-        return [zone(self.plan.installation_zone if self.timezone == INSTALLATION_ZONE else self.timezone)]
+        return [zone(self.plan.setting.zone if self.timezone == INSTALLATION_ZONE else self.timezone)]
 
     def per_zone(self, rows: Rows, value: Callable[[ZoneInfo], Any], kind: str, hint: str) -> str:
         """Return an expression for a value that depends on the time zone.
@@ -219,7 +235,7 @@ def person_zone_sql(plan: Plan) -> str:
 person_zone as (
     select p.id as profile_id, {chosen}
     from profiles_profile p
-    join zones fallback on fallback.name = {plan.bind(plan.installation_zone, "installation_zone")}
+    join zones fallback on fallback.name = {plan.bind(plan.setting.zone, "installation_zone")}
     left join zones own on own.name = p.traits ->> '{ZONE_TRAIT}'
     where true{plan.only("p.id")}
 )"""

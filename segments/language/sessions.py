@@ -75,8 +75,8 @@ def sessions_sql(plan: Plan, since: datetime | None) -> str:
     One sort serves everything: what a session ends with is what its successor's first event looks back on. Columns that
     the statement around does not ask for are not computed.
     """
-    gap = plan.bind(plan.session_gap, "gap")
-    bound = f" and v.occurred_at >= {plan.bind(since - plan.session_gap, 'sessions_since')}" if since else ""
+    gap = plan.bind(plan.setting.session_gap, "gap")
+    bound = f" and v.occurred_at >= {plan.bind(since - plan.setting.session_gap, 'sessions_since')}" if since else ""
     one = "partition by v.profile_id, v.source_id"
     types = ", ".join(map(str, ACTIVE_TYPES))
     return f"""(

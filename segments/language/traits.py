@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from segments.language import conditions
-from segments.language.computed import COMPUTED_TRAITS, ORDER, computed_of, computed_sql
+from segments.language.computed import COMPUTED_TRAITS, ORDER, computed_of, computed_sql, defined_sql
 from segments.language.condition_sql import Place, condition_sql
 from segments.language.conditions import Clock, Condition, Ref, next_change, read_condition, satisfied
 from segments.language.nodes import Node, Reading
@@ -77,12 +77,16 @@ def trait_values(condition: Condition, person: Person) -> list[Any]:
 
 def values_at(path: tuple[str, ...], person: Person) -> list[Any]:
     """Return what lies at a path of the traits, computed ones included."""
+    if path[0] in person.computed:
+        return list(candidates(dict(person.computed), path))
     traits = computed_of(person) if path[0] in COMPUTED_TRAITS else person.traits
     return list(candidates(dict(traits), path))
 
 
 def trait_at(path: tuple[str, ...], plan: Plan, rows: Rows) -> Place:
     """Return where a path of the traits lies in SQL: the twin of `values_at`."""
+    if path[0] in plan.setting.computed:
+        return Place(defined_sql(plan, rows, path[0]), path, normal=True)
     base = computed_sql(plan, rows) if path[0] in COMPUTED_TRAITS else rows.traits_sql()
     return Place(base, path, normal=True)
 

@@ -6,14 +6,14 @@ sums over these groups. So twenty rows cost hardly more than the definition itse
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from segments.language.compile import Compiled, from_sql, with_sources
 from segments.language.evaluate import sentence_of
 from segments.language.logic import All, AnyOf, Not
 from segments.language.nodes import Node
 from segments.language.person import Segment
-from segments.language.plan import SESSION_GAP, Frame, Group, Leaf, Plan, Test
+from segments.language.plan import Frame, Group, Leaf, Plan, Setting, Test
 
 EVERYBODY = "true"
 
@@ -51,15 +51,18 @@ def compile_variations(
     segment: Segment,
     *,
     now: datetime,
-    installation_zone: str = "UTC",
-    session_gap: timedelta = SESSION_GAP,
+    setting: Setting | None = None,
     inline: Mapping[str, Segment] | None = None,
 ) -> Variations:
     """Compile a definition to the statement that counts what each of its rows does.
 
     Parameters are those of `compile_segment`.
     """
-    plan = Plan(now=now, installation_zone=installation_zone, session_gap=session_gap, inline=inline or {})
+    plan = Plan(
+        now=now,
+        setting=setting or Setting(),
+        inline=inline or {},
+    )
     frame = Frame(plan, segment.timezone)
     leaves: dict[str, str] = {}
     answers = {node.path: _answer(node.compile(frame), leaves) for node in segment.match.walk() if not node.children}

@@ -29,11 +29,16 @@ def search_segments(*, wanted: Wanted, principal: Principal) -> QuerySet[Segment
     """
     rows = visible_segments(principal=principal).select_related("owner")
     rows = rows.filter(status=wanted.status) if wanted.status else rows.exclude(status=Segment.Status.ARCHIVED)
-    if wanted.tag:
-        rows = rows.filter(tags__contains=[wanted.tag])
     if wanted.mine:
         rows = rows.filter(owner_id=principal.user_id)
-    for word in wanted.text.split()[:10]:
+    return narrow_segments(rows, tag=wanted.tag, text=wanted.text)
+
+
+def narrow_segments(rows: QuerySet[Segment], *, tag: str, text: str) -> QuerySet[Segment]:
+    """Return those of the segments that have a tag, and every word in their name, key or tags."""
+    if tag:
+        rows = rows.filter(tags__contains=[tag.replace("\0", "")])
+    for word in text.replace("\0", "").split()[:10]:
         rows = rows.filter(Q(name__icontains=word) | Q(key__icontains=word) | Q(tags__icontains=word.lower()))
     return rows
 

@@ -11,7 +11,7 @@ from segments.language.plan import Frame, Plan
 from segments.language.reading import Fault, read_path
 from segments.language.traits import trait_at
 from segments.queries.preview import Trial, ask, statement_text
-from segments.queries.segments import installation_zone
+from segments.queries.segments import read_setting
 
 MOST_VALUES = 20
 QUANTILES = [0.1, 0.25, 0.5, 0.75, 0.9]
@@ -104,7 +104,7 @@ def _told(numbers: Numbers, smallest: int) -> Numbers:
 
 def _ask(left: Trial, right: Trial, trait: str, question: str) -> list[tuple[Any, ...]]:
     """Ask about the relation `held(side, v)`: of both groups' people, the value of the trait (null: not known)."""
-    plan = Plan(now=left.now, installation_zone=installation_zone())
+    plan = Plan(now=left.now, setting=read_setting())
     try:
         place = trait_at(read_path(trait, "trait"), plan, plan.main)
     except Fault as fault:

@@ -14,16 +14,18 @@ from profiles.models import Identifier, Profile
 from profiles.queries.orders import list_orders
 from segments.language.computed import ORDER
 from segments.language.evaluate import Explanation, depends, explain
-from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person
+from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person, Scores
+from segments.language.rfm import RANKED, scores_sql
 from segments.language.scans import ANY_EVENT
 from segments.language.sessions import ACTIVE_TYPES, SESSION, derive_sessions
-from segments.models import ListMember, Membership, MembershipChange
+from segments.models import ListMember, Membership, MembershipChange, TraitValue
 from segments.queries.preview import Trial
-from segments.queries.segments import LiveSegment, installation_zone, session_gap
+from segments.queries.segments import LiveSegment, computed_defaults, installation_zone, session_gap
 
 MERGED = "merge"
 EVENTS = """
-SELECT id, name, occurred_at, properties::text, context::text FROM profiles_event
+SELECT id, name, occurred_at, properties::text, context::text, CASE type WHEN 2 THEN traits::text END
+FROM profiles_event
 WHERE profile_id = %(profile)s AND occurred_at < %(now)s {named} ORDER BY occurred_at, id
 """
 
@@ -75,6 +77,7 @@ def explain_definition(*, trial: Trial, profile_ids: Sequence[int]) -> list[tupl
 
 def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Person:
     """Read a profile with what a definition with these tokens can ask about."""
+    tokens = frozenset(tokens)
     names = [token.removeprefix("event:") for token in tokens if token.startswith("event:")]
     return Person(
         uuid=str(profile.uuid),
@@ -93,6 +96,8 @@ def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Pe
             )
             if reason.get("kind") != MERGED
         ),
+        computed=_computed(profile.pk),
+        scores=_scores(profile.pk, now) if RANKED in tokens else None,
         lists=frozenset(ListMember.objects.filter(profile_id=profile.pk).values_list("list__key", flat=True)),
     )
 
@@ -105,11 +110,32 @@ def _events(profile_id: int, names: list[str], now: datetime) -> Iterable[Event]
         cursor.execute(EVENTS.format(named="" if everything else "AND name = ANY(%(names)s)"), parameters)
         rows = cursor.fetchall()
     stored = (
-        Event(id, name, occurred_at, orjson.loads(properties or "null"), orjson.loads(context or "null"))
-        for id, name, occurred_at, properties, context in rows
+        Event(
+            id,
+            name,
+            occurred_at,
+            orjson.loads(properties or "null"),
+            orjson.loads(context or "null"),
+            traits=orjson.loads(traits or "null"),
+        )
+        for id, name, occurred_at, properties, context, traits in rows
     )
     sessions = _sessions(profile_id, now) if SESSION in names else ()
     return (*stored, *orders, *sessions)
+
+
+def _computed(profile_id: int) -> dict[str, Any]:
+    """Return the values of all computed traits in use, defaults where there is none of the person."""
+    values = TraitValue.objects.filter(profile_id=profile_id, value__isnull=False)
+    return {**computed_defaults(), **dict(values.values_list("trait__key", "value"))}
+
+
+def _scores(profile_id: int, now: datetime) -> Scores | None:
+    statement = scores_sql("%(now)s", only="array[%(profile)s]::bigint[]")
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT r, f, m FROM ({statement}) AS scores", {"now": now, "profile": profile_id})
+        row = cursor.fetchone()
+    return Scores(*row) if row else None
 
 
 def _orders(profile_id: int, now: datetime) -> Iterable[Event]:

@@ -16,7 +16,7 @@ from segments.language.evaluate import sentence
 from segments.language.parse import parse
 from segments.language.person import Segment as Definition
 from segments.models import Segment, SegmentVersion
-from segments.queries.segments import has_match, installation_zone, parsed, read_catalogue, session_gap
+from segments.queries.segments import has_match, parsed, read_catalogue, read_setting
 
 SAMPLE = 10
 SECONDS = 30
@@ -89,8 +89,7 @@ class Trial:
         return compile_segment(
             self.definition,
             now=self.now,
-            installation_zone=installation_zone(),
-            session_gap=session_gap(),
+            setting=read_setting(),
             inline=self.inline,
         )
 

@@ -15,10 +15,15 @@ from profiles.models import IdentifierType
 from profiles.queries.sealed import find_sealed_names
 from segments.errors import DefinitionMissing, NoSuchSegment
 from segments.language.check import Catalogue, references
+from segments.language.computations import TraitDefinition
 from segments.language.evaluate import depends
 from segments.language.parse import parse
+from segments.language.parse_traits import parse_trait
 from segments.language.person import Segment as Definition
-from segments.models import Membership, MembershipChange, Segment, SegmentVersion, StaticList
+from segments.language.plan import Setting
+from segments.language.rfm import RANKED
+from segments.language.scoring import as_json
+from segments.models import ComputedTrait, Membership, MembershipChange, Segment, SegmentVersion, StaticList
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,16 @@ class LiveSegment:
     tokens: frozenset[str]
     references: frozenset[str]
 
+    @property
+    def token(self) -> str:
+        """What a change of it touches."""
+        return f"segment:{self.key}"
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether one person's change can move others, so that only looking at everyone keeps it current."""
+        return RANKED in self.tokens
+
 
 def installation_zone() -> str:
     """Return the IANA name of the installation's time zone."""
@@ -44,6 +59,17 @@ def session_gap() -> timedelta:
     return timedelta(minutes=settings.CDP_SESSION_MINUTES)
 
 
+def read_setting() -> Setting:
+    """Return what holds for every definition of this installation."""
+    return Setting(installation_zone(), session_gap(), computed_defaults())
+
+
+def computed_defaults() -> dict[str, Any]:
+    """Return the names of the computed traits in use, each with what everybody has who has no value of their own."""
+    rows = ComputedTrait.objects.filter(status=ComputedTrait.Status.LIVE).values_list("key", "definition")
+    return {key: as_json(parsed_trait(definition).compute.default) for key, definition in rows}
+
+
 def list_segments() -> QuerySet[Segment]:
     """Return all segments; the caller orders them."""
     return Segment.objects.all()
@@ -52,6 +78,21 @@ def list_segments() -> QuerySet[Segment]:
 def find_segment(*, key: str) -> Segment | None:
     """Return a segment, or None."""
     return Segment.objects.filter(key=key).first()
+
+
+def find_segments(*, keys: Sequence[str]) -> list[Segment]:
+    """Return segments in the order of their keys as given.
+
+    Raises
+    ------
+    NoSuchSegment
+        If there is none of a key.
+    """
+    found = {segment.key: segment for segment in Segment.objects.filter(key__in=keys)}
+    for key in keys:
+        if key not in found:
+            raise NoSuchSegment(key)
+    return [found[key] for key in dict.fromkeys(keys)]
 
 
 def get_segment(*, key: str) -> Segment:
@@ -99,6 +140,16 @@ def parsed(definition: Any) -> Definition:
     return _parsed(json.dumps(definition, sort_keys=True))
 
 
+@lru_cache(maxsize=512)
+def _parsed_trait(definition: str) -> TraitDefinition:
+    return parse_trait(json.loads(definition))
+
+
+def parsed_trait(definition: Any) -> TraitDefinition:
+    """Return the stored definition of a computed trait; the same text is parsed once per process."""
+    return _parsed_trait(json.dumps(definition, sort_keys=True))
+
+
 def read_catalogue() -> Catalogue:
     """Return what definitions may refer to: all segments with their references, purposes, lists, identifier types."""
     rows = SegmentVersion.objects.filter(version=F("segment__version")).values_list("segment__key", "definition")
@@ -119,45 +170,10 @@ def has_match(definition: Any) -> bool:
     return isinstance(definition, Mapping) and definition.get("match") is not None
 
 
-def read_live_segments() -> list[LiveSegment]:
-    """Return the live segments whose membership was computed, each after those that it refers to."""
-    rows = SegmentVersion.objects.filter(
-        segment__status=Segment.Status.LIVE, segment__live_version=F("version")
-    ).values_list("segment_id", "segment__key", "version", "definition")
-    return in_order([live_segment(*row) for row in rows])
-
-
 def live_segment(id: int, key: str, version: int, definition: Any) -> LiveSegment:
     """Return a segment with its parsed definition."""
     found = parsed(definition)
     return LiveSegment(id, key, version, found, frozenset(depends(found)), frozenset(references(found)))
-
-
-def in_order(segments: Sequence[LiveSegment]) -> list[LiveSegment]:
-    """Order segments so that each comes after those that it refers to."""
-    known = {segment.key: segment for segment in segments}
-    ordered: dict[str, LiveSegment] = {}
-
-    def add(segment: LiveSegment) -> None:
-        if segment.key in ordered:
-            return
-        for key in sorted(segment.references & known.keys()):
-            add(known[key])
-        ordered[segment.key] = segment
-
-    for segment in sorted(segments, key=lambda each: each.key):
-        add(segment)
-    return list(ordered.values())
-
-
-def find_users(*, key: str) -> list[str]:
-    """Return the keys of the segments that refer to this one and are not archived."""
-    rows = (
-        SegmentVersion.objects.filter(version=F("segment__version"))
-        .exclude(segment__status=Segment.Status.ARCHIVED)
-        .values_list("segment__key", "definition")
-    )
-    return sorted(user for user, definition in rows if has_match(definition) and key in references(parsed(definition)))
 
 
 def read_latest(*, key: str) -> LiveSegment:

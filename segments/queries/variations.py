@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from segments.language.variations import compile_variations
 from segments.queries.preview import Trial, ask
-from segments.queries.segments import installation_zone, session_gap
+from segments.queries.segments import read_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,7 @@ def count_variations(*, trial: Trial) -> tuple[int, list[RowCounts]]:
     found = compile_variations(
         trial.definition,
         now=trial.now,
-        installation_zone=installation_zone(),
-        session_gap=session_gap(),
+        setting=read_setting(),
         inline=trial.inline,
     )
     counts = ask(found.compiled.sql, found.compiled.parameters)[0]

@@ -11,13 +11,14 @@ from cdp.core import locks
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.services.audit import record
 from consent.queries.purposes import check_channel, get_purpose
-from segments.errors import DefinitionMissing, InvalidDefinition, KeyTaken, SegmentInUse
+from segments.errors import CircularReference, DefinitionMissing, InvalidDefinition, KeyTaken, SegmentInUse
 from segments.language.check import check
 from segments.language.evaluate import depends
 from segments.language.parse import parse
 from segments.models import Segment, SegmentVersion
 from segments.queries.coverage import check_coverage
-from segments.queries.segments import find_segment, find_users, get_segment, has_match, read_catalogue
+from segments.queries.following import find_circle, find_users_of
+from segments.queries.segments import find_segment, get_segment, has_match, read_catalogue
 from segments.services.evaluation import Clock, forget_members
 from segments.services.following import compute_membership
 from segments.services.interests import declare_interests
@@ -190,7 +191,24 @@ def _checked(definition: Any, *, status: str) -> list[str]:
 
 def _check_references(definition: Any, *, key: str) -> None:
     if has_match(definition):
-        check(parse(definition), read_catalogue(), key=key)
+        found = parse(definition)
+        check(found, read_catalogue(), key=key)
+        refuse_circle(f"segment:{key}", depends(found), path="match")
+
+
+def refuse_circle(token: str, tokens: Iterable[str], *, path: str) -> None:
+    """Refuse what would depend on itself, through segments and computed traits.
+
+    Raises
+    ------
+    CircularReference
+        Naming the way back.
+    """
+    circle = find_circle(token, tokens)
+    if circle:
+        shown = " → ".join(each.partition(":")[2] for each in circle)
+        message = f"this leads back to itself: {shown}"
+        raise CircularReference([FieldError(path, "circular_reference", message)])
 
 
 def _check_purpose(purpose: str, channel: str) -> None:
@@ -226,6 +244,6 @@ def _differs(segment: Segment, fields: Mapping[str, Any], name: str) -> bool:
 
 
 def _refuse_if_used(key: str) -> None:
-    users = [user for user in find_users(key=key) if user != key]
+    users = find_users_of(f"segment:{key}")
     if users:
         raise SegmentInUse(key, users)

@@ -3,9 +3,10 @@
 Callers hold the advisory lock `segments`, so that evaluation is single-file.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -13,13 +14,19 @@ from django.db import connection
 from cdp.core.copying import int_array, text_array
 from profiles.models import ChangeKind
 from segments.language.compile import compile_membership
+from segments.language.plan import Setting
+from segments.language.rfm import next_day_sql
+from segments.language.windows import earliest
 from segments.models import MembershipChange, Segment
-from segments.queries.segments import LiveSegment, installation_zone, session_gap
+from segments.queries.segments import LiveSegment
 
 ENTERED, LEFT = MembershipChange.Kind.ENTERED, MembershipChange.Kind.LEFT
 # More changes than this in one segment are followed in others by looking at everyone.
 FOLLOWED_CHANGES = 20_000
 WORK_MEMORY = "128MB"
+# Where one change moves everybody, the next look at everyone waits so many times as long as the last one took: it never
+# takes more than a small share of the machine.
+PACE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,8 @@ UPDATE segments_segment SET member_count = (SELECT count(*) FROM segments_member
         SELECT coalesce(sum(split_part(name, ':', 3)::int), 0) FROM profiles_work, unnest(names) AS name
         WHERE name LIKE 'members:' || %(id)s || ':%%'
     ),
-    live_version = %(version)s, computed_at = %(now)s, next_run_at = %(next_run)s
+    live_version = %(version)s, computed_at = %(now)s, next_run_at = %(next_run)s, compute_seconds = %(seconds)s,
+    stale = false
 WHERE id = %(id)s
 """
 
@@ -129,7 +137,7 @@ def prepare_session(cursor: Any) -> None:
     cursor.execute(f"SET LOCAL work_mem = '{WORK_MEMORY}'; SET LOCAL jit = off")
 
 
-def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: datetime) -> Changes:
+def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: datetime, setting: Setting) -> Changes:
     """Bring the membership of some profiles up to date.
 
     Parameters
@@ -142,9 +150,7 @@ def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: dat
     list of (int, int)
         Profile id and kind of each change.
     """
-    compiled = compile_membership(
-        segment.definition, now=now, installation_zone=installation_zone(), session_gap=session_gap(), some=True
-    )
+    compiled = compile_membership(segment.definition, now=now, setting=setting, some=True)
     statement = (
         APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, **KINDS) + "select profile_id, kind from changed"
     )
@@ -166,7 +172,7 @@ def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: dat
         return cursor.fetchall()
 
 
-def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime) -> Changes | None:
+def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime, setting: Setting) -> Changes | None:
     """Compute the membership of everyone anew.
 
     Returns
@@ -174,11 +180,10 @@ def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime) -> Changes
     list of (int, int) or None
         The changes; None if there are more than `FOLLOWED_CHANGES`.
     """
-    compiled = compile_membership(
-        segment.definition, now=now, installation_zone=installation_zone(), session_gap=session_gap()
-    )
+    compiled = compile_membership(segment.definition, now=now, setting=setting)
     statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, **KINDS)
     statement += f"select profile_id, kind, count(*) over () from changed limit {FOLLOWED_CHANGES + 1}"
+    began = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute(SETTLE_ALL, [segment.id])
         cursor.execute(
@@ -192,10 +197,26 @@ def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime) -> Changes
             },
         )
         rows = cursor.fetchall()
-        cursor.execute(
-            NOTE_ALL, {"id": segment.id, "version": segment.version, "now": now, "next_run": compiled.runs_at}
-        )
+        seconds = time.perf_counter() - began
+        next_run = earliest([compiled.runs_at, next_rank(cursor, ranked=segment.is_ranked, now=now, seconds=seconds)])
+        noted: dict[str, Any] = {
+            "id": segment.id,
+            "version": segment.version,
+            "now": now,
+            "next_run": next_run,
+            "seconds": seconds,
+        }
+        cursor.execute(NOTE_ALL, noted)
     return None if len(rows) > FOLLOWED_CHANGES else [(row[0], row[1]) for row in rows]
+
+
+def next_rank(cursor: Any, *, ranked: bool, now: datetime, seconds: float) -> datetime | None:
+    """Return when the passing of days next moves a rank; where looking at everyone takes long, at leisure (`PACE`)."""
+    if not ranked:
+        return None
+    cursor.execute(next_day_sql("%(now)s"), {"now": now})
+    at: datetime | None = cursor.fetchone()[0]
+    return None if at is None else max(at, now + PACE * timedelta(seconds=seconds))
 
 
 def note_evaluated(changes: Mapping[int, Changes], *, others: Mapping[int, int], now: datetime) -> None:

@@ -5,20 +5,25 @@ one segment is looked at in those that refer to it within the same run, so membe
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
+from django.db.models.functions import Coalesce, Least
 
 from cdp.core import locks
 from profiles.models import Work
-from segments.models import NextCheck, Segment, SegmentVersion
-from segments.queries.segments import LiveSegment, in_order, live_segment, read_live_segments
+from segments.language.plan import Setting
+from segments.models import ComputedTrait, NextCheck, Segment, TraitValue
+from segments.queries.following import Followed, LiveTrait, due_filter, read_due, read_followed, table_of
+from segments.queries.segments import LiveSegment, read_setting
+from segments.services.computing import compute_all, compute_some
 from segments.services.evaluation import (
     COUNT_PREFIX,
+    PACE,
     Changes,
     Clock,
     Reason,
@@ -39,6 +44,9 @@ TAKE = """
 DELETE FROM profiles_work WHERE id IN (
     SELECT id FROM profiles_work ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
 ) RETURNING profile_id, names, since, message_id
+"""
+TAKE_DUE_VALUES = """
+SELECT profile_id, trait_id FROM segments_traitvalue WHERE next_at <= %s ORDER BY next_at, profile_id LIMIT %s
 """
 TAKE_DUE = "SELECT profile_id, segment_id FROM segments_nextcheck WHERE at <= %s ORDER BY at, profile_id LIMIT %s"
 
@@ -71,10 +79,17 @@ class Waiting:
 
 @dataclass(slots=True)
 class Round:
-    """What a run has to look at: some profiles of a segment, or everyone; and what else changed its count."""
+    """What a run has to look at, by token: some profiles, or everyone.
 
-    some: dict[int, dict[int, Reason]] = field(default_factory=dict)
-    everyone: dict[int, str] = field(default_factory=dict)
+    `later` are those in which everyone has to be looked at, but not yet: with the time from which on. `counts` is what
+    else changed the number of members, by segment id.
+    """
+
+    now: datetime
+    setting: Setting
+    some: dict[str, dict[int, Reason]] = field(default_factory=dict)
+    everyone: dict[str, str] = field(default_factory=dict)
+    later: dict[str, datetime] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
 
 
@@ -119,30 +134,54 @@ def _pass(clock: Clock) -> int:
         now = max([clock(), *(row[2] + TICK for row in rows if row[0] != NOBODY)])
         cursor.execute(TAKE_DUE, [now, DUE_CHECKS])
         checks = cursor.fetchall()
-        due = list(Segment.objects.filter(_due(now)).values_list("id", "live_version", "version"))
-        if not rows and not checks and not due:
+        cursor.execute(TAKE_DUE_VALUES, [now, DUE_CHECKS])
+        values = cursor.fetchall()
+        due = read_due(now)
+        if not rows and not checks and not values and not due:
             return 0
-        live = with_latest(read_live_segments(), [id for id, computed, latest in due if computed != latest])
-        round = Round(
-            some=_concerned(live, _fold(rows)),
-            everyone={id: "time" if computed == latest else "definition" for id, computed, latest in due},
-            counts=_counts(rows),
-        )
-        _add_checks(round, checks, known={segment.id for segment in live})
-        _run(live, round, now=now)
-    return len(rows) + len(checks) + len(due)
+        followed = read_followed(due=[each.token for each in due if each.is_new])
+        round = Round(now, read_setting(), counts=_counts(rows))
+        round.some = _concerned(followed, _fold(rows))
+        round.everyone = {each.token: "definition" if each.is_new else "time" for each in due}
+        _add_checks(round, checks, {item.id: item.token for item in followed if isinstance(item, LiveSegment)})
+        _add_values(round, values, {item.id: item.token for item in followed if isinstance(item, LiveTrait)})
+        for item in followed:
+            if item.is_ranked and item.token in round.some:
+                asked = round.some.pop(item.token)
+                _ask_everyone(round, item, kinds={reason.kind for reason in asked.values()})
+        _run(followed, round)
+    return len(rows) + len(checks) + len(values) + len(due)
 
 
-def _add_checks(round: Round, checks: Iterable[tuple[int, int]], *, known: set[int]) -> None:
+def _add_checks(round: Round, checks: Iterable[tuple[int, int]], known: Mapping[int, str]) -> None:
     """Add the profiles whose check is due; a check of a segment that is no longer live is forgotten."""
-    orphans = set()
+    orphans = {segment_id for _, segment_id in checks if segment_id not in known}
     for profile_id, segment_id in checks:
         if segment_id in known:
-            round.some.setdefault(segment_id, {}).setdefault(profile_id, Reason("time"))
-        else:
-            orphans.add(segment_id)
+            round.some.setdefault(known[segment_id], {}).setdefault(profile_id, Reason("time"))
     if orphans:
         NextCheck.objects.filter(segment_id__in=orphans).delete()
+
+
+def _add_values(round: Round, values: Iterable[tuple[int, int]], known: Mapping[int, str]) -> None:
+    """Add the profiles whose value of a computed trait is due; what is no longer in use has no moment any more."""
+    orphans = {trait_id for _, trait_id in values if trait_id not in known}
+    for profile_id, trait_id in values:
+        if trait_id in known:
+            round.some.setdefault(known[trait_id], {}).setdefault(profile_id, Reason("time"))
+    if orphans:
+        TraitValue.objects.filter(trait_id__in=orphans).update(next_at=None)
+
+
+def _ask_everyone(round: Round, item: Followed, *, kinds: set[str]) -> None:
+    """Have everyone looked at where some would not do: now, or at leisure if it takes long (`PACE`)."""
+    table: Any = table_of(item)
+    computed_at, seconds = table.objects.values_list("computed_at", "compute_seconds").get(pk=item.id)
+    due = computed_at + PACE * timedelta(seconds=seconds) if computed_at else round.now
+    if due <= round.now:
+        round.everyone.setdefault(item.token, min(kinds, default="event"))
+    else:
+        round.later[item.token] = due
 
 
 def _fold(rows: Iterable[tuple[Any, ...]]) -> dict[int, Waiting]:
@@ -165,17 +204,17 @@ def _counts(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
     return counts
 
 
-def _concerned(live: list[LiveSegment], folded: dict[int, Waiting]) -> dict[int, dict[int, Reason]]:
-    """Return, for each segment that some profile's tokens touch, these profiles with the reason."""
-    by_token: dict[str, list[LiveSegment]] = {}
-    for segment in live:
-        for token in segment.tokens:
-            by_token.setdefault(token, []).append(segment)
-    concerned: dict[int, dict[int, Reason]] = {}
+def _concerned(followed: list[Followed], folded: dict[int, Waiting]) -> dict[str, dict[int, Reason]]:
+    """Return, for each segment or trait that some profile's tokens touch, these profiles with the reason."""
+    by_token: dict[str, list[Followed]] = {}
+    for item in followed:
+        for token in item.tokens:
+            by_token.setdefault(token, []).append(item)
+    concerned: dict[str, dict[int, Reason]] = {}
     for profile_id, waiting in sorted(folded.items()):
-        found = live if waiting.everywhere else [s for name in waiting.names for s in by_token.get(name, ())]
-        for segment in found:
-            concerned.setdefault(segment.id, {})[profile_id] = _reason(waiting, segment.tokens)
+        found = followed if waiting.everywhere else [one for name in waiting.names for one in by_token.get(name, ())]
+        for item in found:
+            concerned.setdefault(item.token, {})[profile_id] = _reason(waiting, item.tokens)
     return concerned
 
 
@@ -189,65 +228,91 @@ def _reason(waiting: Waiting, tokens: frozenset[str]) -> Reason:
 def count_due_checks(*, clock: Clock) -> int:
     """Return how many checks and computations are due."""
     now = clock()
-    return NextCheck.objects.filter(at__lte=now).count() + Segment.objects.filter(_due(now)).count()
+    owed = due_filter(now) | Q(status=Segment.Status.LIVE, stale=True)
+    wholes = Segment.objects.filter(owed).count() + ComputedTrait.objects.filter(owed).count()
+    return NextCheck.objects.filter(at__lte=now).count() + TraitValue.objects.filter(next_at__lte=now).count() + wholes
 
 
-def _due(now: datetime) -> Q:
-    stale = Q(live_version__isnull=True) | ~Q(live_version=F("version"))
-    return Q(status=Segment.Status.LIVE) & (Q(next_run_at__lte=now) | stale)
-
-
-def with_latest(live: list[LiveSegment], ids: list[int]) -> list[LiveSegment]:
-    """Replace segments by their latest definition, adding those that were not computed yet."""
-    if not ids:
-        return live
-    rows = SegmentVersion.objects.filter(
-        segment_id__in=ids, segment__status=Segment.Status.LIVE, version=F("segment__version")
-    )
-    latest = [live_segment(*row) for row in rows.values_list("segment_id", "segment__key", "version", "definition")]
-    return in_order([segment for segment in live if segment.id not in ids] + latest)
-
-
-def _run(live: list[LiveSegment], round: Round, *, now: datetime) -> None:
-    """Evaluate in order; what changes is looked at in the segments that refer to it."""
+def _run(followed: list[Followed], round: Round) -> None:
+    """Evaluate in order; what changes is looked at in whatever depends on it."""
+    for token in [token for token, reason in round.everyone.items() if reason == "definition"]:
+        if token.startswith("trait:"):
+            # What the name meant before is unknown here: a trait that was sent, or another default.
+            for user in followed:
+                if token in user.tokens:
+                    round.everyone.setdefault(user.token, "definition")
     noted: dict[int, Changes] = {}
-    for segment in live:
-        if segment.id in round.everyone:
-            changes = evaluate_all(segment, reason=round.everyone[segment.id], now=now)
-            # Everyone was counted anew.
-            round.counts.pop(segment.id, None)
-        elif segment.id in round.some:
-            changes = noted[segment.id] = evaluate_some(segment, round.some[segment.id], now=now)
-        else:
-            continue
+    for item in followed:
+        changes = _evaluate(item, round)
         if changes == []:
             continue
-        token = f"segment:{segment.key}"
-        for user in live:
-            if token not in user.tokens:
-                continue
-            if changes is None:
-                round.everyone.setdefault(user.id, "segment")
-            else:
-                asked = round.some.setdefault(user.id, {})
-                for profile_id, _ in changes:
-                    asked.setdefault(profile_id, Reason("segment"))
-    note_evaluated(noted, others=round.counts, now=now)
+        if isinstance(item, LiveSegment) and changes is not None and item.token not in round.everyone:
+            noted[item.id] = changes
+        for user in followed:
+            if item.token in user.tokens and user is not item:
+                _pass_on(round, user, changes, kind=item.token.partition(":")[0])
+    for item in followed:
+        if isinstance(item, LiveSegment) and item.token in round.everyone:
+            # Everyone was counted anew.
+            round.counts.pop(item.id, None)
+        if item.token in round.later and item.token not in round.everyone:
+            table: Any = table_of(item)
+            due = round.later[item.token]
+            table.objects.filter(pk=item.id).update(stale=True, next_run_at=Coalesce(Least("next_run_at", due), due))
+    note_evaluated(noted, others=round.counts, now=round.now)
+
+
+def _evaluate(item: Followed, round: Round) -> Changes | None:
+    """Look at everyone, or at those who are asked for; return who changed, None for too many to say."""
+    now, setting = round.now, round.setting
+    if item.token in round.everyone:
+        if isinstance(item, LiveTrait):
+            return compute_all(item, now=now, setting=setting)
+        return evaluate_all(item, reason=round.everyone[item.token], now=now, setting=setting)
+    asked = round.some.get(item.token)
+    if not asked:
+        return []
+    if isinstance(item, LiveTrait):
+        return compute_some(item, asked, now=now, setting=setting)
+    return evaluate_some(item, asked, now=now, setting=setting)
+
+
+def _pass_on(round: Round, user: Followed, changes: Changes | None, *, kind: str) -> None:
+    """Have something look at those who changed in what it depends on."""
+    if changes is None:
+        round.everyone.setdefault(user.token, kind)
+    elif user.is_ranked:
+        _ask_everyone(round, user, kinds={kind})
+    else:
+        asked = round.some.setdefault(user.token, {})
+        for profile_id, _ in changes:
+            asked.setdefault(profile_id, Reason(kind))
 
 
 def compute_membership(*, segment_id: int, reason: str, clock: Clock) -> None:
     """Compute everyone's membership of a segment by its latest definition, and of those that refer to it.
 
+    Notes are those of `compute_whole`.
+    """
+    compute_whole(
+        token=f"segment:{Segment.objects.values_list('key', flat=True).get(pk=segment_id)}", reason=reason, clock=clock
+    )
+
+
+def compute_whole(*, token: str, reason: str, clock: Clock) -> None:
+    """Look at everyone in a segment or computed trait, by its latest definition, and follow what changes.
+
     Notes
     -----
-    First waits until every batch of messages that began before is over: it may not know yet which changes this segment
-    depends on, and would leave no work behind. The lock `identity` is released again before `segments` is taken. The
-    clock is read last: what was followed while this waited must not lie in the future.
+    First waits until every batch of messages that began before is over: it may not know yet which changes this depends
+    on, and would leave no work behind. The lock `identity` is released again before `segments` is taken. The clock is
+    read last: what was followed while this waited must not lie in the future.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.SEGMENTS)
         prepare_session(cursor)
-        live = with_latest(read_live_segments(), [segment_id])
-        _run(live, Round(everyone={segment_id: reason}), now=clock())
+        followed = read_followed(due=[token])
+        round = Round(clock(), read_setting(), everyone={token: reason})
+        _run(followed, round)

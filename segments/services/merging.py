@@ -61,6 +61,8 @@ UPDATE {table} r SET profile_id = t.kept FROM unnest(%s::bigint[], %s::bigint[])
 WHERE r.profile_id = t.dropped
 """
 FORGET_CHECKS = "DELETE FROM segments_nextcheck WHERE profile_id = ANY(%s::bigint[])"
+# The survivor's are computed anew, by the work that every merge leaves behind.
+FORGET_VALUES = "DELETE FROM segments_traitvalue WHERE profile_id = ANY(%s::bigint[])"
 JOIN_LISTS = """
 WITH moved AS (
     DELETE FROM segments_listmember l USING unnest(%s::bigint[], %s::bigint[]) AS t(dropped, kept)
@@ -145,6 +147,7 @@ class SegmentMerging:
             note_counts(cursor, counts, now=now)
             cursor.execute(FOLLOW.format(table="segments_membershipchange"), both)
             cursor.execute(FORGET_CHECKS, both[:1])
+            cursor.execute(FORGET_VALUES, both[:1])
             cursor.execute(FOLLOW.format(table="segments_absorbedlistmember"), both)
             cursor.execute(JOIN_LISTS, both)
 

@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from segments.ui import building, comparing, finding, pages, sharing, versions
+from segments.ui import building, comparing, computing, finding, pages, sharing, versions
 
 urlpatterns = [
+    path("computed-traits", computing.computed_traits, name="computed_traits"),
+    path("computed-traits/new", computing.create_computed_trait, name="create_computed_trait"),
+    path("computed-traits/<slug:key>", computing.computed_trait, name="computed_trait"),
     path("segments", pages.segments, name="segments"),
     path("segments/new", building.create, name="create_segment"),
     path("segments/templates", building.templates, name="segment_templates"),

@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -217,6 +218,18 @@ def lifecycle(draw: random.Random) -> dict[str, Any]:
     }
 
 
+def held(draw: random.Random) -> dict[str, Any]:
+    """Draw a trait_held node."""
+    found = {**trait(draw), "type": "trait_held", "for": pick(draw, (*DURATIONS, "PT0S"))}
+    return found if found["path"] not in COMPUTED else {**found, "path": "plan"}
+
+
+def rfm(draw: random.Random) -> dict[str, Any]:
+    """Draw an rfm node."""
+    asked = draw.sample(("r", "f", "m"), draw.randint(1, 3))
+    return {"type": "rfm", **{name: draw.sample(range(1, 6), draw.randint(1, 4)) for name in asked}}
+
+
 def reference(draw: random.Random) -> dict[str, Any]:
     """Draw a condition on another part of the product."""
     kind = draw.random()
@@ -251,7 +264,24 @@ def reference(draw: random.Random) -> dict[str, Any]:
     }
 
 
-LEAVES = (trait, trait, trait, event, event, event, event_pick, sequence, sequence, lifecycle, reference, reference)
+LEAVES = (
+    *(
+        trait,
+        trait,
+        trait,
+        held,
+        event,
+        event,
+        event,
+        event_pick,
+        sequence,
+        sequence,
+        lifecycle,
+        reference,
+        reference,
+        rfm,
+    ),
+)
 
 
 # --- People ----------------------------------------------------------------------------------------------------------
@@ -329,7 +359,7 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
     events = tuple(
         Event(
             id=number * 100 + index,
-            name=pick(draw, (*NAMES, "", *VIEWS)) if draw.random() < 0.3 else pick(draw, NAMES),
+            name=pick(draw, (*NAMES, "", "", *VIEWS)) if draw.random() < 0.5 else pick(draw, NAMES),
             occurred_at=at,
             properties=properties(draw, now) if draw.random() < 0.9 else None,
             context=event_context(draw) if draw.random() < 0.5 else None,
@@ -337,6 +367,7 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         )
         for index, at in enumerate(times)
     )
+    events = tuple(event if event.name else replace(event, traits=stated(draw, now)) for event in events)
     sessions = derive_sessions((event for event in events if event.name), SESSION_GAP)
     consents = tuple(
         Consent(
@@ -356,7 +387,10 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         traits=normalised(traits),
         events=(*events, *orders(draw, now, events, number), *sessions),
         consents=consents,
-        identifiers=(HeldIdentifier("email", f"{number}@example.org", draw.random() < 0.5),) * (draw.random() < 0.5),
+        identifiers=(
+            *(HeldIdentifier("email", f"{number}@example.org", draw.random() < 0.5),) * (draw.random() < 0.5),
+            *(HeldIdentifier("user_id", f"{pick(draw, TEXTS)}-{number}"),) * (draw.random() < 0.7),
+        ),
         segments={key: moment(draw, now) for key in ("vip", "lost") if draw.random() < 0.4},
         entries=tuple(
             Entry("vip", draw.random() < 0.5, now if draw.random() < 0.1 else moment(draw, now))
@@ -364,6 +398,14 @@ def person(draw: random.Random, now: datetime, number: int) -> Person:
         ),
         lists=frozenset({"staff"} if draw.random() < 0.3 else ()),
     )
+
+
+def stated(draw: random.Random, now: datetime) -> dict[str, Any] | None:
+    """Draw what an identify call says of traits."""
+    said = {name: value(draw, now) for name in TRAITS if "." not in name and draw.random() < 0.5}
+    if draw.random() < 0.4:
+        said["home"] = {"city": value(draw, now)}
+    return said if draw.random() < 0.9 else None
 
 
 def event_context(draw: random.Random) -> dict[str, Any]:

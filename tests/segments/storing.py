@@ -37,8 +37,8 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
             "insert into segments_staticlist (key, name, created_at) values ('staff', 's', %s) returning id", [at]
         )
         staff = cursor.fetchone()[0]
-        cursor.execute("select id from profiles_identifiertype where key = 'email'")
-        email = cursor.fetchone()[0]
+        cursor.execute("select key, id from profiles_identifiertype")
+        types = dict(cursor.fetchall())
         sources = {key: number for number, key in enumerate(SOURCES, 1)}
         cursor.executemany(
             "insert into ingestion_source (id, key, name, kind, write_key_digest, write_key_sealed, required_purpose,"
@@ -64,7 +64,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
         insert(
             "profiles_event",
             "id, profile_id, type, name, occurred_at, received_at, source_id, message_id, identifiers,"
-            " properties, context",
+            " properties, context, traits",
             [
                 (
                     e.id,
@@ -78,6 +78,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
                     [],
                     None if e.properties is None else json.dumps(e.properties),
                     None if e.context is None else json.dumps(e.context),
+                    None if e.traits is None else json.dumps(e.traits),
                 )
                 for n, p in ids.items()
                 for e in p.events
@@ -141,7 +142,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
             "profiles_identifier",
             "type_id, lookup, value, profile_id, first_seen_at, source_id, verified, alias_state",
             [
-                (email, f"{n}-{i}".encode(), h.value, n, at, 1, h.verified, 0)
+                (types[h.type], f"{n}-{i}".encode(), h.value, n, at, 1, h.verified, 0)
                 for n, p in ids.items()
                 for i, h in enumerate(p.identifiers)
             ],

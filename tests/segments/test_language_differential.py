@@ -6,6 +6,7 @@
 import json
 import os
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,15 @@ from segments.language.compile import compile_membership, compile_segment
 from segments.language.evaluate import evaluate, next_change, runs_at
 from segments.language.parse import parse
 from segments.language.person import Moment, Segment
+from segments.language.plan import Setting
+from segments.language.rfm import score_people
 from segments.language.variations import compile_variations
 from tests.segments.histories import INSTALLATION_ZONE, NOWS, definition, person, pick
 from tests.segments.storing import rows, store
 
 EXAMPLES = int(os.environ.get("SEGMENT_EXAMPLES", "300"))
 PEOPLE = 12
+SETTING = Setting(INSTALLATION_ZONE)
 
 
 def draw_segment(draw: random.Random) -> tuple[Any, Segment]:
@@ -39,17 +43,19 @@ def one_example(seed: int) -> None:
     drawn, segment = draw_segment(draw)
     now = pick(draw, NOWS)
     people = store([person(draw, now, number) for number in range(PEOPLE)], now)
+    scores = score_people(people.values(), now)
+    people = {n: replace(each, scores=scores.get(each.uuid)) for n, each in people.items()}
     at = Moment(now, installation_zone=INSTALLATION_ZONE)
     shown = json.dumps(drawn, ensure_ascii=False)
 
-    compiled = compile_segment(segment, now=now, installation_zone=INSTALLATION_ZONE)
+    compiled = compile_segment(segment, now=now, setting=SETTING)
     expected = {n for n, each in people.items() if evaluate(segment, each, at)}
     found = rows(compiled)
     assert len(found) == len({row[0] for row in found}), f"seed {seed}: a profile came twice\n{shown}\n{compiled.sql}"
     wrong = {n: people[n] for n in {row[0] for row in found} ^ expected if n in people}
     assert {row[0] for row in found} == expected, f"seed {seed} at {now}\n{shown}\n{compiled.sql}\n{wrong}"
 
-    counted = compile_variations(segment, now=now, installation_zone=INSTALLATION_ZONE)
+    counted = compile_variations(segment, now=now, setting=SETTING)
     counts = rows(counted.compiled)[0]
     assert counts[0] == len(expected), f"seed {seed}\n{shown}\n{counted.compiled.sql}"
     nodes = {node.path: node for node in segment.match.walk()}
@@ -57,7 +63,7 @@ def one_example(seed: int) -> None:
     assert [counts[row.alone] for row in counted.rows] == alone, f"seed {seed}\n{shown}\n{counted.compiled.sql}"
 
     some = sorted(people)[::2]
-    few = compile_membership(segment, now=now, installation_zone=INSTALLATION_ZONE, some=True)
+    few = compile_membership(segment, now=now, setting=SETTING, some=True)
     known = {row[0]: row[1:] for row in rows(few, profile_ids=some)}
     for n in some:
         member, next_at = known.get(n, (False, None))

@@ -61,6 +61,16 @@ ONE_OF_EACH: list[tuple[dict[str, Any], str, set[str]]] = [
         "did “A” in the 7 days before the last 7 days, but not since",
         {"event:A"},
     ),
+    (
+        {"type": "trait_held", "path": "plan", "op": "eq", "value": "pro", "for": "P30D"},
+        "plan is “pro”, for 30 days now",
+        {"trait:plan", "event:"},
+    ),
+    (
+        {"type": "rfm", "r": [4, 5], "m": [5]},
+        "scores recency 4 or 5, revenue 5 of 5 among all who ordered",
+        {"event:$order", "identifier:user_id", "ranked:orders"},
+    ),
     ({"type": "segment", "key": "vip", "op": "not_in"}, "is not in segment “vip”", {"segment:vip"}),
     ({"type": "list", "key": "staff"}, "is on list “staff”", {"list:staff"}),
     (
