@@ -102,6 +102,28 @@ class NoSuchList(SegmentError, NotFound):
         self.key = key
 
 
+class NoSuchUpload(SegmentError, NotFound):
+    """The list has no such file."""
+
+    code = "segment.unknown_upload"
+    status = 404
+    title = "Not found"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The list “{key}” has no such file.")
+        self.key = key
+
+
+class BadTable(SegmentError):
+    """A file cannot be read as a table of people."""
+
+    code = "segment.bad_table"
+    title = "The file cannot be read"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, errors=[FieldError("file", self.code, message)])
+
+
 class KeyTaken(SegmentError, Conflict):
     """The key names another segment or list already."""
 

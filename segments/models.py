@@ -190,6 +190,46 @@ class StaticList(models.Model):
         return self.name
 
 
+class ListUpload(models.Model):
+    """A file of people that was put on a list: by which column, and how many of its rows became what.
+
+    Personal data: none; values are not kept.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    list = models.ForeignKey(StaticList, on_delete=models.CASCADE, related_name="uploads")
+    column = models.CharField(max_length=200)
+    type = models.CharField(max_length=64)
+    counts = models.JSONField()
+    created_at = models.DateTimeField()
+    created_by = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"upload {self.pk}"
+
+
+class ListUploadRow(models.Model):
+    """What became of one row of a file; the header is row 1.
+
+    Personal data: none.
+    """
+
+    class Outcome(models.IntegerChoices):
+        ADDED = 1, "added"
+        KNOWN = 2, "known"
+        UNMATCHED = 3, "unmatched"
+        DUPLICATE = 4, "duplicate"
+        BLANK = 5, "blank"
+
+    pk = models.CompositePrimaryKey("upload_id", "row")
+    upload = models.ForeignKey(ListUpload, on_delete=models.CASCADE, related_name="rows", db_index=False)
+    row = models.IntegerField()
+    outcome = models.SmallIntegerField(choices=Outcome.choices)
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.get_outcome_display()}"
+
+
 class ListMember(models.Model):
     """A profile on a static list.
 

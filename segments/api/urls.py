@@ -13,6 +13,8 @@ urlpatterns = [
     path("segments/compare", trying.CompareSegments.as_view()),
     path("segments/export", carrying.ExportSegments.as_view()),
     path("segments/import", carrying.ImportSegments.as_view()),
+    path("segments/<str:key>/snapshot", lists.SnapshotSegment.as_view()),
+    path("segments/<str:key>/split", lists.SplitSegment.as_view()),
     path("segments/<str:key>/duplicate", carrying.DuplicateSegment.as_view()),
     path("segments/<str:key>/versions/<int:version>", carrying.OneVersion.as_view()),
     path("segments/<str:key>/versions/<int:version>/diff", carrying.DiffVersion.as_view()),
@@ -45,5 +47,7 @@ urlpatterns = [
     path("computed-traits/<str:key>/values", computed_traits.ComputedTraitValues.as_view()),
     path("lists", lists.StaticLists.as_view()),
     path("lists/<str:key>", lists.OneStaticList.as_view()),
+    path("lists/<str:key>/uploads", lists.StaticListUploads.as_view()),
+    path("lists/<str:key>/uploads/<int:upload_id>/rows", lists.StaticListUploadRows.as_view()),
     path("lists/<str:key>/members", lists.StaticListMembers.as_view()),
 ]

@@ -7,10 +7,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from profiles.errors import BadIdentifier
-from profiles.models import Identifier
+from profiles.models import Identifier, IdentifierType
 from profiles.queries.people import name_identifier
-from segments.errors import NoSuchList
-from segments.models import ListMember, StaticList
+from segments.errors import NoSuchList, NoSuchUpload
+from segments.models import ListMember, ListUpload, ListUploadRow, StaticList
 
 UUID_PATTERN = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 BY_UUID = """
@@ -57,6 +57,39 @@ def get_list(*, key: str) -> StaticList:
 def list_list_members(*, chosen: StaticList) -> QuerySet[ListMember]:
     """Return who is on a list; the caller orders them."""
     return ListMember.objects.filter(list=chosen)
+
+
+def list_identifier_types() -> list[str]:
+    """Return the keys of all identifier types, strongest first."""
+    return list(IdentifierType.objects.order_by("priority", "key").values_list("key", flat=True))
+
+
+def get_upload(*, key: str, upload_id: int) -> ListUpload:
+    """Return a file that was put on a list.
+
+    Raises
+    ------
+    NoSuchList
+        If there is no such list.
+    NoSuchUpload
+        If the list has no such file.
+    """
+    found = ListUpload.objects.filter(list=get_list(key=key), pk=upload_id).first()
+    if found is None:
+        raise NoSuchUpload(key)
+    return found
+
+
+def list_uploads(*, chosen: StaticList) -> QuerySet[ListUpload]:
+    """Return the files that were put on a list; the caller orders them."""
+    return ListUpload.objects.filter(list=chosen)
+
+
+def list_upload_rows(*, upload: ListUpload, outcome: str = "") -> QuerySet[ListUploadRow]:
+    """Return what became of the rows of a file, all or those of one outcome; the caller orders them."""
+    rows = ListUploadRow.objects.filter(upload=upload)
+    numbers = {choice.label: choice.value for choice in ListUploadRow.Outcome}
+    return rows.filter(outcome=numbers.get(outcome, 0)) if outcome else rows
 
 
 def find_people(*, lines: Sequence[Line]) -> list[tuple[int, int] | None]:
