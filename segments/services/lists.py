@@ -135,8 +135,8 @@ def _add(chosen: StaticList, lines: Sequence[Line], *, actor: str, now: datetime
             found[person[0]] = person[1]
             outcomes.append(Outcome.ADDED)
     with connection.cursor() as cursor:
-        parameters = {"list": chosen.pk, "now": now, "profiles": int_array(found)}
-        cursor.execute(ADD, {**parameters, "identifiers": int_array(found.values())})
+        identifiers = int_array(found.values())
+        cursor.execute(ADD, {"list": chosen.pk, "now": now, "profiles": int_array(found), "identifiers": identifiers})
         added = {row[0] for row in cursor.fetchall()}
         _note(cursor, chosen.key, sorted(added), now)
     outcomes = [

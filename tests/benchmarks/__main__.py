@@ -25,6 +25,7 @@ from tests.benchmarks.process import process_with_segments, process_without_segm
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
 from tests.benchmarks.quality import measure_quality
 from tests.benchmarks.report import Row, machine, table
+from tests.benchmarks.retail import online_retail
 from tests.benchmarks.rules import process_with_rules
 from tests.benchmarks.treatment import treat_messages
 from tests.benchmarks.undo import undo
@@ -60,6 +61,7 @@ BENCHMARKS = {
     "suppression": Benchmark(suppression_lookup, 200_000, 10_000_000, shared=False),
     "undo": Benchmark(undo, 12_000, 1_000_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
+    "online-retail": Benchmark(online_retail, 1, 1, shared=False),
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
