@@ -193,7 +193,7 @@ class StaticList(models.Model):
 class ListUpload(models.Model):
     """A file of people that was put on a list: by which column, and how many of its rows became what.
 
-    Personal data: none; values are not kept.
+    Personal data: none. Values are not kept.
     """
 
     id = models.BigAutoField(primary_key=True)
