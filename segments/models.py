@@ -10,9 +10,9 @@ from segments import sending_models  # noqa: F401 - so that Django finds them
 class Segment(models.Model):
     """A named audience. `version` is the latest definition; `live_version` the one that membership was computed from.
 
-    `owner` is who answers for it; none for those made by a key, or whose owner has left. `compute_seconds` is what looking
-    at everyone took last; `stale` says that a change waits for that to happen again, where looking at some people only
-    would not do.
+    `owner` is who answers for it; none for those made by a key, or whose owner has left. `compute_seconds` is what
+    looking at everyone took last; `stale` says that a change waits for that to happen again, where looking at some
+    people only would not do.
 
     Personal data: a definition can name a person — erasure reports it for a decision.
     """
@@ -193,7 +193,7 @@ class StaticList(models.Model):
 class ListUpload(models.Model):
     """A file of people that was put on a list: by which column, and how many of its rows became what.
 
-    Personal data: none. Values are not kept.
+    Personal data: none.
     """
 
     id = models.BigAutoField(primary_key=True)
