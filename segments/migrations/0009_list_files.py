@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0007_computed_traits"),
+        ("segments", "0008_computed_traits"),
     ]
 
     operations = [

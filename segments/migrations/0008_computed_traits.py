@@ -6,8 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("segments", "0005_owner_and_tags"),
-        ("segments", "0006_mark_deliveries"),
+        ("segments", "0007_mark_deliveries"),
     ]
 
     operations = [
