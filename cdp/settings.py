@@ -386,6 +386,10 @@ SPECTACULAR_SETTINGS = {
         "AlertSensitivityEnum": "ingestion.api.alerts.SENSITIVITY_NAMES",
         "AlertStateEnum": "ingestion.api.alerts.STATES",
         "AlertChannelKindEnum": "ingestion.alert_models.AlertChannel.Kind",
+        "MatchModelStatusEnum": "profiles.matching_models.MatchModel.Status",
+        "MatchRunStatusEnum": "profiles.matching_models.MatchRun.Status",
+        "MatchCandidateStateEnum": "profiles.matching_models.MatchCandidate.State",
+        "MatchAnswerEnum": "profiles.api.matching_schemas.ANSWERS",
         "ReconciliationStatusEnum": "ingestion.reconciliation_models.Reconciliation.Status",
     },
     "POSTPROCESSING_HOOKS": [
@@ -410,6 +414,8 @@ CELERY_TASK_ROUTES = {
     "ingestion.forward_copies": {"queue": "outgoing"},
     "segments.send_deliveries": {"queue": "outgoing"},
     "consent.send_webhooks": {"queue": "outgoing"},
+    # One process holds the learners; trainings and runs take minutes, and memory that is given back when they are over.
+    "profiles.match": {"queue": "matching"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -441,6 +447,7 @@ CELERY_BEAT_SCHEDULE = {
     "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
     "measure-quality": {"task": "ingestion.measure_quality", "schedule": 300.0, "options": {"expires": 120}},
     "check-sources": {"task": "ingestion.check_sources", "schedule": 180.0, "options": {"expires": 120}},
+    "match": {"task": "profiles.match", "schedule": 2.0, "options": {"expires": 3}},
     "keep-house": {"task": "core.keep_house", "schedule": 3600.0, "options": {"expires": 600}},
 }
 

@@ -27,7 +27,7 @@ class ConsentConfig(AppConfig):
         from consent.services.disclosures import keep_register, prepare_register  # noqa: PLC0415
         from consent.services.erasure_ledger import check_ledger, give_facts  # noqa: PLC0415
         from consent.services.forms import delete_old_uses  # noqa: PLC0415
-        from consent.services.gate import required_states  # noqa: PLC0415
+        from consent.services.gate import barred_from_matching, required_states  # noqa: PLC0415
         from consent.services.identity import forget_unconfirmed  # noqa: PLC0415
         from consent.services.importing import KIND, read_step  # noqa: PLC0415
         from consent.services.links import delete_old_links  # noqa: PLC0415
@@ -46,6 +46,7 @@ class ConsentConfig(AppConfig):
         registries.consent_requirements.append(
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())
         )
+        registries.matching_checks.append(lambda profile_ids: barred_from_matching(profile_ids, timezone.now()))
         registries.personal_data.extend([ConsentRecords(), Links(), Disclosures(), PrivacyRequests()])
         registries.job_handlers[KIND] = read_step
         registries.housekeeping.extend([delete_old_links, delete_old_uses, keep_register])

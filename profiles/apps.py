@@ -20,6 +20,7 @@ class ProfilesConfig(AppConfig):
             Events,
             Groups,
             Ledgers,
+            Matching,
             Orders,
             PersonKeys,
             Profiles,
@@ -29,6 +30,8 @@ class ProfilesConfig(AppConfig):
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415
         from profiles.services.kept_keys import TABLE, bring_keys_back, keep_keys  # noqa: PLC0415
+        from profiles.services.matching_following import MatchingFollows  # noqa: PLC0415
+        from profiles.services.matching_work import forget_old_runs  # noqa: PLC0415
         from profiles.services.mega_profiles import find_mega_profiles  # noqa: PLC0415
         from profiles.services.moving import move_split_events, repoint_events  # noqa: PLC0415
         from profiles.services.orders import JOB, compute_orders_again, prepare_orders  # noqa: PLC0415
@@ -51,7 +54,7 @@ class ProfilesConfig(AppConfig):
         )
         registries.kept_apart[TABLE] = (keep_keys, bring_keys_back)
         registries.personal_data.extend(
-            [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), PersonKeys(), Profiles()]
+            [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), Matching(), PersonKeys(), Profiles()]
         )
         registries.profile_anchors.append(find_corrected)
         # Each chunk is a transaction of its own, so that the lock is never held for long.
@@ -59,9 +62,9 @@ class ProfilesConfig(AppConfig):
         registries.job_handlers_outside_transaction["profiles.move-split-events"] = move_split_events
         registries.job_handlers[RELEASE_JOB] = release_quarantined
         registries.job_handlers[RUN_JOB] = step_run
-        registries.merge_participants.append(RunsFollow())
+        registries.merge_participants.extend([RunsFollow(), MatchingFollows()])
         registries.preparations.append(prepare_sharing_limits)
-        registries.housekeeping.extend([forget_runs, find_mega_profiles])
+        registries.housekeeping.extend([forget_runs, find_mega_profiles, forget_old_runs])
         registries.job_handlers[JOB] = compute_orders_again
         registries.job_handlers[APPLY] = apply_rules
         registries.job_handlers[SEAL_JOB] = change_stored

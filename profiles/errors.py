@@ -1,6 +1,6 @@
 """What can go wrong with profiles, identifiers and merges."""
 
-from cdp.core.errors import Conflict, InvalidInput, NotFound
+from cdp.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 
 
 class BadIdentifier(InvalidInput):
@@ -148,3 +148,53 @@ class TraitIsSealed(InvalidInput):
             f"The trait {name} is stored encrypted: what compares its values cannot be used with it. Its sensitivity "
             "under Fields decides this."
         )
+
+
+class MatchingIsOff(Unavailable):
+    """Fuzzy matching needs packages that could not be compiled here."""
+
+    code = "matching.off"
+    title = "Fuzzy matching is off"
+
+
+class BadModel(InvalidInput):
+    """A matching model's definition, or what it is asked to do, has faults."""
+
+    code = "matching.invalid"
+    title = "The matching model is not valid"
+
+
+class ModelExists(Conflict):
+    """A matching model of this key exists, with another definition."""
+
+    code = "matching.model_exists"
+
+
+class NoSuchModel(NotFound):
+    """No matching model has this key."""
+
+    code = "matching.no_model"
+
+
+class NoSuchMatchRun(NotFound):
+    """The matching model has no such run."""
+
+    code = "matching.no_run"
+
+
+class NoSuchCandidate(NotFound):
+    """No pair in the review queue has this id."""
+
+    code = "matching.no_candidate"
+
+
+class NotTrained(Conflict):
+    """The model must be trained before it can match."""
+
+    code = "matching.not_trained"
+
+
+class AlreadyDecided(Conflict):
+    """Somebody has decided this pair, or one of its profiles is gone."""
+
+    code = "matching.already_decided"

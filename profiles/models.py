@@ -4,7 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
-from profiles import sealed_models  # noqa: F401 - Django looks for models here
+from profiles import matching_models, sealed_models  # noqa: F401 - Django looks for models here
 
 
 class IdentifierType(models.Model):

@@ -11,6 +11,14 @@ from django.utils import timezone
 from cdp.core.access import SYSTEM
 from cdp.core.copying import int_array
 from cdp.core.registries import Subject, erased_event_listeners
+from profiles.matching_models import (
+    MatchCandidate,
+    MatchedPair,
+    MatchedRecord,
+    MatchKey,
+    MatchLabel,
+    MatchQuestion,
+)
 from profiles.models import (
     AbsorbedId,
     Activity,
@@ -278,6 +286,47 @@ class PersonKeys:
         forget_keys(subject.identifier_ids)
         rows = PersonKey.objects.filter(pk__in=subject.identifier_ids)
         return PersonKey.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:limit])).delete()[0]
+
+
+class Matching:
+    """What fuzzy matching keeps: questions, labels, clusters, pairs, the review queue and block keys."""
+
+    name = "matching"
+
+    def export(self, *, subject: Subject) -> Mapping[str, Any]:
+        """Return where a model takes the person for somebody else known, as far as it is undecided or was decided."""
+        rows = MatchCandidate.objects.filter(Q(left__in=subject.profile_ids) | Q(right__in=subject.profile_ids))
+        return {
+            "matching": [
+                {"model": row.model.key, "probability": row.probability, "state": row.state, "found_at": row.found_at}
+                for row in rows.select_related("model").order_by("id")
+            ]
+        }
+
+    def count(self, *, subject: Subject) -> int:
+        """Return how many rows there are."""
+        return sum(rows.count() for rows in self._rows(subject))
+
+    def erase(self, *, subject: Subject, limit: int) -> int:
+        """Delete up to about `limit` rows of each kind."""
+        gone = 0
+        for rows in self._rows(subject):
+            ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
+            gone += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+        return gone
+
+    @staticmethod
+    def _rows(subject: Subject) -> tuple[QuerySet[Any], ...]:
+        ids, nodes = list(subject.profile_ids), list(subject.identifier_ids)
+        of_nodes = Q(left_node__in=nodes) | Q(right_node__in=nodes)
+        return (
+            MatchQuestion.objects.filter(of_nodes),
+            MatchLabel.objects.filter(of_nodes),
+            MatchCandidate.objects.filter(of_nodes | Q(left__in=ids) | Q(right__in=ids)),
+            MatchedRecord.objects.filter(profile_id__in=ids),
+            MatchedPair.objects.filter(Q(left__in=ids) | Q(right__in=ids)),
+            MatchKey.objects.filter(profile_id__in=ids),
+        )
 
 
 class Profiles:

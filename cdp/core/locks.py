@@ -24,6 +24,8 @@ CONSENT_WEBHOOK = 0xC0_25_E2 << 32
 
 # Plus the destination's id: one process at a time sends to a destination.
 DELIVERING = 0x1D_E1_14 << 32
+# One process holds the learners of fuzzy matching and does its runs.
+MATCHING = 0x3A_7C_41_06
 
 
 def take(cursor: Any, lock: int) -> None:

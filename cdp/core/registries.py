@@ -182,6 +182,8 @@ source_kinds: list[Callable[[], Mapping[int, str]]] = []
 profile_anchors: list[Callable[[Sequence[int]], Iterable[int]]] = []
 # Who uses fields for a purpose now, so that the officer sees what no longer fits their tags.
 field_uses: list[Callable[[], Iterable[FieldUse]]] = []
+# Internal profile ids → those that fuzzy matching must leave alone: no purpose allows it.
+matching_checks: list[Callable[[Sequence[int]], set[int]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
 
 # Name of a check, what it found, and whether all is well: shown by `/readyz`, whose state it can make degraded.

@@ -15,6 +15,7 @@ _COLOURS = {
     "ingest": "32",
     "worker": "92",
     "outgoing": "93",
+    "matching": "95",
     "beat": "35",
     "postgres": "34",
     "valkey": "33",

@@ -164,6 +164,8 @@ def _long_running(address: Address) -> list[Child]:
     worker = ["worker", "-Q", "default,privacy", "-n", "worker@%h", "-c", "2"]
     # Threads: it does nothing but wait for servers of others.
     outgoing = ["worker", "-Q", "outgoing", "-n", "outgoing@%h", "-P", "threads", "-c", "4"]
+    # One process: it holds the learners. What a large run took is given back by replacing the process.
+    matching = ["worker", "-Q", "matching", "-n", "matching@%h", "-c", "1", "--max-memory-per-child", "600000"]
     # A worker finishes what it has begun; then it is told to drop it; whatever it drops is done again later.
     patient: list[tuple[signal.Signals, float]] = [(_TERMINATE, 20), (_QUIT, 5), (_KILL, 5)]
     brief: list[tuple[signal.Signals, float]] = [(_TERMINATE, 12), (_KILL, 5)]
@@ -173,7 +175,13 @@ def _long_running(address: Address) -> list[Child]:
         Child(name="ingest", command=[*celery, *ingest, *alone], stop_signals=patient),
         Child(name="worker", command=[*celery, *worker, *alone], stop_signals=patient),
         Child(name="outgoing", command=[*celery, *outgoing, *alone], stop_signals=patient),
+        *([Child(name="matching", command=[*celery, *matching, *alone], stop_signals=patient)] if _can_match() else []),
     ]
+
+
+def _can_match() -> bool:
+    """Tell whether the packages of fuzzy matching could be installed here."""
+    return importlib.util.find_spec("dedupe") is not None
 
 
 def _run_once(product: Product, command: list[str]) -> int:
@@ -253,7 +261,7 @@ def _note_demo(product: Product) -> None:
 def _stop(product: Product) -> None:
     began_at = time.monotonic()
     progress("Stopping (Ctrl-C again: faster)")
-    workers = [child for child in product.children if child.name in {"ingest", "worker", "outgoing"}]
+    workers = [child for child in product.children if child.name in {"ingest", "worker", "outgoing", "matching"}]
     stop_children([child for child in product.children if child not in workers], patience=product.patience)
     stop_children(workers, patience=product.patience)
     product.layout.children.unlink(missing_ok=True)

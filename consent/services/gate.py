@@ -13,6 +13,8 @@ from consent.queries.current import standing_at, standings
 from consent.queries.purposes import check_channel, get_purpose
 from profiles.models import Profile
 
+# While a purpose of this key exists, matching heeds it.
+MATCHING_PURPOSE = "identity_matching"
 NO_PROFILE = Verdict(False, rules.UNKNOWN, rules.UNKNOWN, None)
 
 
@@ -110,3 +112,11 @@ def required_states(purpose: str, profile_ids: Iterable[int], now: datetime) -> 
         else (rules.OBJECTED if verdict.state == rules.GRANTED else verdict.state)
         for profile_id, verdict in verdicts.items()
     }
+
+
+def barred_from_matching(profile_ids: Sequence[int], now: datetime) -> set[int]:
+    """Return those whom fuzzy matching must leave alone: the purpose `identity_matching`, where it exists, says so."""
+    if not profile_ids or not Purpose.objects.filter(key=MATCHING_PURPOSE).exists():
+        return set()
+    verdicts = verdicts_for(profile_ids=profile_ids, purpose=MATCHING_PURPOSE, channel=None, at=now)
+    return {profile_id for profile_id, verdict in verdicts.items() if not verdict.allowed}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from profiles.api import edges, groups, identity, profiles, rates, rules, sealed, traits
+from profiles.api import candidates, edges, groups, identity, matching, profiles, rates, rules, sealed, traits
 
 urlpatterns = [
     path("profiles", profiles.ListProfiles.as_view()),
@@ -50,4 +50,19 @@ urlpatterns = [
     path("identity/quarantined", rules.Quarantined.as_view()),
     path("identity/quarantined/<int:identifier_id>/lift", rules.LiftQuarantined.as_view()),
     path("identity/mega-profiles", rules.MegaProfiles.as_view()),
+    path("identity/candidates", candidates.Candidates.as_view()),
+    path("identity/candidates/bulk", candidates.DecideInBulk.as_view()),
+    path("identity/candidates/<int:candidate_id>", candidates.OneCandidate.as_view()),
+    path("identity/candidates/<int:candidate_id>/decide", candidates.DecideCandidate.as_view()),
+    path("identity/models", matching.MatchModels.as_view()),
+    path("identity/models/<slug:key>", matching.OneMatchModel.as_view()),
+    path("identity/models/<slug:key>/questions", matching.MatchQuestions.as_view()),
+    path("identity/models/<slug:key>/answers", matching.MatchAnswers.as_view()),
+    path("identity/models/<slug:key>/labels", matching.MatchLabels.as_view()),
+    path("identity/models/<slug:key>/train", matching.TrainMatchModel.as_view()),
+    path("identity/models/<slug:key>/versions", matching.MatchVersions.as_view()),
+    path("identity/models/<slug:key>/runs", matching.MatchRuns.as_view()),
+    path("identity/models/<slug:key>/runs/<int:run_id>", matching.OneMatchRun.as_view()),
+    path("identity/models/<slug:key>/runs/<int:run_id>/clusters", matching.MatchClusters.as_view()),
+    path("identity/models/<slug:key>/runs/<int:run_id>/pairs", matching.MatchPairs.as_view()),
 ]

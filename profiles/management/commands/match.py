@@ -1,0 +1,113 @@
+"""`match`: matches a file whose truth is known, and writes the clusters."""
+
+import csv
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.core.management.base import BaseCommand, CommandParser
+
+from cdp.core.errors import CdpError
+from profiles.errors import BadModel, MatchingIsOff
+from profiles.matching.spec import ModelSpec, read_spec
+
+OFF = "Fuzzy matching is off: its packages are not installed. `make up` says which compiler they need."
+
+
+class Command(BaseCommand):
+    """Learns from answers that the truth file gives to what is asked, matches, and prints figures as JSON."""
+
+    help = "Match a CSV file whose truth is known; answers are given only for pairs that were asked about."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the arguments."""
+        parser.add_argument("model", metavar="MODEL.json", help="key, fields, mode, as in REST")
+        parser.add_argument("--truth", required=True, metavar="FILE", help="a CSV: the records, and who they are")
+        parser.add_argument("--truth-column", required=True, metavar="COLUMN", help="hidden from the matcher")
+        parser.add_argument("--key", default="", metavar="COLUMN", help="names each record; default: the first column")
+        parser.add_argument("--labels", type=int, default=200, help="how many questions are answered")
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--out", required=True, metavar="clusters.csv", help="record_id,cluster_id")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Match, or say why not and end with 2."""
+        try:
+            figures = _match(options)
+        except CdpError as error:
+            faults = [f"{fault.path}: {fault.message}" for fault in error.errors]
+            self.stderr.write("\n".join([error.message, *faults]))
+            sys.exit(2)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            self.stderr.write(f"A file cannot be read or written: {error}")
+            sys.exit(2)
+        self.stdout.write(orjson.dumps(figures).decode())
+
+
+def _match(options: dict[str, Any]) -> dict[str, Any]:
+    if find_spec("dedupe") is None:
+        raise MatchingIsOff(OFF)
+    # Its packages are compiled at install time and may be missing.
+    from profiles.matching.trial import try_model  # noqa: PLC0415
+
+    spec = _read_model(Path(options["model"]))
+    rows, ids, truth = _read_truth(options, spec)
+    try:
+        trial = try_model(spec=spec, rows=rows, truth=truth, labels=options["labels"], seed=options["seed"])
+    except ValueError as error:
+        raise BadModel(str(error)) from error
+    with Path(options["out"]).open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["record_id", "cluster_id"])
+        writer.writerows(zip(ids, trial.clusters, strict=True))
+    quality = trial.quality
+    return {
+        "records": len(rows),
+        "labels_used": trial.asked,
+        "candidates": trial.candidates,
+        "clusters": len(set(trial.clusters)),
+        "largest_cluster": quality.largest,
+        "precision": round(quality.precision, 4),
+        "recall": round(quality.recall, 4),
+        "f1": round(quality.f1, 4),
+        "b_cubed_f1": round(quality.b3_f1, 4),
+        "auto_link_probability": trial.model.auto_link,
+        "training_seconds": round(trial.training_seconds, 1),
+        "matching_seconds": round(trial.matching_seconds, 1),
+    }
+
+
+def _read_model(path: Path) -> ModelSpec:
+    try:
+        given = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        message = f"{path.name} is not JSON: {error.msg} at line {error.lineno}."
+        raise BadModel(message) from error
+    if isinstance(given, dict) and given.get("mode") == "link" and len(given.get("sources") or []) < 2:
+        # The file's own column says where each record is from.
+        given = {**given, "sources": ["left", "right"]}
+    spec, faults = read_spec(given)
+    if spec is None:
+        message = "The model has faults."
+        raise BadModel(message, errors=faults)
+    return spec
+
+
+def _read_truth(options: dict[str, Any], spec: ModelSpec) -> tuple[list[dict[str, str]], list[str], list[str]]:
+    csv.field_size_limit(sys.maxsize)
+    with Path(options["truth"]).open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = list(reader.fieldnames or [])
+        rows = list(reader)
+    key, hidden = options["key"] or (columns[0] if columns else ""), options["truth_column"]
+    needed = [hidden, key, *(field.trait for field in spec.fields), *(["source"] if spec.mode == "link" else [])]
+    missing = [name for name in dict.fromkeys(needed) if name not in columns]
+    if missing:
+        message = f"The file has no column {', '.join(missing)}; it has {', '.join(columns)}."
+        raise BadModel(message)
+    if any(field.trait == hidden for field in spec.fields):
+        message = f"The model compares {hidden}, which is the truth."
+        raise BadModel(message)
+    truth = [row.pop(hidden) or "" for row in rows] if key != hidden else [row[hidden] for row in rows]
+    return rows, [row[key] for row in rows], truth

@@ -1,0 +1,315 @@
+"""Which pairs are looked at: records that share a key of a blocking rule, no block larger than a cap.
+
+A rule is one or more parts of values ("atoms"), e.g. the sound of a surname with the year of birth. Keys are 64-bit
+hashes; a record without one of the parts has no key of that rule.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from profiles.matching.table import Array, Column, Table
+
+MOST_IN_BLOCK = 200
+AGAIN = 0.25
+NO_KEY = np.uint64(0)
+_FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+_SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
+_SILENT = frozenset("aeiouyhw")
+Cut = Callable[[str], str]
+
+
+def sound(text: str) -> str:
+    """Return the first letter and the first three sounds of a word (Soundex).
+
+    References
+    ----------
+    US National Archives, "The Soundex Indexing System".
+    """
+    word = text.split(" ", 1)[0]
+    if not word:
+        return ""
+    coded = word.translate(_SOUNDS)
+    found, before = word[0], coded[0]
+    for letter, code in zip(word[1:], coded[1:], strict=True):
+        if letter not in _SILENT and code != before and code.isdigit():
+            found += code
+        if letter not in "hw":
+            before = code
+    return found[:4]
+
+
+_ATOMS: dict[str, dict[str, Cut]] = {
+    "name": {
+        "all": str,
+        "sound": sound,
+        "start": lambda v: v[:3],
+        "end": lambda v: v[-4:] if len(v) > 4 else "",
+    },
+    "text": {"all": str, "start": lambda v: v[:6], "first": lambda v: v.split(" ", 1)[0]},
+    "words": {"all": str},
+    "exact": {"all": str},
+    "date": {"all": str, "year": lambda v: v[:4], "day": lambda v: v[4:], "month": lambda v: v[:6]},
+    "email": {"all": str, "local": lambda v: v.partition("@")[0], "start": lambda v: v[:5]},
+    "phone": {"all": str, "end": lambda v: v[-6:], "start": lambda v: v[:-3]},
+    "postcode": {"all": str, "district": lambda v: v[:3]},
+    "number": {"all": str},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A blocking rule: records agree in all of these (column, atom).
+
+    An atom `word:K` stands for each of the K rarest words of the value, so a record has several keys.
+    """
+
+    atoms: tuple[tuple[str, str], ...]
+
+    @property
+    def label(self) -> str:
+        """Return it in words."""
+        return " + ".join(f"{column}.{atom}" if atom != "all" else column for column, atom in self.atoms)
+
+
+@dataclass(slots=True)
+class RuleReport:
+    """What a rule gave, and what the cap dropped: blocks that were too large, and the pairs in them."""
+
+    rule: str
+    pairs: int = 0
+    dropped_blocks: int = 0
+    dropped_records: int = 0
+    dropped_pairs: int = 0
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Pairs to be scored, each once, the lower row on the left."""
+
+    left: Array
+    right: Array
+    reports: list[RuleReport] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+def hash_values(values: Sequence[str]) -> Array:
+    """Return a 64-bit hash per text, the same in every process; `NO_KEY` for the empty one."""
+    found = np.fromiter(
+        (int.from_bytes(blake2b(value.encode(), digest_size=8).digest(), "little") if value else 0 for value in values),
+        np.uint64,
+        len(values),
+    )
+    return found
+
+
+class Keys:
+    """Block keys of a table, each atom's hashes computed once."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._atoms: dict[tuple[str, str], Array] = {}
+
+    def atom(self, column: str, name: str) -> Array:
+        """Return per record the hash of a part of its value."""
+        found = self._atoms.get((column, name))
+        if found is None:
+            col = self.table.columns[column]
+            if name.startswith("word:"):
+                found = self._words(col, int(name[5:]))
+            else:
+                cut = _ATOMS[col.comparison][name]
+                hashed = np.append(hash_values([cut(value) for value in col.values.tolist()]), NO_KEY)
+                found = hashed[col.codes]
+            self._atoms[column, name] = found
+        return found
+
+    def of_rule(self, rule: Rule) -> list[tuple[Array, Array]]:
+        """Return (records, keys) of a rule: one pair of arrays per combination of its words."""
+        found = []
+        parts = [self._alternatives(column, atom) for column, atom in rule.atoms]
+        for combination in itertools.product(*parts):
+            hashes = [self.atom(column, atom) for column, atom in combination]
+            key = np.zeros(self.table.size, np.uint64)
+            there = np.ones(self.table.size, bool)
+            with np.errstate(over="ignore"):
+                for one in hashes:
+                    there &= one != NO_KEY
+                    key = (key ^ one) * _FIRST + _SECOND
+            rows = np.nonzero(there)[0]
+            found.append((rows, key[rows]))
+        return found
+
+    def steady(self, rules: Iterable[Rule]) -> Iterator[tuple[Array, Array]]:
+        """Yield (records, keys) of the rules that do not depend on which words others have, told apart by rule."""
+        for number, rule in enumerate(rules):
+            if any(atom.startswith("word") for _, atom in rule.atoms):
+                continue
+            for rows, hashes in self.of_rule(rule):
+                with np.errstate(over="ignore"):
+                    yield rows, (hashes ^ np.uint64(number + 1)) * _SECOND
+
+    def _alternatives(self, column: str, atom: str) -> list[tuple[str, str]]:
+        if atom.startswith("words:"):
+            return [(column, f"word:{number}") for number in range(int(atom[6:]))]
+        return [(column, atom)]
+
+    def _words(self, column: Column, number: int) -> Array:
+        """Return the hash of each record's `number`-th rarest word."""
+        counts: dict[str, int] = {}
+        split = [value.split() for value in column.values.tolist()]
+        for words, count in zip(split, column.counts.tolist(), strict=True):
+            for word in set(words):
+                counts[word] = counts.get(word, 0) + count
+        chosen = []
+        for words in split:
+            # Words that nobody else has find nobody.
+            ranked = sorted({word for word in words if counts[word] > 1}, key=lambda word: (counts[word], word))
+            chosen.append(ranked[number] if number < len(ranked) else "")
+        return np.append(hash_values(chosen), NO_KEY)[column.codes]
+
+
+def pairs_of_rule(
+    keys: Keys, rule: Rule, *, across: bool, most: int = MOST_IN_BLOCK, anchors: Array | None = None
+) -> tuple[Array, RuleReport]:
+    """Return the pairs of a rule as `left * size + right`, sorted, and what was left out.
+
+    With `anchors` (a mask of records) only blocks that hold one of them are looked at.
+    """
+    table, report = keys.table, RuleReport(rule.label)
+    parts = keys.of_rule(rule)
+    rows = np.concatenate([rows for rows, _ in parts])
+    hashes = np.concatenate([found for _, found in parts])
+    if anchors is not None:
+        near = np.isin(hashes, hashes[anchors[rows]])
+        rows, hashes = rows[near], hashes[near]
+    if not len(rows):
+        return np.empty(0, np.int64), report
+    order = np.lexsort((rows, hashes)) if len(parts) > 1 else np.argsort(hashes, kind="stable")
+    rows, hashes = rows[order], hashes[order]
+    starts = np.concatenate([[0], np.nonzero(hashes[1:] != hashes[:-1])[0] + 1])
+    sizes = np.diff(np.append(starts, len(rows)))
+    large = sizes > most
+    if large.any():
+        dropped = sizes[large]
+        report.dropped_blocks, report.dropped_records = int(large.sum()), int(dropped.sum())
+        report.dropped_pairs = int((dropped * (dropped - 1) // 2).sum())
+    wanted = (sizes > 1) & ~large
+    found = np.unique(_pairs(rows, starts[wanted], sizes[wanted], table, across=across))
+    report.pairs = len(found)
+    return found, report
+
+
+def _pairs(rows: Array, starts: Array, sizes: Array, table: Table, *, across: bool) -> Array:
+    """Return all pairs within blocks; blocks of one size at a time, so that no loop runs over blocks."""
+    made = [np.empty(0, np.int64)]
+    for size in np.unique(sizes):
+        first = starts[sizes == size]
+        one, other = np.triu_indices(int(size), 1)
+        step = max(1, 4_000_000 // len(one))
+        for begin in range(0, len(first), step):
+            block = rows[first[begin : begin + step, None] + np.arange(size)]
+            left, right = block[:, one].ravel(), block[:, other].ravel()
+            kept = left != right
+            if across:
+                kept &= table.groups[left] != table.groups[right]
+            left, right = left[kept], right[kept]
+            low, high = np.minimum(left, right), np.maximum(left, right)
+            made.append(low.astype(np.int64) * table.size + high)
+    return np.concatenate(made)
+
+
+def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool, extra: Iterable[Array] = ()) -> Candidates:
+    """Return the pairs that share a key of any rule.
+
+    Parameters
+    ----------
+    across : bool
+        Only pairs of different sources (linking).
+    extra : iterable of numpy.ndarray
+        Further pairs as `left * size + right`, e.g. of predicates that dedupe learned.
+    """
+    keys, reports = Keys(table), []
+    found = np.concatenate([np.empty(0, np.int64), *extra])
+    for rule in rules:
+        pairs, report = pairs_of_rule(keys, rule, across=across)
+        reports.append(report)
+        found = np.union1d(found, pairs)
+    return Candidates(found // table.size, found % table.size, reports)
+
+
+def possible_rules(table: Table) -> list[Rule]:
+    """Return every rule of one or two atoms that these columns allow, and those of three names or dates."""
+    singles: list[tuple[str, str]] = []
+    for column in table.columns.values():
+        singles += [(column.name, atom) for atom in _ATOMS[column.comparison]]
+        if column.comparison in ("text", "words", "name"):
+            singles.append((column.name, "words:3" if column.comparison == "words" else "words:2"))
+    rules = [Rule((one,)) for one in singles]
+    coarse = [one for one in singles if not one[0].startswith("~") and one[1] not in ("words:2", "first")]
+    rules += [Rule((a, b)) for a, b in itertools.combinations(coarse, 2) if a[0] != b[0]]
+    return rules
+
+
+def cheap_rules(table: Table, *, budget: int, rules: Sequence[Rule] | None = None) -> list[tuple[Rule, int]]:
+    """Return rules with how many pairs each gives, those that alone would go past the budget left out."""
+    keys = Keys(table)
+    found = []
+    for rule in rules if rules is not None else possible_rules(table):
+        count = _count_pairs(keys, rule)
+        if 0 < count <= budget:
+            found.append((rule, count))
+    return sorted(found, key=lambda one: one[1])
+
+
+def _count_pairs(keys: Keys, rule: Rule, most: int = MOST_IN_BLOCK) -> int:
+    total = 0
+    for _, hashes in keys.of_rule(rule):
+        counts = np.unique(hashes, return_counts=True)[1]
+        counts = counts[counts <= most]
+        total += int((counts * (counts - 1) // 2).sum())
+    return total
+
+
+def choose_rules(
+    covers: Mapping[Rule, Array], weights: Array, costs: Mapping[Rule, int], *, budget: int, least: float = 0.0005
+) -> list[Rule]:
+    """Choose rules that together cover the most matches for the pairs that they cost (greedy cover).
+
+    Parameters
+    ----------
+    covers : mapping
+        Rule → which of the known matches it covers.
+    weights : numpy.ndarray of float
+        How much each match counts.
+    costs : mapping
+        Rule → how many pairs it gives.
+    budget : int
+        How many pairs all together may give.
+    least : float
+        The share of the matches that a further rule must bring.
+    """
+    chosen: list[Rule] = []
+    left = np.array(weights, float)
+    total, spent = float(left.sum()), 0
+    while total > 0:
+        best, best_value = None, 0.0
+        for rule, covered in covers.items():
+            gain = float(left[covered].sum())
+            if rule in chosen or gain < least * total or spent + costs[rule] > budget:
+                continue
+            value = gain / (costs[rule] + budget / 200)
+            if value > best_value:
+                best, best_value = rule, value
+        if best is None:
+            break
+        chosen.append(best)
+        spent += costs[best]
+        # Covered once is not sure: others like it may differ just there.
+        left[covers[best]] *= AGAIN
+    return chosen

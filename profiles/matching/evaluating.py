@@ -1,0 +1,106 @@
+"""How good a clustering or a model is: pairwise precision and recall, B-cubed, and bounds on what was measured."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.stats import beta
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Precision, recall and F1 over pairs; B-cubed over records; the size of the largest cluster."""
+
+    precision: float
+    recall: float
+    f1: float
+    b3_precision: float
+    b3_recall: float
+    b3_f1: float
+    largest: int
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2
+
+
+def _f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def judge_clusters(found: Mapping[str, object], truth: Mapping[str, object]) -> Quality:
+    """Hold clusters against the truth; records that only one of the two knows are left out.
+
+    References
+    ----------
+    Bagga and Baldwin, "Entity-based cross-document coreferencing using the vector space model", 1998 (B-cubed).
+    """
+    ids = [one for one in truth if one in found]
+    ours, theirs = Counter(found[one] for one in ids), Counter(truth[one] for one in ids)
+    both = Counter((found[one], truth[one]) for one in ids)
+    right = sum(_pairs(count) for count in both.values())
+    claimed = sum(_pairs(count) for count in ours.values())
+    real = sum(_pairs(count) for count in theirs.values())
+    precision, recall = (right / claimed if claimed else 1.0), (right / real if real else 1.0)
+    b3_precision = sum(count * count / ours[one] for (one, _), count in both.items()) / max(len(ids), 1)
+    b3_recall = sum(count * count / theirs[one] for (_, one), count in both.items()) / max(len(ids), 1)
+    return Quality(
+        precision,
+        recall,
+        _f1(precision, recall),
+        b3_precision,
+        b3_recall,
+        _f1(b3_precision, b3_recall),
+        max(ours.values(), default=0),
+    )
+
+
+def lower_bound(right: int, total: int, *, confidence: float = 0.95) -> float:
+    """Return the one-sided lower bound of a share (Clopper and Pearson): 0 of nothing."""
+    if right <= 0 or total <= 0:
+        return 0.0
+    return float(beta.ppf(1 - confidence, right, total - right + 1))
+
+
+def upper_bound(right: int, total: int, *, confidence: float = 0.95) -> float:
+    """Return the one-sided upper bound of a share: 1 of nothing."""
+    if total <= 0 or right >= total:
+        return 1.0
+    return float(beta.ppf(confidence, right + 1, total - right))
+
+
+def interval(right: int, total: int) -> tuple[float, float]:
+    """Return the two-sided 95 % interval of a share."""
+    return lower_bound(right, total, confidence=0.975), upper_bound(right, total, confidence=0.975)
+
+
+def auto_link_threshold(
+    probabilities: Sequence[float], answers: Sequence[bool], *, precision: float, confidence: float = 0.95
+) -> float | None:
+    """Return the probability from which on pairs may be joined without anybody looking; None if nothing shows it.
+
+    Parameters
+    ----------
+    probabilities, answers : sequence
+        Of labels that the model which gave the probability did not learn from.
+    precision : float
+        What the lower bound of precision above the threshold must reach.
+
+    Notes
+    -----
+    Thresholds are tried from the fewest labels that can show it downwards, and the first that fails ends it: so the
+    confidence holds although several are tried (fixed-sequence testing).
+    """
+    ranked = sorted(zip(probabilities, answers, strict=True), key=lambda one: -one[0])
+    needed = math.ceil(math.log(1 - confidence) / math.log(precision)) if precision < 1 else len(ranked) + 1
+    found, right = None, 0
+    for number, (probability, answer) in enumerate(ranked, 1):
+        right += answer
+        last_of_its_kind = number == len(ranked) or ranked[number][0] < probability
+        if number < needed or not last_of_its_kind:
+            continue
+        if lower_bound(right, number, confidence=confidence) < precision:
+            break
+        found = probability
+    return found

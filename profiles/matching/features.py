@@ -1,0 +1,288 @@
+"""What is compared of a pair of records: every feature once for one pair, as dedupe calls it, and once for millions.
+
+A feature is a number in [0, 1], 0 where one of the two values is missing; one column per field says whether both are
+there. So the columns are those of `dedupe.datamodel.DataModel.distances`, and a test holds the two against each other.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA, JaroWinkler
+
+from profiles.matching.fields import read_day
+from profiles.matching.table import MISSING, Array, Column, Table
+
+ONE_BY_ONE = 200_000  # pairs compared at once: bounds the memory, whatever their number
+CLOSE, NEAR_DAYS = 0.9, 1_000.0
+SURE_WORDS = 0.999
+
+Compare = Callable[[str, str], float]
+Scorer = Callable[..., float]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A comparison of one column: of one pair of values, and of many."""
+
+    column: str
+    name: str
+    one: Compare
+    many: Callable[[Column, Array, Array], Array]
+
+    @property
+    def label(self) -> str:
+        """Return its name within a model."""
+        return f"{self.column}:{self.name}"
+
+
+# --- One pair --------------------------------------------------------------------------------------------------------
+
+
+def same(a: str, b: str) -> float:
+    """Tell whether both are one."""
+    return float(a == b)
+
+
+def alike(a: str, b: str) -> float:
+    """Return how alike two texts are by their letters, the first ones more (Jaro-Winkler), from 0.5 on."""
+    return max(0.0, 2.0 * float(JaroWinkler.similarity(a, b)) - 1.0)
+
+
+def close(a: str, b: str) -> float:
+    """Tell whether two texts are all but the same."""
+    return float(np.float32(JaroWinkler.similarity(a, b)) >= np.float32(CLOSE))
+
+
+def edits(a: str, b: str) -> float:
+    """Return one less the share of letters to be changed, exchanged neighbours being one change."""
+    return float(OSA.normalized_similarity(a, b))
+
+
+def few_edits(a: str, b: str) -> float:
+    """Tell whether at most one digit or letter differs."""
+    return float(OSA.distance(a, b) <= 1)
+
+
+def shared_words(a: str, b: str) -> float:
+    """Return how alike two texts are whatever the order of their words."""
+    return float(np.float32(fuzz.token_sort_ratio(a, b)) / np.float32(100))
+
+
+def held_words(a: str, b: str) -> float:
+    """Return how much of the shorter text's words is in the longer."""
+    return float(np.float32(fuzz.token_set_ratio(a, b)) / np.float32(100))
+
+
+def begins(a: str, b: str) -> float:
+    """Tell whether one is the beginning of the other: an initial, a short form."""
+    return float(a.startswith(b) or b.startswith(a))
+
+
+def same_year(a: str, b: str) -> float:
+    """Tell whether two dates are of one year."""
+    return float(a[:4] == b[:4])
+
+
+def same_day_of_year(a: str, b: str) -> float:
+    """Tell whether two dates differ in the year alone, or in the order of day and month."""
+    return float(a[4:] == b[4:] or (a[4:6] == b[6:] and a[6:] == b[4:6]))
+
+
+def days_near(a: str, b: str) -> float:
+    """Return how near two days are: 1 at none between, falling with the distance."""
+    if a == b:
+        return 1.0
+    one, other = read_day(a), read_day(b)
+    return 0.0 if one is None or other is None else float(np.exp(-abs(one - other) / NEAR_DAYS))
+
+
+def same_beginning(a: str, b: str) -> float:
+    """Tell whether the first three characters are one: the district of a postcode."""
+    return float(a[:3] == b[:3])
+
+
+def same_local(a: str, b: str) -> float:
+    """Tell whether two addresses have one local part."""
+    return float(_local(a) == _local(b))
+
+
+def alike_local(a: str, b: str) -> float:
+    """Return how alike the local parts are."""
+    return alike(_local(a), _local(b))
+
+
+def ratio(a: str, b: str) -> float:
+    """Return the smaller number's share of the larger."""
+    if a == b:
+        return 1.0
+    try:
+        one, other = abs(float(a)), abs(float(b))
+    except ValueError:
+        return 0.0
+    return min(one, other) / (max(one, other) or 1.0)
+
+
+def _local(address: str) -> str:
+    return address.partition("@")[0]
+
+
+# --- Many pairs ------------------------------------------------------------------------------------------------------
+
+
+def _loop(one: Compare) -> Callable[[Column, Array, Array], Array]:
+    def many(column: Column, a: Array, b: Array) -> Array:
+        left, right = column.values[a].tolist(), column.values[b].tolist()
+        return np.fromiter(map(one, left, right), np.float32, len(left))
+
+    return many
+
+
+def _scored(scorer: Scorer, turn: Callable[[Array], Array]) -> Callable[[Column, Array, Array], Array]:
+    def many(column: Column, a: Array, b: Array) -> Array:
+        left, right = column.values[a].tolist(), column.values[b].tolist()
+        return turn(process.cpdist(left, right, scorer=scorer, dtype=np.float32, workers=1))
+
+    return many
+
+
+def _of_parts(part: Callable[[str], str], one: Compare | None = None) -> Callable[[Column, Array, Array], Array]:
+    """Compare parts of values: each value is cut once, whatever the number of pairs."""
+
+    def many(column: Column, a: Array, b: Array) -> Array:
+        cut = [part(value) for value in column.values.tolist()]
+        if one is None:
+            numbers: dict[str, int] = {}
+            codes = np.fromiter((numbers.setdefault(text, len(numbers)) for text in cut), np.int64, len(cut))
+            return (codes[a] == codes[b]).astype(np.float32)
+        parts = np.empty(len(cut), object)
+        parts[:] = cut
+        found = process.cpdist(
+            parts[a].tolist(), parts[b].tolist(), scorer=JaroWinkler.similarity, dtype=np.float32, workers=1
+        )
+        return _from_half(found)
+
+    return many
+
+
+def _from_half(found: Array) -> Array:
+    return np.maximum(0.0, 2.0 * found - 1.0)
+
+
+def _same_day_of_year(column: Column, a: Array, b: Array) -> Array:
+    months = np.array([value[4:6] for value in column.values.tolist()], dtype="U2")
+    days = np.array([value[6:] for value in column.values.tolist()], dtype="U2")
+    same_order = (months[a] == months[b]) & (days[a] == days[b])
+    return (same_order | ((months[a] == days[b]) & (days[a] == months[b]))).astype(np.float32)
+
+
+def _days_near(column: Column, a: Array, b: Array) -> Array:
+    days = np.array([np.nan if (day := read_day(value)) is None else day for value in column.values.tolist()])
+    return np.nan_to_num(np.exp(-np.abs(days[a] - days[b]) / NEAR_DAYS), nan=0.0).astype(np.float32)
+
+
+def _same(_column: Column, a: Array, b: Array) -> Array:
+    return (a == b).astype(np.float32)
+
+
+def _rare(column: Column, a: Array, b: Array) -> Array:
+    return np.where(a == b, column.rarity[a], np.float32(0)).astype(np.float32)
+
+
+def rare(column: Column) -> Compare:
+    """Return the comparison by how few records have the value that both have."""
+    weight: Mapping[str, float] = dict(zip(column.values.tolist(), column.rarity.tolist(), strict=True))
+
+    def rare_same(a: str, b: str) -> float:
+        return weight.get(a, 1.0) if a == b else 0.0
+
+    return rare_same
+
+
+_JARO = _scored(JaroWinkler.similarity, _from_half)
+_CLOSE = _scored(JaroWinkler.similarity, lambda found: (found >= np.float32(CLOSE)).astype(np.float32))
+_EDITS = _scored(OSA.normalized_similarity, lambda found: found)
+_FEW = _scored(OSA.distance, lambda found: (found <= 1).astype(np.float32))
+_SORTED = _scored(fuzz.token_sort_ratio, lambda found: found / np.float32(100))
+_SET = _scored(fuzz.token_set_ratio, lambda found: found / np.float32(100))
+
+_LETTERS = (("alike", alike, _JARO), ("close", close, _CLOSE), ("edits", edits, _EDITS))
+_BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Callable[[Column, Array, Array], Array]], ...]] = {
+    "name": (*_LETTERS, ("begins", begins, _loop(begins))),
+    "text": (*_LETTERS, ("words", shared_words, _SORTED), ("held", held_words, _SET)),
+    "words": (("words", shared_words, _SORTED), ("held", held_words, _SET), ("edits", edits, _EDITS)),
+    "exact": (("few_edits", few_edits, _FEW),),
+    "date": (
+        ("few_edits", few_edits, _FEW),
+        ("edits", edits, _EDITS),
+        ("year", same_year, _of_parts(lambda value: value[:4])),
+        ("day", same_day_of_year, _same_day_of_year),
+        ("near", days_near, _days_near),
+    ),
+    "email": (
+        ("local", same_local, _of_parts(_local)),
+        ("alike", alike_local, _of_parts(_local, alike)),
+        ("edits", edits, _EDITS),
+    ),
+    "phone": (("few_edits", few_edits, _FEW), ("edits", edits, _EDITS)),
+    "postcode": (
+        ("few_edits", few_edits, _FEW),
+        ("district", same_beginning, _of_parts(lambda value: value[:3])),
+        ("edits", edits, _EDITS),
+    ),
+    "number": (("few_edits", few_edits, _FEW), ("edits", edits, _EDITS), ("ratio", ratio, _loop(ratio))),
+}
+
+
+def features_of(table: Table) -> list[Feature]:
+    """Return the features of a table's columns, in the order of the matrix."""
+    found = []
+    for column in table.columns.values():
+        found.append(Feature(column.name, "same", same, _same))
+        found.append(Feature(column.name, "rare", rare(column), _rare))
+        found += [Feature(column.name, name, one, many) for name, one, many in _BY_COMPARISON[column.comparison]]
+    return found
+
+
+def names_of(table: Table) -> list[str]:
+    """Return what the columns of the matrix are: the features, then per column of records whether both are there."""
+    return [*(one.label for one in features_of(table)), *(f"{name}:there" for name in table.columns)]
+
+
+def compare(table: Table, left: Array, right: Array) -> Array:
+    """Return the matrix of features of pairs of records, one row a pair, as float32.
+
+    Parameters
+    ----------
+    left, right : numpy.ndarray of int
+        Rows of the table.
+    """
+    features = features_of(table)
+    matrix = np.zeros((len(left), len(features) + len(table.columns)), np.float32)
+    for start in range(0, len(left), ONE_BY_ONE):
+        part = slice(start, start + ONE_BY_ONE)
+        _compare_part(table, features, (left[part], right[part]), matrix[part])
+    return matrix
+
+
+def _compare_part(table: Table, features: list[Feature], pairs: tuple[Array, Array], out: Array) -> None:
+    place = {name: number for number, name in enumerate(table.columns, len(features))}
+    known: dict[str, tuple[Array, Array, Array, Array]] = {}
+    for name, column in table.columns.items():
+        a, b = column.codes[pairs[0]], column.codes[pairs[1]]
+        there = (a != MISSING) & (b != MISSING)
+        out[:, place[name]] = there
+        differ = np.nonzero(there & (a != b))[0]
+        known[name] = (there & (a == b), differ, a[differ], b[differ])
+    for number, feature in enumerate(features):
+        column = table.columns[feature.column]
+        equal, differ, a, b = known[feature.column]
+        if feature.many is _rare:
+            codes = column.codes[pairs[0]]
+            out[equal, number] = column.rarity[codes[equal]]
+        else:
+            # Every comparison of a value with itself is 1.
+            out[equal, number] = 1.0
+            if len(differ) and feature.many is not _same:
+                out[differ, number] = feature.many(column, a, b)

@@ -1,0 +1,130 @@
+"""The records of a run as columns of codes: each distinct value is normalised, counted and kept once."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from profiles.matching.fields import Field, normalise
+
+Array = npt.NDArray[Any]
+MISSING = -1
+# A contact that so many records share names none of them.
+MOST_SHARED = {"email": 30, "phone": 50}
+NAMES, TEXTS = "~names", "~texts"
+
+
+@dataclass(slots=True)
+class Column:
+    """One field of all records.
+
+    Attributes
+    ----------
+    values : numpy.ndarray of str objects
+        The distinct normal forms.
+    codes : numpy.ndarray of int32
+        Per record, its value's place in `values`, or `MISSING`.
+    counts : numpy.ndarray of int64
+        Per value, how many records have it.
+    rarity : numpy.ndarray of float32
+        Per value: 1 if one record has it, 0 if all have, falling with the logarithm between.
+    """
+
+    name: str
+    comparison: str
+    values: Array
+    codes: Array
+    counts: Array
+    rarity: Array
+
+    def text(self, row: int) -> str | None:
+        """Return a record's value."""
+        code = self.codes[row]
+        return None if code == MISSING else str(self.values[code])
+
+
+@dataclass(slots=True)
+class Table:
+    """Records by column; `groups` says of which source each one is (for linking), or is all zeros."""
+
+    size: int
+    columns: dict[str, Column]
+    groups: Array
+    fields: tuple[Field, ...]
+
+    def record(self, row: int) -> dict[str, str | None]:
+        """Return a record as dedupe takes it."""
+        return {name: column.text(row) for name, column in self.columns.items()}
+
+
+def rarity_of(counts: Array, size: int) -> Array:
+    """Return how telling values are by how many of `size` records have them."""
+    scale = math.log(max(size, 2))
+    return np.clip(1.0 - np.log(np.maximum(counts, 1)) / scale, 0.0, 1.0).astype(np.float32)
+
+
+def make_column(name: str, comparison: str, raw: Iterable[Any], size: int) -> Column:
+    """Return the column of a field out of the values as they are stored."""
+    forms: dict[str, int] = {}
+    known: dict[Any, int] = {None: MISSING, "": MISSING}
+    codes = np.empty(size, np.int32)
+    for row, value in enumerate(raw):
+        key = str(value) if isinstance(value, (list, dict)) else value
+        code = known.get(key)
+        if code is None:
+            form = normalise(value, comparison)
+            code = MISSING if form is None else forms.setdefault(form, len(forms))
+            known[key] = code
+        codes[row] = code
+    return _finish(name, comparison, list(forms), codes, size)
+
+
+def _finish(name: str, comparison: str, forms: Sequence[str], codes: Array, size: int) -> Column:
+    values = np.empty(len(forms), object)
+    values[:] = forms
+    counts = np.bincount(codes[codes != MISSING], minlength=len(forms)).astype(np.int64)
+    most = MOST_SHARED.get(comparison)
+    if most is not None and (counts > most).any():
+        codes = np.where((codes != MISSING) & (counts[codes] > most), MISSING, codes).astype(np.int32)
+    return Column(name, comparison, values, codes, counts, rarity_of(counts, size))
+
+
+def make_table(
+    *, fields: Sequence[Field], columns: Sequence[Iterable[Any]], size: int, groups: Array | None = None
+) -> Table:
+    """Prepare records for matching.
+
+    Parameters
+    ----------
+    fields : sequence of Field
+    columns : sequence of iterables
+        Per field the stored values of all records, in one order.
+    groups : numpy.ndarray of int or None
+        The source of each record; None where that does not matter.
+    """
+    made: dict[str, Column] = {}
+    for field, raw in zip(fields, columns, strict=True):
+        made[field.trait] = make_column(field.trait, field.comparison, raw, size)
+    for joint, kinds in ((NAMES, ("name",)), (TEXTS, ("text",))):
+        parts = [column for column in made.values() if column.comparison in kinds]
+        if len(parts) > 1:
+            made[joint] = _join(joint, parts, size)
+    return Table(size, made, np.zeros(size, np.int16) if groups is None else groups, tuple(fields))
+
+
+def _join(name: str, parts: Sequence[Column], size: int) -> Column:
+    """Return all values of a record in one, its words sorted: what stands in the wrong field is still there."""
+    forms: dict[str, int] = {}
+    codes = np.full(size, MISSING, np.int32)
+    stacked = np.stack([part.codes for part in parts], axis=1)
+    distinct, back = np.unique(stacked, axis=0, return_inverse=True)
+    found = np.empty(len(distinct), np.int32)
+    for place, row in enumerate(distinct.tolist()):
+        texts = [str(part.values[code]) for part, code in zip(parts, row, strict=True) if code != MISSING]
+        joined = " ".join(sorted(" ".join(texts).split()))
+        found[place] = forms.setdefault(joined, len(forms)) if joined else MISSING
+    codes[:] = found[back.ravel()]
+    return _finish(name, "words", list(forms), codes, size)

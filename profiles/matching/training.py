@@ -1,0 +1,83 @@
+"""From answers to a trained model: weights, blocking rules that cover what is likely one, the auto-link zone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from profiles.matching.blocking import Rule, choose_rules
+from profiles.matching.evaluating import auto_link_threshold, interval
+from profiles.matching.fields import Field
+from profiles.matching.learner import Learner, Weights
+from profiles.matching.model import TrainedModel, library_versions
+
+# How many pairs a run may look at, per record: more where there are few records, since that costs little then.
+LEAST_PAIRS, PER_RECORD, PER_RECORD_OF_FEW, FEW_RECORDS = 50_000, 5, 30, 60_000
+MOST_RULES = 40
+
+
+def pair_budget(records: int) -> int:
+    """Return how many candidates a run over so many records may have."""
+    per_record = PER_RECORD_OF_FEW if records <= FEW_RECORDS else PER_RECORD
+    return max(LEAST_PAIRS, per_record * records)
+
+
+def train_model(
+    learner: Learner, *, fields: Sequence[Field], mode: str, precision: float, records: int | None = None
+) -> TrainedModel:
+    """Train on the answers that the learner has.
+
+    Parameters
+    ----------
+    precision : float
+        What the lower bound of precision must reach in the auto-link zone.
+    records : int or None
+        How many records runs will have, where the pool is of fewer.
+
+    Raises
+    ------
+    ValueError
+        Without answers of both kinds.
+    """
+    if len(set(learner.answers.values())) < 2:
+        message = "There must be answers of both kinds, same and different, before a model can be trained."
+        raise ValueError(message)
+    weights, predicates, _ = learner.train()
+    held, truth = learner.held_back()
+    auto = auto_link_threshold(held.tolist(), truth.tolist(), precision=precision)
+    rules = _choose(learner, weights, budget=pair_budget(records or learner.pool.table.size))
+    return TrainedModel(
+        fields=tuple(fields),
+        mode=mode,
+        weights=weights,
+        rules=tuple(rules),
+        predicates=tuple(str(one) for one in predicates),
+        auto_link=auto,
+        measured=_measure(held, truth),
+        libraries=library_versions(),
+    )
+
+
+def _choose(learner: Learner, weights: Weights, *, budget: int) -> list[Rule]:
+    """Choose blocking rules by what they cover of the pool's likely matches, and of those that somebody confirmed."""
+    pool = learner.pool
+    likely = weights.probabilities(pool.matrix)
+    for place, answer in learner.answers.items():
+        likely[place] = 1.0 if answer else 0.0
+    matches = np.nonzero(likely >= 0.3)[0]
+    covers = pool.covers(pool.rules, matches)
+    return choose_rules(covers, likely[matches], pool.costs, budget=budget)[:MOST_RULES]
+
+
+def _measure(held: Any, truth: Any) -> Mapping[str, Any]:
+    claimed, right = int((held >= 0.5).sum()), int(((held >= 0.5) & truth).sum())
+    real = int(truth.sum())
+    return {
+        "labels": len(truth),
+        "same": real,
+        "different": len(truth) - real,
+        "precision": right / claimed if claimed else None,
+        "precision_interval": interval(right, claimed),
+        "recall": right / real if real else None,
+        "recall_interval": interval(right, real),
+    }

@@ -1,0 +1,180 @@
+"""The records that a matching model speaks of: unrestricted profiles, with the identifiers of their imported records.
+
+The unit of matching is the profile: records that exact rules have joined are one already. A profile without imported
+records of the model's sources stands for itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from cdp.core.copying import int_array, text_array
+from cdp.core.registries import matching_checks, source_keys
+from profiles.queries.sealed import find_sealed_names
+
+RECORD_TYPE = "record_id"
+AT_ONCE = 20_000
+
+OF_SOURCES = """
+SELECT p.id, min(i.source_id), min(i.id), bool_or(i.type_id = (SELECT id FROM profiles_identifiertype
+    WHERE key = 'user_id')), {traits}
+FROM profiles_profile p JOIN profiles_identifier i ON i.profile_id = p.id
+WHERE NOT p.restricted AND i.source_id = ANY(%(sources)s::int[]) GROUP BY p.id ORDER BY p.id
+"""
+OF_ALL = """
+SELECT p.id, 0, (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id = p.id),
+    EXISTS (SELECT FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
+        WHERE i.profile_id = p.id AND t.key = 'user_id'), {traits}
+FROM profiles_profile p WHERE NOT p.restricted ORDER BY p.id
+"""
+OF_SOME = """
+SELECT p.id, coalesce((SELECT min(i.source_id) FROM profiles_identifier i WHERE i.profile_id = p.id), 0),
+    (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id = p.id),
+    EXISTS (SELECT FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
+        WHERE i.profile_id = p.id AND t.key = 'user_id'), {traits}
+FROM profiles_profile p WHERE NOT p.restricted AND p.id = ANY(%(ids)s::bigint[]) ORDER BY p.id
+"""
+RECORDS = """
+SELECT i.id, i.profile_id, i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
+WHERE t.key = 'record_id' AND i.profile_id = ANY(%(ids)s::bigint[])
+    AND (%(all)s OR i.source_id = ANY(%(sources)s::int[])) ORDER BY i.id
+"""
+HOLDERS = "SELECT id, profile_id FROM profiles_identifier WHERE id = ANY(%s::bigint[])"
+NAMED = """
+SELECT i.id, i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
+WHERE t.key = 'record_id' AND i.value = ANY(%s::text[])
+"""
+NODE_OF_PROFILE = """
+SELECT p.uuid::text, (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id = p.id)
+FROM profiles_profile p WHERE p.uuid = ANY(%s::uuid[])
+"""
+APART = """
+SELECT i.profile_id, j.profile_id FROM profiles_edge e
+JOIN profiles_identifier i ON i.id = e.a JOIN profiles_identifier j ON j.id = e.b
+WHERE e.state = 3 AND i.profile_id <> j.profile_id
+"""
+
+
+@dataclass(slots=True)
+class Records:
+    """Profiles to be matched, in one order.
+
+    Attributes
+    ----------
+    ids, sources, nodes : list of int
+        Internal id, the source of the first record, and an identifier that stands for the profile.
+    has_user : list of bool
+        Whether it has a user id: two such profiles are two people.
+    columns : list of list
+        Per field the stored values.
+    """
+
+    ids: list[int]
+    sources: list[int]
+    nodes: list[int]
+    has_user: list[bool]
+    columns: list[list[Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def source_ids(keys: Iterable[str]) -> dict[str, int]:
+    """Return the ids of sources by key; unknown ones are left out."""
+    known = {key: source_id for read in source_keys for source_id, key in read().items()}
+    return {key: known[key] for key in keys if key in known}
+
+
+def load_records(*, sources: Sequence[str], traits: Sequence[str], ids: Sequence[int] | None = None) -> Records:
+    """Read the profiles of a model, without those that may not be matched.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Keys; () for all profiles.
+    ids : sequence of int or None
+        Only these profiles.
+    """
+    parameters: dict[str, Any] = {f"t{number}": trait for number, trait in enumerate(traits)}
+    # What is stored encrypted cannot be compared.
+    sealed = find_sealed_names()
+    shown = ", ".join(
+        "NULL" if trait in sealed else f"p.traits ->> %(t{number})s" for number, trait in enumerate(traits)
+    )
+    query = OF_ALL
+    if ids is not None:
+        query, parameters["ids"] = OF_SOME, int_array(ids)
+    elif sources:
+        query, parameters["sources"] = OF_SOURCES, list(source_ids(sources).values())
+    found = Records([], [], [], [], [[] for _ in traits])
+    with connection.cursor() as cursor:
+        cursor.execute(query.format(traits=shown), parameters)
+        while rows := cursor.fetchmany(AT_ONCE):
+            barred = barred_from_matching(row[0] for row in rows)
+            for profile_id, source_id, node, has_user, *values in rows:
+                if profile_id in barred or node is None:
+                    continue
+                found.ids.append(profile_id)
+                found.sources.append(source_id)
+                found.nodes.append(node)
+                found.has_user.append(has_user)
+                for column, value in zip(found.columns, values, strict=True):
+                    column.append(value)
+    return found
+
+
+def barred_from_matching(profile_ids: Iterable[int]) -> set[int]:
+    """Return those that no purpose allows to match."""
+    ids = list(profile_ids)
+    return {one for check in matching_checks for one in check(ids)}
+
+
+def read_record_ids(*, profile_ids: Sequence[int], sources: Sequence[str]) -> list[tuple[int, int, str]]:
+    """Return (identifier, profile, ``SOURCE/KEY``) of the imported records of profiles."""
+    with connection.cursor() as cursor:
+        known = list(source_ids(sources).values())
+        cursor.execute(RECORDS, {"ids": int_array(profile_ids), "all": not sources, "sources": known})
+        rows: list[tuple[int, int, str]] = cursor.fetchall()
+    return rows
+
+
+def read_holders(nodes: Iterable[int]) -> dict[int, int]:
+    """Return which profile holds each identifier."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOLDERS, [int_array(nodes)])
+        return dict(cursor.fetchall())
+
+
+def find_nodes(names: Sequence[str], *, sources: Sequence[str]) -> dict[str, int]:
+    """Return the identifiers that record ids stand for: ``SOURCE/KEY``, the key alone, or a profile's public id."""
+    wanted: dict[str, list[str]] = {
+        name: [name, *(f"{source}/{name}" for source in sources)] for name in dict.fromkeys(names)
+    }
+    uuids = [name for name in wanted if _is_uuid(name)]
+    with connection.cursor() as cursor:
+        cursor.execute(NAMED, [text_array(text for texts in wanted.values() for text in texts)])
+        held = {value: node for node, value in cursor.fetchall()}
+        profiles: Mapping[str, int] = {}
+        if uuids:
+            cursor.execute(NODE_OF_PROFILE, [uuids])
+            profiles = {uuid: node for uuid, node in cursor.fetchall() if node is not None}
+    found: dict[str, int] = {}
+    for name, texts in wanted.items():
+        node = next((held[text] for text in texts if text in held), profiles.get(name.lower()))
+        if node is not None:
+            found[name] = node
+    return found
+
+
+def read_kept_apart() -> list[tuple[int, int]]:
+    """Return pairs of profiles between which an edge is blocked."""
+    with connection.cursor() as cursor:
+        cursor.execute(APART)
+        rows: list[tuple[int, int]] = cursor.fetchall()
+    return rows
+
+
+def _is_uuid(text: str) -> bool:
+    return len(text) == 36 and text.count("-") == 4 and all(c in "0123456789abcdefABCDEF-" for c in text)

@@ -1,0 +1,194 @@
+"""The learner of a model within the worker: its questions, and training. Imported by the worker only.
+
+One process holds learners, each made from the rows of the database and thrown away when the labels that it was made
+from are no longer all. No request waits for it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+
+from cdp.core.services import audit
+from profiles.matching.evaluating import auto_link_threshold
+from profiles.matching.learner import Learner
+from profiles.matching.model import write_model
+from profiles.matching.pool import make_pool
+from profiles.matching.spec import ModelSpec
+from profiles.matching.table import Table, make_table
+from profiles.matching.training import train_model
+from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
+from profiles.queries.matching_records import Records, load_records, read_holders
+from profiles.services.matching_models import spec_of
+from profiles.services.matching_versions import promote, write_version
+
+OPEN_QUESTIONS = 30
+AT_ONCE = 10
+# After so many answers, a learner is made anew: its pool then holds what came in meanwhile.
+FRESH_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Held:
+    """A learner with the records that it was made from."""
+
+    learner: Learner
+    records: Records
+    rows: dict[int, int]
+    made_at: datetime
+
+
+_held: dict[int, Held] = {}
+
+
+def table_of(spec: ModelSpec, records: Records) -> Table:
+    """Return records as a table."""
+    groups = np.asarray(records.sources, np.int32) if spec.mode == "link" else None
+    return make_table(fields=spec.fields, columns=records.columns, size=len(records), groups=groups)
+
+
+def forget_learner(model_id: int) -> None:
+    """Throw a learner away."""
+    _held.pop(model_id, None)
+
+
+def _hold(model: MatchModel, now: datetime) -> Held:
+    held = _held.get(model.pk)
+    if held is not None and (now - held.made_at).total_seconds() < FRESH_SECONDS:
+        return held
+    spec = spec_of(model)
+    records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
+    table = table_of(spec, records)
+    pool = make_pool(table, across=spec.mode == "link", rng=np.random.default_rng(model.seed))
+    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
+    # One learner at a time: a pool of a million records is some hundred megabytes.
+    _held.clear()
+    _held[model.pk] = held = Held(Learner(pool, seed=model.seed), records, rows, now)
+    return held
+
+
+def read_answers(model: MatchModel) -> dict[tuple[int, int], bool | None]:
+    """Return for each labelled pair of nodes what most said; None where they disagree, or are unsure."""
+    votes: dict[tuple[int, int], Counter[str]] = {}
+    for left, right, answer in MatchLabel.objects.filter(model=model).values_list("left_node", "right_node", "answer"):
+        votes.setdefault((left, right), Counter())[answer] += 1
+    return {
+        pair: None if count["same"] == count["different"] else count["same"] > count["different"]
+        for pair, count in votes.items()
+    }
+
+
+def _tell(model: MatchModel, held: Held) -> dict[int, tuple[int, int]]:
+    """Tell the learner every label; return the nodes of each labelled place."""
+    answers = read_answers(model)
+    holders = read_holders({node for pair in answers for node in pair})
+    pairs: dict[tuple[int, int], tuple[int, int]] = {}
+    for left, right in answers:
+        rows = held.rows.get(holders.get(left, 0)), held.rows.get(holders.get(right, 0))
+        if rows[0] is not None and rows[1] is not None and rows[0] != rows[1]:
+            pairs[left, right] = (rows[0], rows[1])
+    held.learner.add(list(pairs.values()))
+    places: dict[int, tuple[int, int]] = {}
+    said: dict[int, bool | None] = {}
+    for nodes, rows in pairs.items():
+        place = held.learner.place_of(*rows)
+        if place is not None:
+            places[place], said[place] = nodes, answers[nodes]
+    for place in set(held.learner.answers) - said.keys():
+        # The label is gone: taken back, or erased with its person.
+        del held.learner.answers[place]
+    held.learner.answer(said)
+    return places
+
+
+def fill_questions(*, model: MatchModel, now: datetime) -> int:
+    """Have enough questions open, and return how many were added."""
+    held = _hold(model, now)
+    _tell(model, held)
+    waiting = MatchQuestion.objects.filter(model=model).count()
+    added = 0
+    if waiting < OPEN_QUESTIONS - AT_ONCE // 2:
+        nodes = held.records.nodes
+        pool = held.learner.pool
+        rows = []
+        for place in held.learner.ask(AT_ONCE):
+            left, right = nodes[int(pool.left[place])], nodes[int(pool.right[place])]
+            rows.append(
+                MatchQuestion(model=model, left_node=min(left, right), right_node=max(left, right), asked_at=now)
+            )
+        MatchQuestion.objects.bulk_create(rows, ignore_conflicts=True)
+        added = len(rows)
+    status = MatchModel.Status.TRAINED if model.live_version else MatchModel.Status.ASKING
+    MatchModel.objects.filter(pk=model.pk).exclude(status=MatchModel.Status.TRAINING).update(status=status, error="")
+    return added if waiting + added < OPEN_QUESTIONS - AT_ONCE // 2 else 0
+
+
+def train(*, model: MatchModel, now: datetime) -> MatchVersion:
+    """Train on every label, keep the version, and put it in force unless the live one is better."""
+    spec = spec_of(model)
+    held = _hold(model, now)
+    places = _tell(model, held)
+    trained = train_model(
+        held.learner,
+        fields=spec.fields,
+        mode=spec.mode,
+        precision=spec.auto_link_precision,
+        records=len(held.records),
+    )
+    stored = write_model(trained)
+    stored["measured"] = {**stored["measured"], **_measure_frozen(model, held, places)}
+    with transaction.atomic():
+        made = write_version(
+            model=model, stored=stored, labels=len(held.learner.answers), auto_link=trained.auto_link, now=now
+        )
+        is_live = promote(model=model, version=made, now=now)
+        MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.TRAINED, error="")
+        audit.record(
+            actor="system",
+            action="matching_model.trained",
+            object=f"matching_model:{model.key}",
+            detail={"version": made.version, "labels": made.labels, "in_force": is_live},
+            now=now,
+        )
+    return made
+
+
+def _measure_frozen(model: MatchModel, held: Held, places: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
+    """Measure on labels held back: all of them, and those that the live version knew."""
+    found, truth = held.learner.held_back()
+    keys = list(held.learner.answers)
+    live = MatchVersion.objects.filter(model=model, version=model.live_version or 0).first()
+    frozen = set()
+    if live is not None:
+        frozen = set(
+            MatchLabel.objects.filter(model=model, answered_at__lte=live.created_at).values_list(
+                "left_node", "right_node"
+            )
+        )
+    known = np.array([places.get(place) in frozen for place in keys], bool)
+    curve = [
+        {
+            "threshold": round(step / 20, 2),
+            "right": int((truth & (found >= step / 20)).sum()),
+            "claimed": int((found >= step / 20).sum()),
+        }
+        for step in range(1, 20)
+    ]
+    return {
+        "f1": _f1(found, truth),
+        "f1_on_frozen": _f1(found[known], truth[known]) if known.any() else None,
+        "frozen_labels": int(known.sum()),
+        "real": int(truth.sum()),
+        "curve": curve,
+        "auto_link_at_99": auto_link_threshold(found.tolist(), truth.tolist(), precision=0.99),
+    }
+
+
+def _f1(found: Any, truth: Any) -> float | None:
+    claimed, real = int((found >= 0.5).sum()), int(truth.sum())
+    right = int((truth & (found >= 0.5)).sum())
+    return 2 * right / (claimed + real) if claimed + real else None

@@ -1,0 +1,273 @@
+"""A matching run within the worker: records scored and clustered, figures, the review queue, what is applied."""
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+
+from cdp.core.copying import copy_rows
+from profiles.matching.blocking import Keys
+from profiles.matching.features import compare
+from profiles.matching.model import Guard, Scored, TrainedModel, read_model, run_model
+from profiles.matching.spec import ModelSpec
+from profiles.matching.table import MISSING, Table
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun, MatchVersion
+from profiles.queries.matching_records import Records, load_records, read_holders, read_kept_apart, read_record_ids
+from profiles.services.matching_learning import read_answers, table_of
+from profiles.services.matching_merging import Matched, merge_matched
+from profiles.services.matching_models import spec_of
+from profiles.services.matching_versions import read_version
+
+# Pairs less likely than this are not kept.
+LEAST_KEPT = 0.05
+MOST_REVIEWED = 5_000
+MERGES_AT_ONCE = 100
+LINES_AT_ONCE = 100_000
+LARGEST_SHOWN = 10
+
+
+def run_match(*, run: MatchRun, now: datetime) -> None:
+    """Match all records of the run's model and keep what was found."""
+    _reset_peak()
+    began, cpu = time.perf_counter(), _cpu_seconds()
+    model = run.model
+    spec = spec_of(model)
+    trained = read_model(read_version(model=model, version=run.version))
+    records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
+    loaded = time.perf_counter()
+    table = table_of(spec, records)
+    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
+    must, apart = _decided(model, rows)
+    scored = run_model(trained, table, guard=_guard(spec, table, records, apart), must=must)
+    found = time.perf_counter()
+    names = _store(run, spec, records, scored)
+    _store_keys(model, trained, table, records)
+    _review(run, trained, table, records, scored, now)
+    sizes = Counter(scored.clusters.tolist())
+    version = MatchVersion.objects.get(model=model, version=run.version)
+    figures: dict[str, Any] = {
+        "seconds": round(time.perf_counter() - began, 3),
+        "cpu_seconds": round(_cpu_seconds() - cpu, 3),
+        "peak_memory_bytes": _peak_memory(),
+        "records": names,
+        "profiles": len(records),
+        "candidates": len(scored.candidates),
+        "clusters": len(sizes),
+        "largest_cluster": max(sizes.values(), default=0),
+        "largest_clusters": [size for _, size in sizes.most_common(LARGEST_SHOWN)],
+        "labels_used": version.labels,
+        "steps": {
+            "loading": round(loaded - began, 3),
+            **{name: round(seconds, 3) for name, seconds in scored.seconds.items()},
+            "storing": round(time.perf_counter() - found, 3),
+        },
+        "blocking": [asdict(report) for report in scored.candidates.reports],
+        "block_recall": _block_recall(model, rows, scored, table),
+        "histogram": np.histogram(scored.probability, bins=20, range=(0, 1))[0].tolist(),
+        "auto_link": trained.auto_link,
+    }
+    MatchRun.objects.filter(pk=run.pk).update(figures=figures)
+    run.figures = figures
+    if run.apply:
+        _apply(run, trained, records, scored, now)
+
+
+def _guard(spec: ModelSpec, table: Table, records: Records, apart: Sequence[tuple[int, int]]) -> Guard:
+    owners = np.where(np.asarray(records.has_user, bool), np.arange(len(records)), MISSING)
+    return Guard(table, across=spec.mode == "link", owners=owners, apart=apart)
+
+
+def _decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return what people said is one, and what is two, as rows of the table."""
+    answers = read_answers(model)
+    holders = read_holders({node for pair in answers for node in pair})
+    must: list[tuple[int, int]] = []
+    apart: list[tuple[int, int]] = []
+    for (left, right), answer in answers.items():
+        a, b = rows.get(holders.get(left, 0)), rows.get(holders.get(right, 0))
+        if a is None or b is None or a == b or answer is None:
+            continue
+        (must if answer else apart).append((a, b))
+    apart += [(rows[a], rows[b]) for a, b in read_kept_apart() if a in rows and b in rows]
+    # What was kept apart since, by an undo or by somebody's word, is stronger than an answer.
+    barred = {frozenset(pair) for pair in apart}
+    return [pair for pair in must if frozenset(pair) not in barred], apart
+
+
+def _block_recall(model: MatchModel, rows: dict[int, int], scored: Scored, table: Table) -> float | None:
+    """Return which share of the pairs that people called the same were looked at."""
+    must, _ = _decided(model, rows)
+    if not must:
+        return None
+    pairs = np.array([min(a, b) * table.size + max(a, b) for a, b in must], np.int64)
+    candidates = scored.candidates.left.astype(np.int64) * table.size + scored.candidates.right
+    return float(np.isin(pairs, candidates).mean())
+
+
+def _store(run: MatchRun, spec: ModelSpec, records: Records, scored: Scored) -> int:
+    """Keep clusters and likely pairs; return how many records there are, those of one profile counted each."""
+    clusters = dict(zip(records.ids, scored.clusters.tolist(), strict=True))
+    named: set[int] = set()
+    count = 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        for start in range(0, len(records.ids), LINES_AT_ONCE):
+            part = records.ids[start : start + LINES_AT_ONCE]
+            held = read_record_ids(profile_ids=part, sources=spec.sources)
+            lines = [f"{run.pk}\t{node}\t{profile}\t{clusters[profile]}\n" for node, profile, _ in held]
+            named.update(profile for _, profile, _ in held)
+            lines += [f"{run.pk}\t\\N\t{profile}\t{clusters[profile]}\n" for profile in part if profile not in named]
+            copy_rows(cursor, "profiles_matchedrecord", "run_id, node, profile_id, cluster", lines)
+            count += len(lines)
+        kept = np.nonzero(scored.probability >= LEAST_KEPT)[0]
+        ids = np.asarray(records.ids, np.int64)
+        for start in range(0, len(kept), LINES_AT_ONCE):
+            places = kept[start : start + LINES_AT_ONCE]
+            left, right = ids[scored.candidates.left[places]], ids[scored.candidates.right[places]]
+            likely = scored.probability[places]
+            lines = [
+                f"{run.pk}\t{a}\t{b}\t{p:.6f}\n"
+                for a, b, p in zip(left.tolist(), right.tolist(), likely.tolist(), strict=True)
+            ]
+            copy_rows(cursor, "profiles_matchedpair", 'run_id, "left", "right", probability', lines)
+    return count
+
+
+def _store_keys(model: MatchModel, trained: TrainedModel, table: Table, records: Records) -> None:
+    """Keep the block keys of every profile, for those that come in after this run."""
+    keys = Keys(table)
+    ids = np.asarray(records.ids, np.int64)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM profiles_matchkey WHERE model_id = %s", [model.pk])
+        for rows, hashes in keys.steady(trained.rules):
+            for start in range(0, len(rows), LINES_AT_ONCE):
+                part = slice(start, start + LINES_AT_ONCE)
+                pairs = zip(hashes[part].view(np.int64).tolist(), ids[rows[part]].tolist(), strict=True)
+                copy_rows(
+                    cursor,
+                    "profiles_matchkey",
+                    "model_id, key, profile_id",
+                    [f"{model.pk}\t{key}\t{profile}\n" for key, profile in pairs],
+                )
+
+
+def _review(
+    run: MatchRun, trained: TrainedModel, table: Table, records: Records, scored: Scored, now: datetime
+) -> None:
+    """Put the likely pairs that are within one cluster, or near the threshold, into the review queue."""
+    likely = np.nonzero(scored.probability >= trained.threshold / 2)[0]
+    best = likely[np.argsort(-scored.probability[likely], kind="stable")][:MOST_REVIEWED]
+    MatchCandidate.objects.filter(model=run.model, state=MatchCandidate.State.OPEN).delete()
+    put_into_review(run.model, trained, table, records, best_pairs(scored, best), now)
+
+
+def best_pairs(scored: Scored, places: Any) -> list[tuple[int, int, float]]:
+    """Return rows and probability of candidates."""
+    return [
+        (int(scored.candidates.left[one]), int(scored.candidates.right[one]), float(scored.probability[one]))
+        for one in places
+    ]
+
+
+def put_into_review(
+    model: MatchModel,
+    trained: TrainedModel,
+    table: Table,
+    records: Records,
+    pairs: Sequence[tuple[int, int, float]],
+    now: datetime,
+) -> None:
+    """Add pairs to the review queue, with what each field contributes; decided ones stay decided."""
+    if not pairs:
+        return
+    matrix = compare(table, np.array([a for a, _, _ in pairs]), np.array([b for _, b, _ in pairs]))
+    labelled = {
+        (left, right)
+        for left, right in MatchLabel.objects.filter(model=model, answer__in=("same", "different")).values_list(
+            "left_node", "right_node"
+        )
+    }
+    rows = []
+    for (a, b, probability), features in zip(pairs, matrix, strict=True):
+        if records.ids[a] > records.ids[b]:
+            a, b = b, a  # noqa: PLW2901 - the smaller id stands on the left
+        nodes = sorted((records.nodes[a], records.nodes[b]))
+        if (nodes[0], nodes[1]) in labelled:
+            continue
+        found = trained.weights.contributions(features)
+        rows.append(
+            MatchCandidate(
+                model=model,
+                left=records.ids[a],
+                right=records.ids[b],
+                left_node=nodes[0],
+                right_node=nodes[1],
+                probability=probability,
+                contributions={
+                    "bias": round(trained.weights.bias / float(np.log(2)), 3),
+                    **{name: round(value, 3) for name, value in found.items()},
+                },
+                found_at=now,
+            )
+        )
+    MatchCandidate.objects.bulk_create(rows, batch_size=1_000, ignore_conflicts=True)
+
+
+def _apply(run: MatchRun, trained: TrainedModel, records: Records, scored: Scored, now: datetime) -> None:
+    """Join exactly the auto-link zone: pairs from its probability on that the guards left in one cluster."""
+    MatchRun.objects.filter(pk=run.pk).update(status=MatchRun.Status.APPLYING)
+    merged = 0
+    left, right = scored.candidates.left, scored.candidates.right
+    wanted: Iterable[int] = ()
+    if trained.auto_link is not None:
+        sure = (scored.probability >= trained.auto_link) & (scored.clusters[left] == scored.clusters[right])
+        places = np.nonzero(sure)[0]
+        wanted = places[np.argsort(-scored.probability[places], kind="stable")].tolist()
+    pairs = [
+        Matched(records.ids[int(left[one])], records.ids[int(right[one])], float(scored.probability[one]))
+        for one in wanted
+    ]
+    node_of = dict(zip(records.ids, records.nodes, strict=True)) if pairs else {}
+    for start in range(0, len(pairs), MERGES_AT_ONCE):
+        part = _present(pairs[start : start + MERGES_AT_ONCE], node_of)
+        merged += len(merge_matched(pairs=part, model=f"{run.model.key} v{run.version}", actor=run.created_by, now=now))
+    run.figures = {**run.figures, "auto_link_pairs": len(pairs), "merged": merged}
+    MatchRun.objects.filter(pk=run.pk).update(figures=run.figures)
+
+
+def _present(pairs: Sequence[Matched], node_of: dict[int, int]) -> list[Matched]:
+    """Return the pairs by the profiles that hold their identifiers now: earlier merges dropped some ids."""
+    holders = read_holders(node_of[one] for pair in pairs for one in (pair.left, pair.right))
+    found = []
+    for pair in pairs:
+        left, right = holders.get(node_of[pair.left]), holders.get(node_of[pair.right])
+        if left is not None and right is not None:
+            found.append(Matched(left, right, pair.probability))
+    return found
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _reset_peak() -> None:
+    """Have the kernel count the peak of this run alone, where it can."""
+    peak = Path("/proc/self/clear_refs")
+    if peak.exists():
+        peak.write_text("5")
+
+
+def _peak_memory() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

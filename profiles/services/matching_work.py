@@ -1,0 +1,147 @@
+"""The worker of matching: one at a time does what models and runs wait for. Rows own all progress.
+
+It alone imports the packages of matching, when there is something to do.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, OperationalError, connection
+from django.db.models import Q, QuerySet
+
+from cdp.core import locks
+from cdp.core.errors import CdpError
+from profiles.matching_models import MatchModel, MatchRun
+from profiles.services.matching_models import is_matching_on
+
+log = logging.getLogger("cdp.matching")
+
+Clock = Callable[[], datetime]
+KEPT_DAYS = 14
+# What data that nobody thought of makes the libraries raise: a model that fails must not stop the others.
+FAULTS = (
+    CdpError,
+    DatabaseError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def work_matching(*, clock: Clock) -> int:
+    """Do everything that waits, and return how many steps there were; 0 at once while another process is at it."""
+    if not is_matching_on() or not count_matching_work():
+        return 0
+    steps = 0
+    with connection.cursor() as cursor, locks.hold(cursor, locks.MATCHING, wait=False) as held:
+        if not held:
+            return 0
+        while _step(clock):
+            steps += 1
+    return steps
+
+
+def count_matching_work() -> int:
+    """Return how many models and runs wait for the worker."""
+    models = MatchModel.objects.filter(Q(wants_questions_at__isnull=False) | Q(wants_training_at__isnull=False))
+    return models.count() + _waiting_runs().count()
+
+
+def _waiting_runs() -> QuerySet[MatchRun]:
+    # Running, and no process holds the lock: its worker died.
+    return MatchRun.objects.filter(
+        status__in=(MatchRun.Status.QUEUED, MatchRun.Status.RUNNING, MatchRun.Status.APPLYING)
+    )
+
+
+def _step(clock: Clock) -> bool:
+    """Do the most urgent: training, then runs, then questions."""
+    model = MatchModel.objects.filter(wants_training_at__isnull=False).order_by("wants_training_at", "id").first()
+    if model is not None:
+        _train(model, clock)
+        return True
+    run = _waiting_runs().select_related("model").order_by("id").first()
+    if run is not None:
+        _run(run, clock)
+        return True
+    model = MatchModel.objects.filter(wants_questions_at__isnull=False).order_by("wants_questions_at", "id").first()
+    if model is not None:
+        _ask(model, clock)
+        return True
+    return False
+
+
+def _ask(model: MatchModel, clock: Clock) -> None:
+    from profiles.services.matching_learning import fill_questions  # noqa: PLC0415 - its packages may be missing
+
+    wanted = model.wants_questions_at
+    more = _guarded(model, lambda: fill_questions(model=model, now=clock()))
+    if not more:
+        # Somebody may have answered meanwhile: then the wish has another time, and stays.
+        MatchModel.objects.filter(pk=model.pk, wants_questions_at=wanted).update(wants_questions_at=None)
+
+
+def _train(model: MatchModel, clock: Clock) -> None:
+    from profiles.services.matching_learning import train  # noqa: PLC0415 - as above
+
+    wanted = model.wants_training_at
+    _guarded(model, lambda: train(model=model, now=clock()))
+    MatchModel.objects.filter(pk=model.pk, wants_training_at=wanted).update(wants_training_at=None)
+
+
+def _guarded(model: MatchModel, act: Callable[[], object]) -> object:
+    try:
+        return act()
+    except OperationalError:
+        raise
+    except FAULTS as error:
+        log.warning("a model failed: %s", type(error).__name__, extra={"model": model.pk})
+        MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.FAILED, error=_say(error))
+        return None
+
+
+def _run(run: MatchRun, clock: Clock) -> None:
+    from profiles.services.matching_runs import run_match  # noqa: PLC0415 - as above
+
+    run.model.refresh_from_db()
+    version = run.version or run.model.live_version
+    if version is None:
+        _end(run, clock(), error="The model could not be trained.")
+        return
+    run.version, run.started_at = version, clock()
+    run.records.all().delete()
+    run.pairs.all().delete()
+    MatchRun.objects.filter(pk=run.pk).update(
+        status=MatchRun.Status.RUNNING, version=version, started_at=run.started_at
+    )
+    try:
+        run_match(run=run, now=clock())
+    except OperationalError:
+        raise
+    except FAULTS as error:
+        log.warning("a run failed: %s", type(error).__name__, extra={"run": run.pk})
+        _end(run, clock(), error=_say(error))
+        return
+    _end(run, clock())
+
+
+def _end(run: MatchRun, now: datetime, *, error: str = "") -> None:
+    status = MatchRun.Status.FAILED if error else MatchRun.Status.DONE
+    MatchRun.objects.filter(pk=run.pk).update(status=status, error=error, finished_at=now)
+
+
+def _say(error: Exception) -> str:
+    """Say what went wrong without quoting data."""
+    return error.message if isinstance(error, CdpError) else f"It failed ({type(error).__name__})."
+
+
+def forget_old_runs(now: datetime) -> None:
+    """Delete runs whose time is up, except the last of each model."""
+    last = set(MatchRun.objects.order_by("model_id", "-id").distinct("model_id").values_list("pk", flat=True))
+    MatchRun.objects.filter(finished_at__lt=now - timedelta(days=KEPT_DAYS)).exclude(pk__in=last).delete()

@@ -1,0 +1,228 @@
+"""The parts of matching without a database: normal forms, blocking, scores as dedupe's, guards, bounds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profiles.matching.blocking import Keys, Rule, choose_rules, find_candidates, pairs_of_rule, sound
+from profiles.matching.clustering import cluster
+from profiles.matching.evaluating import auto_link_threshold, judge_clusters, lower_bound
+from profiles.matching.features import compare
+from profiles.matching.fields import Field, normalise
+from profiles.matching.learner import make_deduper, weights_of
+from profiles.matching.model import Guard, TrainedModel, read_model, run_model, write_model
+from profiles.matching.spec import read_spec, write_spec
+from profiles.matching.table import make_table
+
+FIELDS = (
+    Field("name", "name"),
+    Field("family", "name"),
+    Field("street", "text"),
+    Field("town", "text"),
+    Field("born", "date"),
+    Field("email", "email"),
+    Field("phone", "phone"),
+    Field("postcode", "postcode"),
+    Field("number", "number"),
+    Field("card", "exact"),
+)
+VALUES = {
+    "name": ["Ann", "Anne", "Bob", "Rob", None],
+    "family": ["Müller", "Mueller", "Muller", "Smith", None],
+    "street": ["1 Long Road", "Long Rd 1", "2 High Street", None],
+    "town": ["Bath", "Bathe", "York", None],
+    "born": ["1980-01-02", "1980-02-01", "1981-01-02", "19991231", "unknown", None],
+    "email": ["ann@post.example", "anne@post.example", "ann@other.example", None],
+    "phone": ["+44 1234 567890", "01234 567891", "01234567890", None],
+    "postcode": ["BA1 1AA", "BA11AB", "YO1 7HH", None],
+    "number": ["12", "12.0", "13", "many", None],
+    "card": ["A-1", "a-1", "B-2", None],
+}
+
+
+def random_table(size, seed=3):
+    rng = np.random.default_rng(seed)
+    columns = [[VALUES[f.trait][rng.integers(len(VALUES[f.trait]))] for _ in range(size)] for f in FIELDS]
+    return make_table(fields=FIELDS, columns=columns, size=size)
+
+
+@pytest.mark.parametrize(
+    ("value", "comparison", "form"),
+    [
+        ("  Zoë O'Hara-Smith ", "name", "zoe ohara smith"),
+        ("N/A", "name", None),
+        ("3.2.1980", "date", "19800203"),
+        ("1980-02-03T10:00:00Z", "date", "19800203"),
+        ("12/31/1999", "date", "19991231"),
+        ("No-Reply@post.example", "email", None),
+        ("Ann@Post.Example", "email", "ann@post.example"),
+        ("+44 (0)1234 567890", "phone", "234567890"),
+        ("0400 000 000", "phone", None),
+        ("ba1 1aa", "postcode", "ba11aa"),
+        ("0012.50", "number", "0012.5"),
+        (None, "text", None),
+    ],
+)
+def test_brings_values_into_one_form(value, comparison, form):
+    assert normalise(value, comparison) == form
+
+
+def test_scores_as_dedupe_does():
+    table = random_table(120)
+    rng = np.random.default_rng(5)
+    left, right = rng.integers(0, 120, 400), rng.integers(0, 120, 400)
+    pairs = [(table.record(int(a)), table.record(int(b))) for a, b in zip(left, right, strict=True)]
+    deduper = make_deduper(table, matches=50, distinct=50)
+    ours = compare(table, left, right)
+    theirs = deduper.data_model.distances(pairs)
+    assert np.abs(ours - theirs).max() < 1e-6
+    truth = rng.random(400) < 0.5
+    deduper.classifier.fit(theirs, truth)
+    scores = deduper.score(
+        ((one, a), (two, b)) for one, two, (a, b) in zip(left.tolist(), (right + 200).tolist(), pairs, strict=True)
+    )
+    likely = weights_of(deduper.classifier, table).probabilities(ours)
+    by_pair = {(int(a), int(b) - 200): score for (a, b), score in zip(scores["pairs"], scores["score"], strict=True)}
+    assert max(abs(by_pair[a, b] - p) for a, b, p in zip(left.tolist(), right.tolist(), likely, strict=True)) < 1e-6
+
+
+def test_contributions_add_up_to_the_match_weight():
+    table = random_table(30)
+    matrix = compare(table, np.array([0]), np.array([1]))
+    deduper = make_deduper(table, matches=50, distinct=50)
+    rng = np.random.default_rng(1)
+    deduper.classifier.fit(rng.random((100, matrix.shape[1])), np.arange(100) % 2)
+    weights = weights_of(deduper.classifier, table)
+    bits = sum(weights.contributions(matrix[0]).values()) + weights.bias / np.log(2)
+    assert 1 / (1 + 2**-bits) == pytest.approx(weights.probabilities(matrix)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("robert", "r163"), ("rupert", "r163"), ("ashcraft", "a261"), ("tymczak", "t522"), ("", "")]
+)
+def test_knows_the_sound_of_a_word(name, code):
+    # The first four are examples of the US National Archives; codes are not filled up with zeros here.
+    assert sound(name) == code
+
+
+def table_of_names(names):
+    return make_table(fields=(Field("name", "name"),), columns=[names], size=len(names))
+
+
+def test_leaves_out_blocks_past_the_cap_and_says_so():
+    table = table_of_names(["common"] * 5 + ["rare"] * 2)
+    pairs, report = pairs_of_rule(Keys(table), Rule((("name", "all"),)), across=False, most=4)
+    assert pairs.tolist() == [5 * 7 + 6]
+    assert (report.pairs, report.dropped_blocks, report.dropped_records, report.dropped_pairs) == (1, 1, 5, 10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["ann lee", "lee ann", "bob", "bobby", None]), min_size=2, max_size=12))
+def test_finds_each_pair_that_shares_a_key_once(names):
+    table = table_of_names(names)
+    found = find_candidates(table, [Rule((("name", "all"),)), Rule((("name", "sound"),))], across=False)
+    keys = [name and {name, sound(name)} for name in names]
+    expected = {
+        (a, b) for a in range(len(names)) for b in range(a + 1, len(names)) if keys[a] and keys[b] and keys[a] & keys[b]
+    }
+    pairs = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == expected
+
+
+def test_chooses_rules_that_cover_for_few_pairs():
+    wide, narrow, useless = Rule((("a", "all"),)), Rule((("b", "all"),)), Rule((("c", "all"),))
+    covers = {wide: np.arange(10), narrow: np.arange(8), useless: np.arange(0)}
+    costs = {wide: 1_000, narrow: 10, useless: 1}
+    assert choose_rules(covers, np.ones(10), costs, budget=2_000)[0] == narrow
+    assert choose_rules(covers, np.ones(10), costs, budget=2_000)[1] == wide
+    assert choose_rules(covers, np.ones(10), costs, budget=500) == [narrow]
+
+
+def test_a_chain_of_likely_pairs_is_cut_where_its_ends_are_unlike():
+    # 0-1 and 1-2 are likely, 0-2 is impossible; 0-1 more so.
+    likely = {(0, 1): 0.95, (1, 2): 0.6, (0, 2): 0.0}
+
+    def score(left, right):
+        return np.array([likely[min(a, b), max(a, b)] for a, b in zip(left.tolist(), right.tolist(), strict=True)])
+
+    found = cluster(4, np.array([0, 1]), np.array([1, 2]), np.array([0.95, 0.6]), score=score, forbidden=never)
+    assert found[0] == found[1]
+    assert len(set(found.tolist())) == 3
+
+
+def never(left, right):
+    return np.zeros(len(left), bool)
+
+
+def test_never_joins_what_must_not_be_one_and_always_what_must():
+    def score(left, right):
+        return np.full(len(left), 0.99)
+
+    def forbidden(left, right):
+        return (np.minimum(left, right) == 0) & (np.maximum(left, right) == 2)
+
+    left, right = np.array([0, 1, 0]), np.array([1, 2, 2])
+    found = cluster(5, left, right, np.full(3, 0.99), score=score, forbidden=forbidden, must=[(3, 4)])
+    assert found[0] != found[2]
+    assert found[3] == found[4]
+
+
+def test_guards_user_ids_and_birth_dates():
+    rows = [("ann", "1950-01-02"), ("ann", "1987-11-30"), ("ann", "1950-01-02")]
+    fields = (Field("name", "name"), Field("born", "date"))
+    table = make_table(fields=fields, columns=[[r[0] for r in rows], [r[1] for r in rows]], size=3)
+    a, b = np.array([0, 0, 1]), np.array([1, 2, 2])
+    assert Guard(table, across=False)(a, b).tolist() == [True, False, True]
+    owners = np.array([0, -1, 2])
+    assert Guard(table, across=False, owners=owners)(a, b).tolist() == [True, True, True]
+    assert Guard(table, across=False, apart=[(2, 0)])(a, b).tolist() == [True, True, True]
+
+
+def test_a_model_survives_being_written():
+    table = random_table(40)
+    deduper = make_deduper(table, matches=50, distinct=50)
+    matrix = compare(table, np.arange(20), np.arange(20, 40))
+    deduper.classifier.fit(matrix, np.arange(20) % 2)
+    model = TrainedModel(FIELDS, "deduplicate", weights_of(deduper.classifier, table), (Rule((("name", "sound"),)),))
+    again = read_model(write_model(model))
+    assert again == model
+    assert run_model(again, table).clusters.tolist() == run_model(model, table).clusters.tolist()
+
+
+def test_measures_pairs_and_b_cubed():
+    truth = {"a": 1, "b": 1, "c": 1, "d": 2}
+    found = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    quality = judge_clusters(found, truth)
+    # Claimed: ab, cd; real: ab, ac, bc.
+    assert (quality.precision, quality.recall) == (1 / 2, 1 / 3)
+    # Precision 1, 1, 1/2, 1/2; recall 2/3, 2/3, 1/3, 1.
+    assert quality.b3_precision == pytest.approx(3 / 4)
+    assert quality.b3_recall == pytest.approx(2 / 3)
+    assert quality.largest == 2
+
+
+def test_bounds_a_share_from_below():
+    # All of n right: the bound is 0.05 to the power 1/n.
+    assert lower_bound(598, 598) == pytest.approx(0.05 ** (1 / 598))
+    assert lower_bound(597, 597) < 0.995 <= lower_bound(598, 598)
+
+
+def test_the_auto_link_zone_needs_labels_enough():
+    likely, truth = [0.99] * 300 + [0.9] * 300 + [0.6] * 10, [True] * 600 + [False] * 10
+    assert auto_link_threshold(likely, truth, precision=0.995) == 0.9
+    assert auto_link_threshold(likely[:500], truth[:500], precision=0.995) is None
+    # A single fault among the best 600 is one too many.
+    assert auto_link_threshold(likely, [False, *truth[1:]], precision=0.995) is None
+
+
+def test_reads_a_definition_or_names_its_faults():
+    given = {"key": "k", "fields": [{"trait": "name", "comparison": "name"}]}
+    spec, faults = read_spec(given)
+    assert faults == []
+    assert spec is not None
+    assert spec.auto_link_precision == 0.995
+    assert read_spec(write_spec(spec)) == (spec, [])
+    assert [one.path for one in read_spec({**given, "mode": "link"})[1]] == ["sources"]
+    assert read_spec([])[0] is None
