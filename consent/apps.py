@@ -33,7 +33,7 @@ class ConsentConfig(AppConfig):
         from consent.services.links import delete_old_links  # noqa: PLC0415
         from consent.services.merging import ConsentMerging  # noqa: PLC0415
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
-        from consent.services.packages import delete_old_packages  # noqa: PLC0415
+        from consent.services.packages import JOB, delete_old_packages, run_remaking  # noqa: PLC0415
         from consent.services.replaying import check_erasures  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
@@ -52,6 +52,7 @@ class ConsentConfig(AppConfig):
         registries.housekeeping.extend([delete_old_links, delete_old_uses, keep_register])
         registries.preparations.append(prepare_register)
         registries.personal_data.extend([RequestPapers(), SentMail()])
+        registries.job_handlers_outside_transaction[JOB] = run_remaking
         registries.housekeeping.extend(
             [delete_old_packages, forget_unconfirmed, forget_details_of_erased, warn_of_requests]
         )

@@ -17,13 +17,16 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.template.loader import render_to_string
+from django.utils import timezone
 
 from cdp.core import registries
 from cdp.core.api.json import dump
 from cdp.core.locks import IDENTITY, take
+from cdp.core.models import Job
 from cdp.core.registries import Subject
 from cdp.core.sealed_files import SealedWriter, delete_sealed, open_sealed
 from cdp.core.services.audit import record
+from cdp.core.services.jobs import enqueue
 from cdp.core.spreadsheets import csv_lines
 from consent.copies.manifest import Part, make_manifest
 from consent.copies.tables import as_tables, flatten
@@ -37,6 +40,7 @@ from consent.services.details import read_details
 from consent.services.letters import send_letter
 from profiles.queries.people import name_identifier
 
+JOB = "consent.package"
 TOKEN_BYTES = 32
 KEPT_DAYS = 14
 # A page that lists a million events opens nowhere; the JSON beside it has them all.
@@ -111,6 +115,30 @@ def make_package(*, request: PrivacyRequest, keep_alive: Callable[[], None], now
             from_here = package_link(token)
             send_letter(request=request, kind="package", actor="system", now=now, link=from_here, days=KEPT_DAYS)
     return sum(part.rows for part in parts if part.name == "data.json")
+
+
+def remake_package(*, request_id: str, actor: str, now: datetime) -> None:
+    """Make the package of a request again, by a job: it was taken and lost, or its time was up.
+
+    Raises
+    ------
+    NoPackage
+        If none was made before, or whom it was about is erased.
+    """
+    with transaction.atomic():
+        request = PrivacyRequest.objects.filter(id=request_id).first()
+        if request is None or not request.identities or not Package.objects.filter(request=request).exists():
+            raise NoPackage
+        enqueue(kind=JOB, arguments={"request": str(request.pk)}, now=now)
+        record(actor=actor, action="privacy_request.package_remade", object=f"privacy_request:{request.pk}", now=now)
+
+
+def run_remaking(job: Job) -> bool:
+    """Make a package anew (`cdp.core.registries.job_handlers_outside_transaction`)."""
+    request = PrivacyRequest.objects.filter(id=job.arguments["request"]).first()
+    if request is not None and request.identities:
+        make_package(request=request, keep_alive=lambda: None, now=timezone.now())
+    return True
 
 
 def package_link(token: str) -> str:

@@ -263,8 +263,8 @@ def amend_request(*, request_id: str, changes: Mapping[str, Any], actor: str, no
     Parameters
     ----------
     changes : mapping
-        ``language``, ``corrections``, ``purposes``, ``contact``, and ``shared``: identifiers (`Named`) that this
-        person's erasure leaves to their other holders.
+        ``language``, ``corrections``, ``correct`` (one of them), ``purposes``, ``contact``, and ``shared``:
+        identifiers (`Named`) that this person's erasure leaves to their other holders.
 
     Raises
     ------
@@ -276,8 +276,13 @@ def amend_request(*, request_id: str, changes: Mapping[str, Any], actor: str, no
         if request.status not in life.WAITING:
             raise WrongStatus(status=request.status, allowed=" or ".join(sorted(life.WAITING)))
         given = {name: changes[name] for name in ("corrections", "purposes", "contact") if name in changes}
+        known = read_details(request=request)
+        if one := changes.get("correct"):
+            # One correction, in place of an earlier one of the same trait.
+            others = [other for other in known.corrections if other["trait"] != one["trait"]]
+            given["corrections"] = [*others, {"trait": one["trait"], "value": one["value"]}]
         if given:
-            details = replace(read_details(request=request), **given)
+            details = replace(known, **given)
             _check_details(request.type, details)
             write_details(request=request, details=details)
         if "language" in changes:

@@ -5,8 +5,10 @@ from typing import Any
 from django import forms
 from django.core.validators import RegexValidator
 
+from cdp.core.errors import FieldError, InvalidInput
 from consent.deadlines import REGULATIONS
 from consent.decision import LEGAL_BASES, RECORDABLE, SUBJECT
+from consent.letters.catalogue import KINDS as ALL_LETTERS
 from consent.models import PrivacyRequest
 from consent.queries.purposes import list_notices, list_purposes
 from consent.queries.suppressions import HASHES
@@ -17,6 +19,8 @@ from profiles.models import IdentifierType
 from profiles.queries.people import Named, name_identifier
 
 INPUT = {"class": "input"}
+# Those with a secret link are sent by the product itself.
+LETTER_KINDS = [kind for kind in ALL_LETTERS if kind not in ("identity", "package")]
 SLUG = RegexValidator(
     r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$", "Lower-case letters, digits, hyphens and underscores; 64 at most."
 )
@@ -291,6 +295,50 @@ def find_email(value: str) -> Named | None:
         return name_identifier(type="email", value=value.strip())
     except BadIdentifier:
         return None
+
+
+class ParticularsForm(StyledForm):
+    """Where letters go, and in which language."""
+
+    contact = forms.EmailField(required=False, max_length=254, label="E-mail for letters")
+    language = forms.ChoiceField(choices=[(code, words.own_name) for code, words in LANGUAGES.items()])
+
+
+class CorrectionForm(StyledForm):
+    """What a trait should be."""
+
+    trait = forms.CharField(max_length=255)
+    value = forms.CharField(max_length=5000, required=False, empty_value=None)
+
+
+class NoteForm(StyledForm):
+    """Something to remember."""
+
+    text = forms.CharField(max_length=10_000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class LetterForm(StyledForm):
+    """A letter."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind.capitalize()) for kind in LETTER_KINDS])
+    language = forms.ChoiceField(choices=[(code, words.own_name) for code, words in LANGUAGES.items()])
+    text = forms.CharField(max_length=20_000, strip=False, widget=forms.Textarea(attrs={"rows": 14}))
+
+
+def read_or_refuse(form_class: type[forms.Form], data: Any) -> dict[str, Any]:
+    """Return what a small form says.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the fields that are wrong.
+    """
+    form = form_class(data)
+    if not form.is_valid():
+        faults = [FieldError(name, "invalid", str(texts[0])) for name, texts in form.errors.items()]
+        message = "; ".join(f"{fault.path}: {fault.message}" for fault in faults)
+        raise InvalidInput(message, errors=faults)
+    return form.cleaned_data
 
 
 class SuppressionForm(IdentifierForm):

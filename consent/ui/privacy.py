@@ -3,6 +3,7 @@
 from datetime import datetime, time
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,11 +16,29 @@ from cdp.core.queries.sizes import count_list
 from cdp.core.reauthentication import recently_authenticated
 from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
+from consent.letters.compose import compose
 from consent.models import PrivacyRequest
-from consent.queries.desk import find_strongest_identifier, list_open_requests, list_overdue_requests
-from consent.queries.requests import get_request, list_requests
+from consent.queries.desk import find_strongest_identifier
+from consent.queries.matrix import Cell, Held, build_matrix, find_held
+from consent.queries.queue import (
+    ALL,
+    LATE,
+    OPEN,
+    VIEWS,
+    chart_weeks,
+    count_weeks,
+    list_queue,
+    read_clock,
+)
+from consent.queries.queue import WAITING as QUEUE_WAITING
+from consent.queries.requests import get_request
 from consent.queries.suppressions import RAW, list_suppressions
+from consent.services.details import read_details
 from consent.services.erasure import preview_erasure
+from consent.services.fulfilling import COPIES
+from consent.services.letters import facts_of, read_letter
+from consent.services.notes import read_notes
+from consent.services.packages import find_package
 from consent.services.requests import (
     NewRequest,
     approve_request,
@@ -28,7 +47,18 @@ from consent.services.requests import (
     reject_request,
 )
 from consent.services.suppressions import lift_suppression, suppress_hash, suppress_identifier
-from consent.ui.forms import ReasonForm, RequestByIdentifierForm, RequestForm, SuppressionForm
+from consent.ui.forms import (
+    LETTER_KINDS,
+    CorrectionForm,
+    LetterForm,
+    NoteForm,
+    ParticularsForm,
+    ReasonForm,
+    RequestByIdentifierForm,
+    RequestForm,
+    SuppressionForm,
+)
+from consent.words.choosing import LANGUAGES
 from profiles.errors import NoSuchProfile
 from profiles.queries.people import Named, get_by_uuid, name_identifier
 
@@ -40,24 +70,31 @@ MOVING = frozenset({Status.APPROVED, Status.RUNNING})
 
 @require_safe
 def privacy_requests(request: HttpRequest) -> HttpResponse:
-    """List the requests that are open; `?show=` overdue or all."""
+    """List requests, the next due first: `?show=` open, late, waiting or all, `?type=` one kind."""
     signed_in(request, "privacy:read")
     now = timezone.now()
-    shown = request.GET.get("show", "open")
-    lists = {"overdue": list_overdue_requests(now=now), "all": list_requests()}
-    rows = lists.get(shown, list_open_requests())
-    page = read_list(
-        request,
-        fetch=fetch_from(rows, "-received_at", "-id"),
-        key=lambda row: (row.received_at, str(row.id)),
-    )
+    shown = request.GET.get("show", OPEN)
+    shown = shown if shown in VIEWS else OPEN
+    type_ = request.GET.get("type", "")
+    rows = list_queue(view=shown, now=now, type=type_ if type_ in PrivacyRequest.Type.values else "")
+    order = ("-received_at", "-id") if shown == ALL else ("last_at", "id")
+    first = order[0].lstrip("-")
+    page = read_list(request, fetch=fetch_from(rows, *order), key=lambda row: (getattr(row, first), str(row.id)))
+    weeks = count_weeks(now=now)
     return show_page(
         request,
         "consent/privacy_requests.html",
         title="Privacy requests",
         page=page,
+        lines=[(row, read_clock(row, now=now)) for row in page.rows],
         size=count_list(rows),
-        shown=shown if shown in lists else "open",
+        shown=shown,
+        type=type_,
+        types=PrivacyRequest.Type.choices,
+        late=list_queue(view=LATE, now=now).count(),
+        waiting=list_queue(view=QUEUE_WAITING, now=now).count(),
+        chart=chart_weeks(weeks),
+        weeks=weeks,
         now=now,
     )
 
@@ -101,32 +138,70 @@ def create(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    """Show a request: what it is about, what would go or went, and the next step."""
+    """Show a request: what it is about, what would go or went, and the next step.
+
+    `?letter=KIND&language=` shows a letter of that kind to be changed and sent.
+    """
     principal = signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
     if principal.sees_personal_data and row.identities:
         note_read(actor=principal.actor, object=f"privacy_request:{row.id}")
+    now = timezone.now()
+    details = read_details(request=row)
+    sees = principal.sees_personal_data
     return show_page(
         request,
         "consent/privacy_request.html",
         title=f"{row.get_type_display()} request",
         asked=row,
+        clock=read_clock(row, now=now),
         identities=_identities(row, principal),
         waits=row.status in WAITING,
         moves=row.status in MOVING,
+        unverified=row.status in (Status.RECEIVED, Status.AWAITING_IDENTITY),
         can_approve=row.status in (Status.OPEN, Status.PARTIAL),
+        four_eyes=settings.CDP_FOUR_EYES,
+        approved_by_me=principal.actor in row.approvals,
+        details=details,
+        contact=show(principal, details.contact, "email"),
+        message=details.message if sees else "",
+        corrections=[(one["trait"], show(principal, one["value"])) for one in details.corrections],
+        particulars=ParticularsForm(initial={"contact": details.contact if sees else "", "language": row.language}),
+        correction=CorrectionForm(),
+        note=NoteForm(),
+        notes=read_notes(request=row) if sees else [],
+        letters=[(letter, *read_letter(letter)) for letter in row.letters.order_by("-id")] if sees else [],
+        letter=_new_letter(request, row) if sees else None,
+        letter_kinds=LETTER_KINDS,
+        languages=LANGUAGES.values(),
+        package=find_package(request_id=row.pk, now=now),
+        is_copy=row.type in COPIES,
         form=ReasonForm(),
-        now=timezone.now(),
+        now=now,
     )
 
 
 @require_safe
 def preview(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    """Answer what an erasure would take, store by store."""
-    signed_in(request, "privacy:read")
+    """Answer what an erasure would take, store by store, and who else holds the identifiers."""
+    principal = signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
-    stores = preview_erasure(request=row) if row.type == PrivacyRequest.Type.ERASURE and row.status in WAITING else {}
-    return show_part(request, "consent/preview.html", stores=stores, total=sum(stores.values()))
+    cells: list[Cell] = []
+    held: list[Held] = []
+    if row.type == PrivacyRequest.Type.ERASURE and row.status in WAITING:
+        cells = build_matrix(counts=preview_erasure(request=row), withheld={})
+        held = find_held(request=row)
+    return show_part(
+        request,
+        "consent/preview.html",
+        asked=row,
+        cells=cells,
+        total=sum(cell.found for cell in cells),
+        erased=sum(cell.erase for cell in cells),
+        withheld=sum(cell.withhold for cell in cells),
+        held=[(one, show(principal, one.value, one.type), one.digest in row.shared) for one in held],
+        any_shared=any(one.is_shared for one in held),
+    )
 
 
 @require_safe
@@ -236,3 +311,12 @@ def _moment(day: object, now: datetime) -> datetime:
     if day is None:
         return now
     return timezone.make_aware(datetime.combine(day, time(0, 0)))  # type: ignore[arg-type]
+
+
+def _new_letter(request: HttpRequest, row: PrivacyRequest) -> LetterForm | None:
+    """Return the letter that was chosen, put together from its template."""
+    kind, language = request.GET.get("letter", ""), request.GET.get("language", row.language)
+    if kind not in LETTER_KINDS or language not in LANGUAGES:
+        return None
+    text = compose(kind=kind, language=language, facts=facts_of(row)).body
+    return LetterForm(initial={"kind": kind, "language": language, "text": text})

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from consent.ui import asking, consents, field_tags, history, importing, intake, numbers, outward, privacy, public
+from consent.ui import (
+    asking,
+    consents,
+    desk,
+    field_tags,
+    history,
+    importing,
+    intake,
+    numbers,
+    outward,
+    privacy,
+    public,
+)
 
 urlpatterns = [
     path("consent", consents.purposes, name="purposes"),
@@ -43,6 +55,17 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/preview", privacy.preview, name="privacy_preview"),
     path("privacy-requests/<uuid:request_id>/progress", privacy.progress, name="privacy_progress"),
     path("privacy-requests/<uuid:request_id>/approve", privacy.approve, name="approve_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/ask-identity", desk.ask_who, name="ask_identity"),
+    path("privacy-requests/<uuid:request_id>/verify", desk.verify, name="verify_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/cancel", desk.cancel, name="cancel_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/change", desk.change, name="change_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/correct", desk.correct, name="correct_by_request"),
+    path("privacy-requests/<uuid:request_id>/share", desk.share, name="share_identifiers"),
+    path("privacy-requests/<uuid:request_id>/notes", desk.note, name="note_on_request"),
+    path("privacy-requests/<uuid:request_id>/letters", desk.write_letter, name="write_letter"),
+    path("privacy-requests/<uuid:request_id>/letters/<int:letter_id>", desk.send_draft, name="send_letter"),
+    path("privacy-requests/<uuid:request_id>/copy", desk.take_copy, name="take_request_copy"),
+    path("privacy-requests/<uuid:request_id>/copy/again", desk.make_copy, name="make_request_copy"),
     path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),
     path("privacy-requests/<uuid:request_id>/extend", privacy.extend, name="extend_privacy_request"),
     path("preferences/<str:token>", public.preferences, name="public_preferences"),
