@@ -114,3 +114,24 @@ class RightForm(forms.Form):
         ],
         widget=forms.Select(attrs={"class": "input"}),
     )
+
+
+class ListForm(forms.Form):
+    """A new list."""
+
+    key = forms.SlugField(max_length=64)
+    name = forms.CharField(max_length=200)
+
+
+class SnapshotForm(ListForm):
+    """A list of who is in a segment now."""
+
+    segment = forms.CharField(max_length=64)
+
+
+class SplitForm(forms.Form):
+    """Random parts of a segment, one a line."""
+
+    segment = forms.CharField(max_length=64)
+    salt = forms.CharField(max_length=200)
+    parts = forms.CharField(max_length=2000)

@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from segments.ui import building, comparing, computing, finding, pages, sharing, versions
+from segments.ui import building, comparing, computing, finding, lists, pages, sharing, versions
 
 urlpatterns = [
+    path("lists", lists.static_lists, name="static_lists"),
+    path("lists/<slug:key>", lists.static_list, name="static_list"),
+    path("lists/<slug:key>/change", lists.change_static_list, name="change_static_list"),
+    path("lists/<slug:key>/files/<int:upload_id>", lists.static_list_upload, name="static_list_upload"),
     path("computed-traits", computing.computed_traits, name="computed_traits"),
     path("computed-traits/new", computing.create_computed_trait, name="create_computed_trait"),
     path("computed-traits/<slug:key>", computing.computed_trait, name="computed_trait"),
