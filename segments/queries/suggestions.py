@@ -32,22 +32,25 @@ WITH RECURSIVE names AS (
 )
 SELECT name FROM names WHERE name IS NOT NULL LIMIT %s
 """
+# The type of JSON, or `date` for a text that begins like one.
+KIND = """CASE WHEN jsonb_typeof({0}) = 'string' AND {0} #>> '{{}}' ~ '^[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]'
+        THEN 'date' ELSE jsonb_typeof({0}) END"""
 TRAITS = """
 SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
-    SELECT t.key AS name, jsonb_typeof(t.value) AS kind
+    SELECT t.key AS name, {kind} AS kind
     FROM (SELECT traits FROM profiles_profile ORDER BY id DESC LIMIT 1000) AS part, jsonb_each(part.traits) AS t
 ) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
-"""
+""".format(kind=KIND.format("t.value"))
 PROPERTIES = """
 SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
-    SELECT p.key AS name, jsonb_typeof(p.value) AS kind
+    SELECT p.key AS name, {kind} AS kind
     FROM (SELECT properties FROM profiles_event WHERE name = %s ORDER BY occurred_at DESC LIMIT 200) AS part,
         jsonb_each(part.properties) AS p
 ) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
-"""
+""".format(kind=KIND.format("p.value"))
 PROPERTIES_OF_VIEW = """
 SELECT name, mode() WITHIN GROUP (ORDER BY kind) FROM (
-    SELECT p.key AS name, jsonb_typeof(p.value) AS kind
+    SELECT p.key AS name, {kind} AS kind
     FROM (SELECT properties FROM {table} LIMIT 200) AS part, jsonb_each(part.properties) AS p
 ) AS seen GROUP BY name ORDER BY count(*) DESC, name LIMIT %s
 """
@@ -78,7 +81,7 @@ ORDER BY occurred_at DESC LIMIT {most}
 LATEST_OF_VIEW = "SELECT profile_id, properties, context FROM {table} ORDER BY occurred_at DESC LIMIT {most}"
 EXAMINED = 20_000
 MOST_VALUES = 50
-COMPUTED_KINDS = {name: "string" if name.endswith("_at") else "number" for name in COMPUTED_TRAITS}
+COMPUTED_KINDS = {name: "date" if name.endswith("_at") else "number" for name in COMPUTED_TRAITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def read_property_names(*, event: str) -> dict[str, str]:
     table = PSEUDO_TABLES.get(event)
     with connection.cursor() as cursor:
         if table is not None:
-            cursor.execute(PROPERTIES_OF_VIEW.format(table=table), [MOST])
+            cursor.execute(PROPERTIES_OF_VIEW.format(table=table, kind=KIND.format("p.value")), [MOST])
         else:
             cursor.execute(PROPERTIES, [event, MOST])
         return dict(cursor.fetchall())

@@ -28,8 +28,8 @@ from segments.queries.people import explain_definition
 from segments.queries.preview import SAMPLE, Trial, find_members, preview, read_trial
 from segments.queries.reach import read_reach
 from segments.queries.suggestions import read_property_names, read_values
-from segments.queries.variations import count_variations
-from segments.ui.opening import shown_size
+from segments.queries.variations import RowCounts, count_variations
+from segments.ui.opening import open_segment, shown_size
 
 MAX_NAME = 200
 MAX_PARTS = 10
@@ -41,8 +41,8 @@ MOST_SHARED = 6
 @require_POST
 def count(request: HttpRequest) -> JsonResponse:
     """Answer how many people a definition finds, its sentence and its SQL."""
-    principal = signed_in(request, "segments:read")
     given = _given(request)
+    principal = _asking(request, given)
     found = preview(definition=given.get("definition"), now=timezone.now(), key=_text(given, "key") or None)
     return JsonResponse(
         {
@@ -57,30 +57,22 @@ def count(request: HttpRequest) -> JsonResponse:
 @require_POST
 def closer(request: HttpRequest) -> JsonResponse:
     """Answer what each row does, ten members with why they are in, and the people who are watched, row by row."""
-    principal = signed_in(request, "segments:read")
     given = _given(request)
+    principal = _asking(request, given)
     trial = _trial(given)
-    _, rows = count_variations(trial=trial)
+    whole, rows = count_variations(trial=trial)
     people: dict[str, Any] = {"sample": [], "pinned": []}
     if principal.may("profiles:read"):
         people = _people(trial, _watched(given), principal)
-    told = [
-        {
-            "path": row.path,
-            "left": shown_size(principal, row.left_after) if row.left_after is not None else None,
-            "without": shown_size(principal, row.without),
-        }
-        for row in rows
-    ]
-    told = [{name: value for name, value in row.items() if name != "left" or value is not None} for row in told]
+    told = [_row(row, whole, principal) for row in rows]
     return JsonResponse({"rows": told, **people})
 
 
 @require_POST
 def around(request: HttpRequest) -> JsonResponse:
     """Answer whom each channel reaches, and what the definition shares with live segments."""
-    principal = signed_in(request, "segments:read")
     given = _given(request)
+    principal = _asking(request, given)
     trial = _trial(given)
     names = dict(list_purposes().values_list("key", "name"))
     _, channels = read_reach(trial=trial, purpose=_text(given, "purpose") or None)
@@ -151,6 +143,16 @@ def in_words(people: int) -> str:
     return f"{people:,} {'person' if people == 1 else 'people'}".replace(",", "\u202f")
 
 
+def _row(row: RowCounts, whole: int, principal: Principal) -> dict[str, Any]:
+    """Return what a row does. A small difference tells as much of a few people as a small group does."""
+    told: dict[str, Any] = {"path": row.path}
+    if row.left_after is not None and shown_size(principal, row.left_after) is not None:
+        told["left"] = row.left_after
+    if None not in (shown_size(principal, row.without), shown_size(principal, abs(row.without - whole))):
+        told["without"] = row.without
+    return told
+
+
 def _people(trial: Trial, watched: Sequence[int], principal: Principal) -> dict[str, Any]:
     sample = find_members(trial=trial, most=SAMPLE)
     asked = list(dict.fromkeys([*watched, *sample]))
@@ -209,6 +211,13 @@ def _watched(given: dict[str, Any]) -> list[int]:
 
 def _texts(given: Any) -> list[str]:
     return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []
+
+
+def _asking(request: HttpRequest, given: dict[str, Any]) -> Principal:
+    """Return who asks: by their role, or because they may change the very segment that the definition is for."""
+    if signed_in(request).may("segments:read") or not _text(given, "key"):
+        return signed_in(request, "segments:read")
+    return open_segment(request, _text(given, "key"), "segments:write")[0]
 
 
 def _trial(given: dict[str, Any]) -> Trial:

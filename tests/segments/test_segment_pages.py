@@ -259,6 +259,39 @@ def test_offers_real_values_and_events_with_how_often() -> None:
     assert {"value": "Order Completed", "note": "1"} in ada.get("/segments/new/events").json()["values"]
 
 
+def test_knows_the_kinds_of_traits_and_properties() -> None:
+    cache.clear()
+    identify("dana", NOW, born="1990-02-28", age=35, vip=True, tags=["a"], plan="pro")
+    track("dana", "Order Completed", NOW, shipped_on="2026-01-31", revenue=9)
+    page = text_of(signed_in("ada"), "/segments/new")
+    data = json.loads(re.search(r'id="builder-data" type="application/json">(.*?)</script>', page)[1])
+    kinds = data["offers"]["traits"]
+    expected = {"born": "date", "age": "number", "vip": "boolean", "tags": "array", "plan": "string"}
+    assert {name: kinds[name] for name in expected} == expected
+    found = signed_in("ada").get("/segments/properties?event=Order+Completed").json()["properties"]
+    assert found == {"revenue": "number", "shipped_on": "date"}
+
+
+def test_counts_for_who_may_change_one_segment_only_that_one() -> None:
+    people(12)
+    segment("pro", PRO, now=NOW)
+    assign_perm("view_segment", staff("cy"), Segment.objects.get())
+    cy = signed_in("cy")
+    assert ask(cy, "count", PRO, key="pro").status_code == 403
+    assign_perm("change_segment", staff("cy"), Segment.objects.get())
+    assert ask(cy, "count", PRO, key="pro").json()["count"] == 12
+    assert ask(cy, "count", PRO).status_code == 403
+    # Two of the twelve: too few to be told to somebody who may not see persons, and so is the difference.
+    few = {"type": "all", "of": [PRO, trait("name", "in", ["Person 1", "Person 2"])]}
+    assert ask(cy, "count", few, key="pro").json()["count"] is None
+    found = ask(cy, "closer", few, key="pro").json()
+    assert found == {
+        "rows": [{"path": "match.of[0]", "left": 12}, {"path": "match.of[1]", "without": 12}],
+        "sample": [],
+        "pinned": [],
+    }
+
+
 # --- Without JavaScript ----------------------------------------------------------------------------------------------
 
 

@@ -174,7 +174,9 @@ document.addEventListener("alpine:init", () => {
     },
 
     closeMenu(event) {
-      event.target.closest("details")?.removeAttribute("open");
+      const menu = event.target.closest("details");
+      menu?.removeAttribute("open");
+      if (event.type === "keydown") menu?.querySelector("summary").focus();
     },
 
     // --- JSON --------------------------------------------------------------------------------------------------------
