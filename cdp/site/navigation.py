@@ -27,6 +27,11 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Profiles", "person", "profiles", "profiles:read"),
             Entry("Trait rules", "rule", "trait_rules", "identity:read"),
             Entry("Encrypted traits", "lock", "encrypted_traits", "profiles:read"),
+        ),
+    ),
+    (
+        "Identity",
+        (
             Entry("Merges", "merge", "merges", "identity:read"),
             Entry("Refusals", "block", "refusals", "identity:read"),
             Entry("Blocked links", "link_off", "blocks", "identity:read"),
@@ -42,7 +47,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "Consent and privacy",
+        "Consent",
         (
             Entry("Consent", "how_to_reg", "purposes", "consents:read"),
             Entry("Fields and purposes", "label", "field_tags", "consents:read"),
@@ -52,6 +57,11 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Banners", "call_to_action", "banners", "consents:read"),
             Entry("Consent imports", "upload_file", "consent_imports", "consents:read"),
             Entry("Preference links", "link", "preference_links", "consents:read"),
+        ),
+    ),
+    (
+        "Privacy",
+        (
             Entry("Privacy requests", "shield_person", "privacy_requests", "privacy:read"),
             Entry("Suppressions", "person_off", "suppressions", "suppressions:read"),
         ),
