@@ -171,7 +171,7 @@ class SegmentVersionSchema(serializers.Serializer):
     created_by = serializers.CharField()
 
 
-class DifferenceSchema(serializers.Serializer):
+class VersionDifferenceSchema(serializers.Serializer):
     """One change of a definition."""
 
     path = serializers.CharField()
@@ -187,7 +187,7 @@ class DifferencesAnswer(serializers.Serializer):
     against = serializers.IntegerField()
     sentence = serializers.CharField()
     sentence_before = serializers.CharField()
-    changes = DifferenceSchema(many=True)
+    changes = VersionDifferenceSchema(many=True)
 
 
 class DuplicateRequest(StrictSerializer):
@@ -343,7 +343,7 @@ class SplitPart(StrictSerializer):
     validate_key = NewSegmentFields.validate_key
 
 
-class SplitRequest(StrictSerializer):
+class SegmentSplitRequest(StrictSerializer):
     """The parts of a segment, and the salt that decides who falls into which."""
 
     parts = SplitPart(many=True, min_length=1, max_length=MAX_PARTS)  # type: ignore[call-arg]

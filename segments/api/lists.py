@@ -223,10 +223,10 @@ class SplitSegment(APIView):
 
     scopes = {"POST": "segments:write"}
 
-    @extend_schema(operation_id="segments_split", request=fields.SplitRequest, responses=fields.SplitAnswer)
+    @extend_schema(operation_id="segments_split", request=fields.SegmentSplitRequest, responses=fields.SplitAnswer)
     def post(self, request: Request, key: str) -> Response:
         """Answer the parts; the same again answers the same."""
-        given = fields.read_input(fields.SplitRequest, request.data)
+        given = fields.read_input(fields.SegmentSplitRequest, request.data)
         parts = [Part(part["key"], part.get("name", ""), part["percent"]) for part in given["parts"]]
         made = split_segment(
             key=key, parts=parts, salt=given["salt"], actor=principal_of(request).actor, clock=timezone.now
