@@ -1,7 +1,7 @@
 """A whole matching of a file whose truth is known: the product asks, the truth answers only what was asked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ class Trial:
     candidates: int
     training_seconds: float
     matching_seconds: float
+    steps: Mapping[str, float]
 
 
 def try_model(
@@ -69,4 +70,6 @@ def try_model(
     quality = judge_clusters(
         {str(row): one for row, one in enumerate(clusters)}, {str(row): one for row, one in enumerate(truth)}
     )
-    return Trial(clusters, quality, model, asked, len(scored.candidates), trained - began, ended - trained)
+    return Trial(
+        clusters, quality, model, asked, len(scored.candidates), trained - began, ended - trained, scored.seconds
+    )

@@ -62,6 +62,8 @@ def pages() -> Iterator[str]:
         "/identity-rules/versions",
         "/quarantined-values",
         "/mega-profiles",
+        "/matching",
+        "/possible-duplicates",
         "/segments",
         "/segments/new",
         "/segments/properties?event=Order+Completed",

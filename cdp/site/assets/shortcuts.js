@@ -1,0 +1,21 @@
+// Keys for buttons: <button data-shortcut="s"> is pressed by the key s, unless somebody types into a field.
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  const button = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
+  if (!button || button.disabled) return;
+  event.preventDefault();
+  button.click();
+});
+
+// A slider over rows of a table: the row of its value is shown, and read out.
+document.addEventListener("input", (event) => {
+  const slider = event.target.closest("[data-rows]");
+  if (!slider) return;
+  for (const row of document.querySelectorAll(`#${slider.dataset.rows} tr`)) {
+    const chosen = row.dataset.value === Number(slider.value).toFixed(2);
+    row.classList.toggle("differs", chosen);
+    if (chosen) slider.setAttribute("aria-valuetext", row.textContent.trim().replace(/\s+/g, " "));
+  }
+});

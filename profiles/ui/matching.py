@@ -1,0 +1,311 @@
+"""Fuzzy matching as pages: models, labelling by keys, evaluation, the review queue."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from cdp.core.api.pagination import fetch_from, key_from
+from cdp.core.registries import merge_participants
+from cdp.core.services.audit import note_read
+from cdp.core.ui.shell import read_list, show_page, signed_in
+from profiles.matching.fields import COMPARISONS
+from profiles.matching.spec import DEFAULT_PRECISION, read_spec
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion
+from profiles.queries.matching import (
+    get_candidate,
+    label_agreement,
+    list_candidates,
+    list_match_versions,
+    list_models,
+    present_candidates,
+    present_model,
+    present_questions,
+)
+from profiles.queries.matching_records import read_holders
+from profiles.queries.profiles import read_source_names
+from profiles.services.matching_models import (
+    answer_questions,
+    ask_training,
+    create_model,
+    get_model,
+    is_matching_on,
+    list_questions,
+    start_match_run,
+    undo_answer,
+)
+from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
+
+ENOUGH_LABELS = 200
+RUNS, VERSIONS, PAIRS = 10, 10, 10
+ANSWERS = {"same": "s", "different": "d", "unsure": "u"}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def models(request: HttpRequest) -> HttpResponse:
+    """List the models; make one out of lines `trait: comparison`."""
+    principal = signed_in(request, "identity:write" if request.method == "POST" else "identity:read")
+    faults: list[str] = []
+    if request.method == "POST":
+        definition = _definition(request)
+        faults = [f"{one.path}: {one.message}" for one in read_spec(definition)[1]]
+        if not faults:
+            made = create_model(definition=definition, actor=principal.actor, now=timezone.now())
+            messages.success(request, "The model is made. Its first questions are being prepared.")
+            return redirect("matching_model", made.key)
+    return show_page(
+        request,
+        "profiles/matching_models.html",
+        title="Matching",
+        models=[present_model(one) for one in list_models().order_by("id")],
+        sources=sorted(read_source_names().values()),
+        comparisons=COMPARISONS,
+        precision=DEFAULT_PRECISION,
+        faults=faults,
+        given=request.POST,
+        is_on=is_matching_on(),
+        waiting=MatchCandidate.objects.filter(state=MatchCandidate.State.OPEN).count(),
+        status=422 if faults else 200,
+    )
+
+
+def _definition(request: HttpRequest) -> dict[str, Any]:
+    fields = []
+    for line in request.POST.get("fields", "").splitlines():
+        trait, _, comparison = line.rpartition(":")
+        if line.strip():
+            fields.append({"trait": trait.strip(), "comparison": comparison.strip()})
+    return {
+        "key": request.POST.get("key", ""),
+        "name": request.POST.get("name") or request.POST.get("key", ""),
+        "sources": request.POST.getlist("sources"),
+        "fields": fields,
+        "mode": request.POST.get("mode", "deduplicate"),
+        "auto_link_precision": _number(request.POST.get("precision", "")),
+    }
+
+
+@require_safe
+def model(request: HttpRequest, key: str) -> HttpResponse:
+    """Show a model: labels, what was measured, versions, runs."""
+    signed_in(request, "identity:read")
+    found = get_model(key=key)
+    versions = list(list_match_versions(model=found).order_by("-version")[:VERSIONS])
+    live = next((one for one in versions if one.version == found.live_version), None)
+    runs = list(found.runs.order_by("-id")[:RUNS])
+    last = next((one for one in runs if one.figures.get("clusters") is not None), None)
+    return show_page(
+        request,
+        "profiles/matching_model.html",
+        title=found.name,
+        model=present_model(found),
+        versions=versions,
+        live=live,
+        curve=_curve(live.measured) if live is not None else [],
+        runs=runs,
+        last=last,
+        before=next((one for one in runs if last is not None and one.pk < last.pk and one.figures), None),
+        agreement=label_agreement(model=found),
+        is_busy=found.status in (MatchModel.Status.PREPARING, MatchModel.Status.TRAINING)
+        or any(one.finished_at is None for one in runs),
+        waiting=list_candidates(state="open", model=key).count(),
+    )
+
+
+def _curve(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return precision and recall on labels held back, by threshold."""
+    real = measured.get("real") or 0
+    return [
+        {
+            "threshold": one["threshold"],
+            "claimed": one["claimed"],
+            "precision": one["right"] / one["claimed"] if one["claimed"] else None,
+            "recall": one["right"] / real if real else None,
+        }
+        for one in measured.get("curve", [])
+    ]
+
+
+@require_POST
+def train(request: HttpRequest, key: str) -> HttpResponse:
+    """Train on all labels."""
+    principal = signed_in(request, "identity:write")
+    ask_training(model=get_model(key=key), actor=principal.actor, now=timezone.now())
+    messages.info(request, "Training has begun. This page tells when it is done.")
+    return redirect("matching_model", key)
+
+
+@require_POST
+def run(request: HttpRequest, key: str) -> HttpResponse:
+    """Match all records; with `apply` join the auto-link zone."""
+    principal = signed_in(request, "identity:write")
+    start_match_run(
+        model=get_model(key=key), apply=request.POST.get("apply") == "yes", actor=principal.actor, now=timezone.now()
+    )
+    messages.info(request, "The run has begun.")
+    return redirect("matching_model", key)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def label(request: HttpRequest, key: str) -> HttpResponse:
+    """Show one pair and take its answer: by buttons, or the keys s, d, u, and z to take the last one back."""
+    principal = signed_in(request, "identity:write")
+    found = get_model(key=key)
+    now = timezone.now()
+    if request.method == "POST":
+        if request.POST.get("answer") == "undo":
+            if undo_answer(model=found, actor=principal.actor, now=now) is None:
+                messages.info(request, "There is no answer of yours to take back.")
+        elif request.POST.get("answer") in ANSWERS and request.POST.get("question", "").isdigit():
+            given = [(int(request.POST["question"]), request.POST["answer"])]
+            answer_questions(model=found, answers=given, actor=principal.actor, now=now)
+        return redirect("label_matches", key)
+    traits = [one["trait"] for one in found.definition["fields"]]
+    # The last answer that was taken back comes first again.
+    questions = list_questions(model=found, limit=5, now=now)
+    again = MatchQuestion.objects.filter(model=found).order_by("-asked_at", "-id").first()
+    shown = present_questions(
+        [*([again] if again and again.pk not in {q.pk for q in questions} else []), *questions],
+        traits=traits,
+        principal=principal,
+    )
+    if shown and principal.sees_personal_data:
+        note_read(actor=principal.actor, object=f"matching_model:{key}:questions")
+    mine = MatchLabel.objects.filter(model=found, actor=principal.actor).count()
+    total = MatchLabel.objects.filter(model=found).exclude(answer="unsure").count()
+    return show_page(
+        request,
+        "profiles/matching_label.html",
+        title=f"{found.name}: the same person?",
+        key=key,
+        question=shown[0] if shown else None,
+        rows=_rows(shown[0], traits) if shown else [],
+        status_word=found.status,
+        mine=mine,
+        total=total,
+        enough=ENOUGH_LABELS,
+        share=min(100, round(100 * total / ENOUGH_LABELS)),
+    )
+
+
+def _rows(pair: dict[str, Any], traits: list[str]) -> list[tuple[str, Any, Any]]:
+    left, right = pair["left"]["traits"], pair["right"]["traits"]
+    return [(name, left.get(name), right.get(name)) for name in traits if name in left or name in right]
+
+
+@require_safe
+def candidates(request: HttpRequest) -> HttpResponse:
+    """List pairs that somebody should look at, the likeliest first."""
+    principal = signed_in(request, "identity:read")
+    state = request.GET.get("state", "open")
+    state = state if state in MatchCandidate.State.values else "open"
+    rows = list_candidates(state=state, model=request.GET.get("model", ""))
+    page = read_list(
+        request, fetch=fetch_from(rows, "-probability", "-id"), key=key_from("probability", "id"), rows=PAIRS * 2
+    )
+    return show_page(
+        request,
+        "profiles/matching_candidates.html",
+        title="Possible duplicates",
+        page=page,
+        pairs=present_candidates(page.rows, principal=principal),
+        state=state,
+        states=MatchCandidate.State.values,
+        models=[one.key for one in list_models().order_by("id")],
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def candidate(request: HttpRequest, candidate_id: int) -> HttpResponse:
+    """Show why two may be one person and what a merge would change; take the decision."""
+    principal = signed_in(request, "identity:write" if request.method == "POST" else "identity:read")
+    now = timezone.now()
+    if request.method == "POST":
+        decision = "same" if request.POST.get("decision") == "same" else "different"
+        decide_candidate(candidate_id=candidate_id, decision=decision, actor=principal.actor, now=now)
+        messages.success(request, "They are one now; the merge can be undone." if decision == "same" else "Kept apart.")
+        following = list_candidates(state="open").order_by("-probability", "-id").first()
+        return redirect("match_candidate", following.pk) if following else redirect("match_candidates")
+    row = get_candidate(candidate_id=candidate_id)
+    pair = present_candidates([row], principal=principal)[0]
+    if principal.sees_personal_data:
+        note_read(actor=principal.actor, object=f"match_candidate:{row.pk}")
+    traits = [one["trait"] for one in row.model.definition["fields"]]
+    return show_page(
+        request,
+        "profiles/matching_candidate.html",
+        title="Are these one person?",
+        pair=pair,
+        rows=_rows(pair, traits),
+        waterfall=_waterfall(row),
+        effects=_effects(row, now),
+    )
+
+
+def _waterfall(row: MatchCandidate) -> list[dict[str, Any]]:
+    """Return what each field adds, with where its bar begins and how long it is, in percent of the whole width."""
+    steps: list[tuple[str, float, float]] = []
+    level = 0.0
+    for name, bits in sorted(row.contributions.items(), key=lambda one: (one[0] != "bias", -abs(one[1]))):
+        steps.append((name, bits, level))
+        level += bits
+    low = min([0.0, *(min(start, start + bits) for _, bits, start in steps)])
+    width = max([0.0, *(max(start, start + bits) for _, bits, start in steps)]) - low or 1.0
+    words = {"bias": "before any field", "~names": "all names together", "~texts": "all texts together"}
+    return [
+        {
+            "name": words.get(name, name),
+            "bits": bits,
+            "start": round(100 * (min(start, start + bits) - low) / width, 1),
+            "width": round(max(0.5, 100 * abs(bits) / width), 1),
+            "total": start + bits,
+        }
+        for name, bits, start in steps
+    ]
+
+
+def _effects(row: MatchCandidate, now: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return what a merge would change, as each app that takes part in merges tells."""
+    holders = read_holders([row.left_node, row.right_node])
+    left, right = holders.get(row.left_node), holders.get(row.right_node)
+    if left is None or right is None or left == right:
+        return []
+    found = []
+    for participant in merge_participants:
+        preview = getattr(participant, "preview", None)
+        if preview is not None:
+            found.append((participant.name, list(preview(pair=(left, right), now=now))))
+    return found
+
+
+@require_POST
+def bulk(request: HttpRequest) -> HttpResponse:
+    """Show how many pairs a rule takes in, or decide them."""
+    principal = signed_in(request, "identity:write")
+    decision = "same" if request.POST.get("decision") == "same" else "different"
+    rule = BulkRule(
+        request.POST.get("model", ""),
+        decision,
+        _number(request.POST.get("least", "")) or 0.0,
+        _number(request.POST.get("most", "")) or 1.0,
+    )
+    dry = request.POST.get("act") != "decide"
+    pairs, decided = decide_in_bulk(rule=rule, dry_run=dry, actor=principal.actor, now=timezone.now())
+    if dry:
+        messages.info(
+            request,
+            f"{pairs} open pairs of {rule.model} lie between {rule.least} and {rule.most}. Nothing was decided yet.",
+        )
+    else:
+        messages.success(request, f"{decided} of {pairs} pairs were decided: {decision}.")
+    return redirect("match_candidates")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

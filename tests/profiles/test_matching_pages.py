@@ -1,0 +1,89 @@
+"""Fuzzy matching in the browser: a model, answers by form, the review queue."""
+
+import re
+
+import pytest
+
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion
+from profiles.models import Merge
+from profiles.services.matching_models import GivenLabel, give_labels
+from tests.profiles.test_matching_api import people, store, work
+from tests.world import NOW, signed_in
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "key": "people",
+    "name": "People",
+    "mode": "deduplicate",
+    "precision": "0.995",
+    "sources": ["crm"],
+    "fields": "first: name\nlast: name\nborn: date\nemail: email\n",
+}
+
+
+@pytest.fixture
+def ada():
+    return signed_in("ada")
+
+
+def test_leads_from_a_model_through_answers_to_a_decision(ada):
+    rows = people(40)
+    store(rows)
+    made = ada.post("/matching", FORM)
+    assert made.status_code == 302, made.content
+    work()
+    page = ada.get("/matching/people/questions").content.decode()
+    question = re.search(r'name="question" value="(\d+)"', page)
+    assert question is not None
+    assert "<kbd>s</kbd>" in page
+    ada.post("/matching/people/questions", {"question": question[1], "answer": "different"})
+    assert MatchLabel.objects.get().answer == "different"
+    ada.post("/matching/people/questions", {"answer": "undo"})
+    assert not MatchLabel.objects.exists()
+    assert MatchQuestion.objects.exists()
+
+    model = MatchModel.objects.get()
+    labels = [
+        GivenLabel(f"crm/{n}", f"crm/{n + 1}", "same" if rows[n]["person"] == rows[n + 1]["person"] else "different")
+        for n in range(20)
+    ]
+    give_labels(model=model, labels=labels, actor="user:1", now=NOW)
+    assert ada.post("/matching/people/trained").status_code == 302
+    work()
+    assert ada.post("/matching/people/run").status_code == 302
+    work()
+    page = ada.get("/matching/people").content.decode()
+    assert "Measured on labels held back" in page
+    assert "in force" in page
+    assert "nothing: too few labels" in page
+
+    queue = ada.get("/possible-duplicates").content.decode()
+    first = MatchCandidate.objects.filter(state="open").order_by("-probability", "-id").first()
+    assert f"/possible-duplicates/{first.pk}" in queue
+    page = ada.get(f"/possible-duplicates/{first.pk}").content.decode()
+    assert "before any field" in page
+    assert "A merge would change: consent" in page
+    ada.post(f"/possible-duplicates/{first.pk}", {"decision": "same"})
+    assert Merge.objects.get().kind == Merge.Kind.MODEL
+
+    rule = {"model": "people", "decision": "different", "least": "0", "most": "1"}
+    open_pairs = MatchCandidate.objects.filter(state="open")
+    before = open_pairs.count()
+    assert before > 0
+    ada.post("/possible-duplicates/decided", {**rule, "act": "preview"})
+    assert open_pairs.count() == before
+    ada.post("/possible-duplicates/decided", {**rule, "act": "decide"})
+    assert open_pairs.count() == 0
+
+
+def test_says_what_is_wrong_with_a_model(ada):
+    answer = ada.post("/matching", {**FORM, "fields": "first: sound"})
+    assert answer.status_code == 422
+    assert "fields[0].comparison" in answer.content.decode()
+
+
+def test_hides_acts_from_those_who_only_read():
+    ana = signed_in("ana")
+    assert ana.get("/matching").status_code == 200
+    assert ana.post("/matching", FORM).status_code == 403
+    assert ana.get("/matching/people/questions").status_code == 403
