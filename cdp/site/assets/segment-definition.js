@@ -228,6 +228,7 @@ const SegmentDefinition = (() => {
       case "segment": return has(json, "key") ? "" : "choose a segment";
       case "list": return has(json, "key") ? "" : "choose a list";
       case "consent": return !has(json, "purpose") ? "choose a purpose" : json.status?.length ? "" : "choose a state";
+      case "rfm": return ["r", "f", "m"].some((one) => json[one]?.length) ? "" : "choose scores";
       case "geo": return !has(json, "path") ? "choose a trait" : json.near.some((one) => one === "") ? "give the place" : "";
       default: return "";
     }

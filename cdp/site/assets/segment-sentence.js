@@ -64,15 +64,20 @@ const SegmentSentence = (() => {
 
   // The operators, those of the type that the data has first. A choice is written as FORM:OPERATOR.
   function operators(node, known, withSteps) {
-    const order = ["text", "number", "boolean", "date", "ago", "list", "any", "ref", ...(withSteps ? ["step"] : [])];
-    const first = { number: ["number"], boolean: ["boolean"], array: ["list"], date: ["date", "ago"], string: ["text"] }[known] ?? [];
+    // What moves with time cannot be asked of the past.
+    if (node.kind === "trait_held") return operatorsOf(node, known, ["text", "number", "boolean", "date", "list", "any"], (op) => !D.RELATIVE.has(op));
+    return operatorsOf(node, known, ["text", "number", "boolean", "date", "ago", "list", "any", "ref", ...(withSteps ? ["step"] : [])], () => true);
+  }
+
+  function operatorsOf(node, known, order, may) {
+    const first = ({ number: ["number"], boolean: ["boolean"], array: ["list"], date: ["date", "ago"], string: ["text"] }[known] ?? []).filter((form) => order.includes(form));
     const forms = [...first, ...order.filter((form) => !first.includes(form))];
     if (!forms.includes(node.form)) forms.push(node.form);
     return forms.map((form) => {
       const [name, options] = OPS[form];
       const known_ = form === node.form && !options.some(([op]) => op === node.json.op);
       const all = known_ ? [...options, [node.json.op, node.json.op.replaceAll("_", " ")]] : options;
-      return { name, options: all.map(([op, label]) => [`${form}:${op}`, label]) };
+      return { name, options: all.filter(([op]) => may(op)).map(([op, label]) => [`${form}:${op}`, label]) };
     });
   }
 
