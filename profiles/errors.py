@@ -198,3 +198,15 @@ class AlreadyDecided(Conflict):
     """Somebody has decided this pair, or one of its profiles is gone."""
 
     code = "matching.already_decided"
+
+
+class TraitIsCompared(Conflict):
+    """A trait is to be stored encrypted, but somebody compares its values."""
+
+    code = "profiles.trait_is_compared"
+    title = "The trait is in use"
+
+    def __init__(self, name: str, users: list[str]) -> None:
+        self.name, self.users = name, users
+        shown = ", ".join(users[:5]) + (f" and {len(users) - 5} more" if len(users) > 5 else "")
+        super().__init__(f"The trait {name} is compared by {shown}. Take it out there, or archive them, first.")

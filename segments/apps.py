@@ -18,6 +18,7 @@ class SegmentsConfig(AppConfig):
         # Models can be imported only once the apps are loaded.
         from segments.personal_data import Memberships  # noqa: PLC0415
         from segments.personal_data_sending import Deliveries, ExportedRows  # noqa: PLC0415
+        from segments.queries.comparing_traits import find_comparing  # noqa: PLC0415
         from segments.queries.coverage import read_field_uses  # noqa: PLC0415
         from segments.sections import ComputedOfProfile, SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
@@ -33,6 +34,7 @@ class SegmentsConfig(AppConfig):
         registries.profile_sections.append(SegmentsOfProfile())
         registries.profile_sections.append(ComputedOfProfile())
         registries.field_uses.append(read_field_uses)
+        registries.trait_comparers.append(find_comparing)
         registries.work_steps.append(
             registries.WorkStep(
                 "changes", following.count_changes, lambda: following.follow_changes(clock=timezone.now)

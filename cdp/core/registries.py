@@ -184,6 +184,8 @@ profile_anchors: list[Callable[[Sequence[int]], Iterable[int]]] = []
 field_uses: list[Callable[[], Iterable[FieldUse]]] = []
 # Internal profile ids → those that fuzzy matching must leave alone: no purpose allows it.
 matching_checks: list[Callable[[Sequence[int]], set[int]]] = []
+# The name of a trait → who compares its values now, in words: it cannot be stored encrypted meanwhile.
+trait_comparers: list[Callable[[str], Iterable[str]]] = []
 consent_requirements: list[Callable[[str, Iterable[int]], Mapping[int, str]]] = []
 
 # Name of a check, what it found, and whether all is well: shown by `/readyz`, whose state it can make degraded.

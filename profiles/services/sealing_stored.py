@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from cdp.core import locks
+from cdp.core import locks, registries
 from cdp.core.copying import int_array, text_array
 from cdp.core.models import Job
 from cdp.core.services import audit
 from cdp.core.services.jobs import enqueue
-from profiles.errors import TraitIsSealed
+from profiles.errors import TraitIsCompared, TraitIsSealed
 from profiles.models import EventType
 from profiles.queries.sealed import open_texts
 from profiles.queries.trait_rules import read_rules
@@ -70,6 +70,8 @@ def seal_trait(*, name: str, actor: str, now: datetime) -> bool:
     ------
     TraitIsSealed
         If a rule that compares values decides which one is believed: sealed ones cannot be compared.
+    TraitIsCompared
+        If segments or others compare its values now.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
@@ -79,6 +81,9 @@ def seal_trait(*, name: str, actor: str, now: datetime) -> bool:
         known = SealedTrait.objects.filter(pk=name).first()
         if known is not None and known.opened_at is None:
             return False
+        users = sorted({user for find in registries.trait_comparers for user in find(name)})
+        if users:
+            raise TraitIsCompared(name, users)
         SealedTrait.objects.update_or_create(
             name=name, defaults={"sealed_at": now, "sealed_by": actor, "opened_at": None}
         )

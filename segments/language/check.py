@@ -73,7 +73,7 @@ def check_nodes(nodes: Iterable[Node], catalogue: Catalogue, *, key: str | None)
         If a condition compares a trait that is stored encrypted.
     """
     nodes = list(nodes)
-    _check_sealed(nodes, catalogue)
+    check_sealed(nodes, catalogue)
     errors: list[FieldError] = []
     for node in nodes:
         if isinstance(node, InSegment) and node.key != key:
@@ -93,7 +93,7 @@ def check_nodes(nodes: Iterable[Node], catalogue: Catalogue, *, key: str | None)
         raise UnknownReference(errors)
 
 
-def _check_sealed(nodes: Iterable[Node], catalogue: Catalogue) -> None:
+def check_sealed(nodes: Iterable[Node], catalogue: Catalogue) -> None:
     """Refuse to compare what is stored encrypted: it would look like a value that nobody has."""
     errors = []
     for node in nodes:

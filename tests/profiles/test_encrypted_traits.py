@@ -260,3 +260,15 @@ def test_events_keep_what_groups_say():
     send({"type": "group", "userId": "u1", "groupId": "g1", "traits": {"diagnosis": "of the group"}})
     assert Event.objects.get().traits == {"diagnosis": "of the group"}
     assert not PersonKey.objects.exists()
+
+
+def test_refuses_to_encrypt_what_a_segment_compares():
+    client = api("segments:write", "privacy:write")
+    match = {"type": "trait", "path": "diagnosis", "op": "eq", "value": "x"}
+    new = {"key": "ill", "name": "Ill", "definition": {"version": 1, "timezone": "UTC", "match": match}}
+    assert client.post("/api/v1/segments", new, format="json").status_code == 201
+    refused = client.put(f"{PATH}/diagnosis")
+    assert (refused.status_code, refused.json()["code"]) == (409, "profiles.trait_is_compared")
+    assert "the segment ill" in refused.json()["detail"]
+    assert client.patch("/api/v1/segments/ill", {"status": "archived"}, format="json").status_code == 200
+    assert client.put(f"{PATH}/diagnosis").status_code == 200
