@@ -41,17 +41,18 @@ def list_group(*, group_id: str, controller_id: str, stub: bool) -> QuerySet[Con
     return rows.filter(group_id=group_id).order_by("received_at", "subject_request_id")
 
 
-def name_identities(*, identities: Iterable[Identity]) -> tuple[list[Named], int]:
-    """Return the identifiers that are meant, and how many identities named nobody.
+def name_identities(*, identities: Iterable[Identity]) -> tuple[list[Named], list[Identity]]:
+    """Return the identifiers that are meant, and the hashes that nobody has.
 
     A raw identity is an identifier whether anybody has it or not; a hash is one only if somebody has it.
     """
     named: list[Named] = []
-    unknown = 0
+    unknown: list[Identity] = []
     for one in identities:
         found = _raw(one.type, [one.value]) if one.format == "raw" else _hashed(one)
         named += found
-        unknown += not found
+        if not found and one.format != "raw":
+            unknown.append(one)
     return list({(one.type, one.value): one for one in named}.values()), unknown
 
 

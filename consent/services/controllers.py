@@ -22,6 +22,7 @@ from consent.request_models import Callback, ControllerRequest
 from consent.services.packages import find_package
 from consent.services.processor_key import processor_domain
 from consent.services.requests import NewRequest, cancel_request, create_request, end_of_period
+from consent.services.suppressions import suppress_hash
 
 # A rehearsal goes through its states by itself.
 REHEARSAL_STEP = timedelta(seconds=5)
@@ -43,7 +44,7 @@ def take_in(*, received: Received, now: datetime) -> ControllerRequest:
     """Open a privacy request for a controller, which vouches for the person's identity.
 
     Its id is the controller's own. Identities that are hashed lead to those who have them; where none leads to
-    anybody, the request is cancelled at once, since there is nobody whose data could be meant.
+    anybody, an erasure keeps the hashes out for the future, and anything else is cancelled at once.
 
     Raises
     ------
@@ -161,7 +162,8 @@ def state_of(row: ControllerRequest, *, now: datetime) -> State:
 
 def _followed(row: ControllerRequest) -> tuple[str, str]:
     if row.request is None:
-        return CANCELLED, answers.NO_MATCH
+        # Hashes that nobody has were kept out at once: nothing is left to be done.
+        return (CANCELLED, answers.NO_MATCH) if row.cancelled_at is not None else (COMPLETED, "")
     status = row.request.status
     return STATES[status], answers.REFUSED if status == life.REJECTED else ""
 
@@ -176,11 +178,23 @@ def _rehearsed(row: ControllerRequest, now: datetime) -> tuple[str, str]:
 def _open_request(
     row: ControllerRequest, asked: Asked, *, received: Received, asked_at: datetime, now: datetime
 ) -> None:
-    named, _ = name_identities(identities=asked.identities)
+    named, unknown = name_identities(identities=asked.identities)
+    if asked.type == PrivacyRequest.Type.ERASURE:
+        for one in unknown:
+            suppress_hash(
+                type=one.type,
+                form=one.format,
+                hashed=one.value.lower(),
+                reason="erasure asked by a controller",
+                actor=received.actor,
+                now=now,
+            )
     if not named:
+        kept_out = asked.type == PrivacyRequest.Type.ERASURE and bool(unknown)
+        row.cancelled_at = None if kept_out else now
         record(
             actor=received.actor,
-            action="privacy_request.no_match",
+            action="privacy_request.hash_kept_out" if kept_out else "privacy_request.no_match",
             object=f"privacy_request:{asked.subject_request_id}",
             now=now,
         )

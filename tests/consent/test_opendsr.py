@@ -11,10 +11,12 @@ from django.utils import timezone
 
 from consent.models import PrivacyRequest
 from consent.opendsr.signatures import domains_of, is_valid, make_self_signed, sign
+from consent.queries.suppressions import find_suppressed_hashes
 from consent.request_models import Callback, ControllerRequest
 from consent.services.callbacks import send_callbacks
 from consent.services.running import run_privacy_requests
 from profiles.models import Profile
+from profiles.queries.people import name_identifier
 from tests.listening import LOCAL, OtherServer
 from tests.world import api, key_with
 
@@ -135,10 +137,21 @@ def test_finds_people_by_the_hash_of_an_identifier(controller, nora, form):
     assert PrivacyRequest.objects.get().identities == [{"type": "email", "value": EMAIL}]
 
 
-def test_cancels_with_the_reason_where_nobody_has_the_hash(controller, nora):
+def test_keeps_out_a_hash_that_nobody_has_yet(controller, nora):
     value = hashlib.sha256(b"nobody@example.org").hexdigest()
     identity = {"identity_type": "email", "identity_value": value, "identity_format": "sha256"}
     request_id = send(controller, message(subject_identities=[identity])).json()["subject_request_id"]
+    assert controller.get(f"{V2}/requests/{request_id}").json()["request_status"] == "completed"
+    nobody = name_identifier(type="email", value="nobody@example.org")
+    assert find_suppressed_hashes([(nobody.type, nobody.value, nobody.digest)])
+    assert Profile.objects.count() == 1
+
+
+def test_cancels_with_the_reason_where_nobody_has_the_hash(controller, nora):
+    value = hashlib.sha256(b"nobody@example.org").hexdigest()
+    identity = {"identity_type": "email", "identity_value": value, "identity_format": "sha256"}
+    body = message(subject_identities=[identity], subject_request_type="access")
+    request_id = send(controller, body).json()["subject_request_id"]
     status = controller.get(f"{V2}/requests/{request_id}").json()
     assert status["request_status"] == "cancelled"
     assert [one["reason"] for one in status["extensions"].values()] == ["no_match"]

@@ -81,7 +81,7 @@ class TestMatrix:
         make_profile(email=EMAIL)
         shown = ben.get(f"/privacy-requests/{ask().pk}/preview").content.decode()
         assert "Traits and identifiers are deleted" in shown
-        assert "Nothing of the person is here." in shown
+        assert "Stores in which nothing of the person is" in shown
         assert "Withhold" in shown
 
     def test_shows_other_holders_and_keeps_the_decision(self, ben, make_profile):
