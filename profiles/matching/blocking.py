@@ -15,6 +15,7 @@ from profiles.matching.table import Array, Column, Table
 
 MOST_IN_BLOCK = 200
 AGAIN = 0.25
+MOST_WAITING = 25_000_000
 NO_KEY = np.uint64(0)
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
@@ -235,11 +236,15 @@ def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool, extra:
         Further pairs as `left * size + right`, e.g. of predicates that dedupe learned.
     """
     keys, reports = Keys(table), []
-    found = np.concatenate([np.empty(0, np.int64), *extra])
+    waiting = [np.empty(0, np.int64), *extra]
     for rule in rules:
         pairs, report = pairs_of_rule(keys, rule, across=across)
         reports.append(report)
-        found = np.union1d(found, pairs)
+        waiting.append(pairs)
+        # Sorting costs more than memory, up to a bound.
+        if sum(map(len, waiting)) > MOST_WAITING:
+            waiting = [np.unique(np.concatenate(waiting))]
+    found = np.unique(np.concatenate(waiting))
     return Candidates(found // table.size, found % table.size, reports)
 
 

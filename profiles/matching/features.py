@@ -4,8 +4,9 @@ A feature is a number in [0, 1], 0 where one of the two values is missing; one c
 there. So the columns are those of `dedupe.datamodel.DataModel.distances`, and a test holds the two against each other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rapidfuzz import fuzz, process
@@ -20,6 +21,7 @@ SURE_WORDS = 0.999
 
 Compare = Callable[[str, str], float]
 Scorer = Callable[..., float]
+Many = Callable[[Column, Array, Array], Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Feature:
     column: str
     name: str
     one: Compare
-    many: Callable[[Column, Array, Array], Array]
+    many: Many
 
     @property
     def label(self) -> str:
@@ -131,7 +133,7 @@ def _local(address: str) -> str:
 # --- Many pairs ------------------------------------------------------------------------------------------------------
 
 
-def _loop(one: Compare) -> Callable[[Column, Array, Array], Array]:
+def _loop(one: Compare) -> Many:
     def many(column: Column, a: Array, b: Array) -> Array:
         left, right = column.values[a].tolist(), column.values[b].tolist()
         return np.fromiter(map(one, left, right), np.float32, len(left))
@@ -139,7 +141,7 @@ def _loop(one: Compare) -> Callable[[Column, Array, Array], Array]:
     return many
 
 
-def _scored(scorer: Scorer, turn: Callable[[Array], Array]) -> Callable[[Column, Array, Array], Array]:
+def _scored(scorer: Scorer, turn: Callable[[Array], Array]) -> Many:
     def many(column: Column, a: Array, b: Array) -> Array:
         left, right = column.values[a].tolist(), column.values[b].tolist()
         return turn(process.cpdist(left, right, scorer=scorer, dtype=np.float32, workers=1))
@@ -147,23 +149,34 @@ def _scored(scorer: Scorer, turn: Callable[[Array], Array]) -> Callable[[Column,
     return many
 
 
-def _of_parts(part: Callable[[str], str], one: Compare | None = None) -> Callable[[Column, Array, Array], Array]:
-    """Compare parts of values: each value is cut once, whatever the number of pairs."""
+def _of_parts(name: str, part: Callable[[str], str], *, letters: bool = False) -> Many:
+    """Compare parts of values: whether they are the same, or how alike their letters are."""
 
     def many(column: Column, a: Array, b: Array) -> Array:
-        cut = [part(value) for value in column.values.tolist()]
-        if one is None:
-            numbers: dict[str, int] = {}
-            codes = np.fromiter((numbers.setdefault(text, len(numbers)) for text in cut), np.int64, len(cut))
-            return (codes[a] == codes[b]).astype(np.float32)
-        parts = np.empty(len(cut), object)
-        parts[:] = cut
-        found = process.cpdist(
-            parts[a].tolist(), parts[b].tolist(), scorer=JaroWinkler.similarity, dtype=np.float32, workers=1
-        )
-        return _from_half(found)
+        if letters:
+            parts = _cut(column, f"{name}:text", lambda: [part(value) for value in column.values.tolist()], object)
+            left, right = parts[a].tolist(), parts[b].tolist()
+            return _from_half(process.cpdist(left, right, scorer=JaroWinkler.similarity, dtype=np.float32, workers=1))
+        codes = _cut(column, name, lambda: _codes([part(value) for value in column.values.tolist()]), np.int64)
+        return np.asarray(codes[a] == codes[b], np.float32)
 
     return many
+
+
+def _cut(column: Column, name: str, make: Callable[[], Sequence[Any]], kind: Any) -> Array:
+    """Return something of each value of a column, made once."""
+    found = column.cut.get(name)
+    if found is None:
+        made = make()
+        found = np.empty(len(made), kind)
+        found[:] = made
+        column.cut[name] = found
+    return found
+
+
+def _codes(texts: Sequence[str]) -> list[int]:
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(text, len(numbers)) for text in texts]
 
 
 def _from_half(found: Array) -> Array:
@@ -171,15 +184,20 @@ def _from_half(found: Array) -> Array:
 
 
 def _same_day_of_year(column: Column, a: Array, b: Array) -> Array:
-    months = np.array([value[4:6] for value in column.values.tolist()], dtype="U2")
-    days = np.array([value[6:] for value in column.values.tolist()], dtype="U2")
+    months = _cut(column, "months", lambda: [value[4:6] for value in column.values.tolist()], "U2")
+    days = _cut(column, "days", lambda: [value[6:] for value in column.values.tolist()], "U2")
     same_order = (months[a] == months[b]) & (days[a] == days[b])
     return (same_order | ((months[a] == days[b]) & (days[a] == months[b]))).astype(np.float32)
 
 
 def _days_near(column: Column, a: Array, b: Array) -> Array:
-    days = np.array([np.nan if (day := read_day(value)) is None else day for value in column.values.tolist()])
+    days = _cut(column, "ordinals", lambda: [_ordinal(value) for value in column.values.tolist()], np.float64)
     return np.nan_to_num(np.exp(-np.abs(days[a] - days[b]) / NEAR_DAYS), nan=0.0).astype(np.float32)
+
+
+def _ordinal(value: str) -> float:
+    day = read_day(value)
+    return float("nan") if day is None else float(day)
 
 
 def _same(_column: Column, a: Array, b: Array) -> Array:
@@ -208,7 +226,7 @@ _SORTED = _scored(fuzz.token_sort_ratio, lambda found: found / np.float32(100))
 _SET = _scored(fuzz.token_set_ratio, lambda found: found / np.float32(100))
 
 _LETTERS = (("alike", alike, _JARO), ("close", close, _CLOSE), ("edits", edits, _EDITS))
-_BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Callable[[Column, Array, Array], Array]], ...]] = {
+_BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Many], ...]] = {
     "name": (*_LETTERS, ("begins", begins, _loop(begins))),
     "text": (*_LETTERS, ("words", shared_words, _SORTED), ("held", held_words, _SET)),
     "words": (("words", shared_words, _SORTED), ("held", held_words, _SET), ("edits", edits, _EDITS)),
@@ -216,19 +234,19 @@ _BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Callable[[Column, Array, Arr
     "date": (
         ("few_edits", few_edits, _FEW),
         ("edits", edits, _EDITS),
-        ("year", same_year, _of_parts(lambda value: value[:4])),
+        ("year", same_year, _of_parts("year", lambda value: value[:4])),
         ("day", same_day_of_year, _same_day_of_year),
         ("near", days_near, _days_near),
     ),
     "email": (
-        ("local", same_local, _of_parts(_local)),
-        ("alike", alike_local, _of_parts(_local, alike)),
+        ("local", same_local, _of_parts("local", _local)),
+        ("alike", alike_local, _of_parts("local", _local, letters=True)),
         ("edits", edits, _EDITS),
     ),
     "phone": (("few_edits", few_edits, _FEW), ("edits", edits, _EDITS)),
     "postcode": (
         ("few_edits", few_edits, _FEW),
-        ("district", same_beginning, _of_parts(lambda value: value[:3])),
+        ("district", same_beginning, _of_parts("district", lambda value: value[:3])),
         ("edits", edits, _EDITS),
     ),
     "number": (("few_edits", few_edits, _FEW), ("edits", edits, _EDITS), ("ratio", ratio, _loop(ratio))),

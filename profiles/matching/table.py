@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Column:
     codes: Array
     counts: Array
     rarity: Array
+    # Parts of values that comparisons have cut, so that each value is cut once, whatever the number of pairs.
+    cut: dict[str, Array] = field(default_factory=dict)
 
     def text(self, row: int) -> str | None:
         """Return a record's value."""
@@ -106,8 +108,8 @@ def make_table(
         The source of each record; None where that does not matter.
     """
     made: dict[str, Column] = {}
-    for field, raw in zip(fields, columns, strict=True):
-        made[field.trait] = make_column(field.trait, field.comparison, raw, size)
+    for one, raw in zip(fields, columns, strict=True):
+        made[one.trait] = make_column(one.trait, one.comparison, raw, size)
     for joint, kinds in ((NAMES, ("name",)), (TEXTS, ("text",))):
         parts = [column for column in made.values() if column.comparison in kinds]
         if len(parts) > 1:

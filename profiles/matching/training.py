@@ -12,14 +12,23 @@ from profiles.matching.learner import Learner, Weights
 from profiles.matching.model import TrainedModel, library_versions
 
 # How many pairs a run may look at, per record: more where there are few records, since that costs little then.
-LEAST_PAIRS, PER_RECORD, PER_RECORD_OF_FEW, FEW_RECORDS = 50_000, 5, 30, 60_000
+LEAST_PAIRS, PER_RECORD_OF_FEW, FEW_RECORDS, PER_RECORD, MANY_RECORDS, PER_RECORD_OF_MANY = (
+    50_000,
+    30,
+    60_000,
+    5,
+    300_000,
+    2.5,
+)
 MOST_RULES = 40
 
 
 def pair_budget(records: int) -> int:
     """Return how many candidates a run over so many records may have."""
-    per_record = PER_RECORD_OF_FEW if records <= FEW_RECORDS else PER_RECORD
-    return max(LEAST_PAIRS, per_record * records)
+    per_record: float = PER_RECORD_OF_FEW if records <= FEW_RECORDS else PER_RECORD
+    if records > MANY_RECORDS:
+        per_record = PER_RECORD_OF_MANY
+    return max(LEAST_PAIRS, int(per_record * records))
 
 
 def train_model(
