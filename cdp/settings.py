@@ -409,6 +409,7 @@ CELERY_TASK_ROUTES = {
     "ingestion.process_inbox": {"queue": "ingest"},
     # Waits for servers of others, so nothing of this house waits behind it.
     "consent.send_callbacks": {"queue": "outgoing"},
+    "consent.tell_recipients": {"queue": "outgoing"},
     "consent.*": {"queue": "privacy"},
     # Waits for servers of others, so nothing of this house waits behind it.
     "ingestion.forward_copies": {"queue": "outgoing"},
@@ -445,6 +446,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-mail": {"task": "core.send_mail", "schedule": 2.0, "options": {"expires": 4}},
     "send-callbacks": {"task": "consent.send_callbacks", "schedule": 2.0, "options": {"expires": 4}},
     "run-privacy-requests": {"task": "consent.run_privacy_requests", "schedule": 2.0, "options": {"expires": 4}},
+    "tell-recipients": {"task": "consent.tell_recipients", "schedule": 5.0, "options": {"expires": 10}},
     "measure-quality": {"task": "ingestion.measure_quality", "schedule": 300.0, "options": {"expires": 120}},
     "check-sources": {"task": "ingestion.check_sources", "schedule": 180.0, "options": {"expires": 120}},
     "match": {"task": "profiles.match", "schedule": 2.0, "options": {"expires": 3}},

@@ -35,6 +35,8 @@ class ConsentConfig(AppConfig):
         from consent.services.objects import record_consent_objects  # noqa: PLC0415
         from consent.services.packages import JOB, delete_old_packages, run_remaking  # noqa: PLC0415
         from consent.services.replaying import check_erasures  # noqa: PLC0415
+        from consent.services.retention import run_nightly  # noqa: PLC0415
+        from consent.services.withholding import delete_due_rows  # noqa: PLC0415
         from consent.ui.sections import ConsentSection  # noqa: PLC0415
 
         registries.sealed_columns.append(registries.SealedColumn("consent_privacyrequest", "closure", "id", seal_anew))
@@ -54,7 +56,14 @@ class ConsentConfig(AppConfig):
         registries.personal_data.extend([RequestPapers(), SentMail()])
         registries.job_handlers_outside_transaction[JOB] = run_remaking
         registries.housekeeping.extend(
-            [delete_old_packages, forget_unconfirmed, forget_details_of_erased, warn_of_requests]
+            [
+                delete_old_packages,
+                delete_due_rows,
+                run_nightly,
+                forget_unconfirmed,
+                forget_details_of_erased,
+                warn_of_requests,
+            ]
         )
         registries.profile_sections.append(ConsentSection())
         registries.backup_facts.append(give_facts)

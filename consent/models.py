@@ -6,7 +6,9 @@ from django.db import models
 from consent import (  # noqa: F401 - so that Django finds them
     disclosure_models,
     organisation_models,
+    proof_models,
     request_models,
+    retention_models,
     webhook_models,
 )
 

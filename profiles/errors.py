@@ -1,6 +1,6 @@
 """What can go wrong with profiles, identifiers and merges."""
 
-from cdp.core.errors import Conflict, InvalidInput, NotFound, Unavailable
+from cdp.core.errors import CdpError, Conflict, InvalidInput, NotFound, Unavailable
 
 
 class BadIdentifier(InvalidInput):
@@ -90,6 +90,17 @@ class BadCorrection(InvalidInput):
 
     code = "correction.invalid"
     title = "This is no correction"
+
+
+class RestrictedProfile(CdpError):
+    """Processing of this person is restricted: what is stored stays as it is (GDPR Art. 18)."""
+
+    code = "profile.restricted"
+    status = 423
+    title = "Processing is restricted"
+
+    def __init__(self) -> None:
+        super().__init__("Processing of this person is restricted: nothing about them is changed until that is lifted.")
 
 
 class NoSuchCorrection(NotFound):

@@ -19,7 +19,7 @@ class Living:
 
     @property
     def email(self) -> str:
-        return f"{self.word}@example.org"
+        return f"{self.word}x@example.org"
 
     def is_there(self) -> bool:
         """Tell whether any profile holds the person's identifiers."""

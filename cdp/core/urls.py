@@ -7,6 +7,7 @@ from django.urls import path
 from cdp.core.api import keys as rest_keys
 from cdp.core.api.audit import ListAudit
 from cdp.core.ui import accounts, health, keys, own_account, sign_in, signing
+from cdp.core.ui import audit as audit_page
 from cdp.core.ui.policy import strict_policy as alone
 
 urlpatterns = [
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/v1/api-keys", rest_keys.ApiKeys.as_view()),
     path("api/v1/api-keys/<slug:name>", rest_keys.OneApiKey.as_view()),
     path("api/v1/api-keys/<slug:name>/rotate", rest_keys.RotateApiKey.as_view()),
+    path("audit", audit_page.audit_trail, name="audit_trail"),
     path("api-keys", keys.api_keys, name="api_keys"),
     path("api-keys/new", keys.create_key, name="create_key"),
     path("api-keys/<slug:name>/rotate", keys.rotate_key, name="rotate_key"),

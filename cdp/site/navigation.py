@@ -64,6 +64,10 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Privacy",
         (
             Entry("Privacy requests", "shield_person", "privacy_requests", "privacy:read"),
+            Entry("Records", "menu_book", "records", "privacy:read"),
+            Entry("Data map", "account_tree", "data_map", "privacy:read"),
+            Entry("Retention", "auto_delete", "retention", "privacy:read"),
+            Entry("Disclosures", "outbound", "disclosures", "privacy:read"),
             Entry("Suppressions", "person_off", "suppressions", "suppressions:read"),
         ),
     ),
@@ -88,7 +92,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Invitations", "outgoing_mail", "admin:core_invitation_changelist", None),
             Entry("API keys", "key", "api_keys", "keys:read"),
             Entry("Jobs", "work_history", "admin:core_job_changelist", None),
-            Entry("Audit trail", "history_edu", "admin:core_auditentry_changelist", "audit:read"),
+            Entry("Audit trail", "history_edu", "audit_trail", "audit:read"),
         ),
     ),
 )

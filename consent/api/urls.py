@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from consent.api import consents, field_tags, importing, numbers, outward, privacy, purposes, regulations, ways_in
+from consent.api import (
+    certificates,
+    consents,
+    field_tags,
+    importing,
+    numbers,
+    outward,
+    privacy,
+    purposes,
+    regulations,
+    retention,
+    ways_in,
+)
 
 urlpatterns = [
     path("purposes", purposes.Purposes.as_view()),
@@ -49,6 +61,17 @@ urlpatterns = [
     path("regulations/<uuid:regulation_id>", regulations.OneSegmentRegulation.as_view()),
     path("rudder/v2/regulations", regulations.RudderRegulations.as_view()),
     path("rudder/v2/regulations/<uuid:regulation_id>", regulations.OneRudderRegulation.as_view()),
+    path("privacy-requests/<uuid:request_id>/certificate", certificates.Certificate.as_view()),
+    path("privacy-requests/<uuid:request_id>/proof", certificates.Proof.as_view()),
+    path("privacy-requests/<uuid:request_id>/withheld", certificates.Withheld.as_view()),
+    path("privacy-requests/<uuid:request_id>/recipients/told", certificates.TellRecipient.as_view()),
+    path("retention-rules", retention.RetentionRules.as_view()),
+    path("retention-rules/<slug:kind>/<str:name>", retention.OneRetentionRule.as_view()),
+    path("retention-rules/<slug:kind>/<str:name>/run", retention.RunRetentionRule.as_view()),
+    path("retention-runs", retention.RetentionRuns.as_view()),
+    path("legal-holds", certificates.LegalHolds.as_view()),
+    path("legal-holds/<slug:key>", certificates.OneLegalHold.as_view()),
+    path("recipient-addresses", certificates.Recipients.as_view()),
     path("suppressions", privacy.Suppressions.as_view()),
     path("suppressions/<int:suppression_id>", privacy.OneSuppression.as_view()),
 ]

@@ -8,7 +8,8 @@ References
 GDPR Art. 17.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +22,12 @@ from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from cdp.core.services.scrubbing import note_touched
 from consent.models import PrivacyRequest
+from consent.services import proving
 from consent.services.closure import Closure, find_closure, seal_closure, unseal_closure
 from consent.services.erasure_ledger import note_erased
+from consent.services.recipients import note_recipients, present_recipients
 from consent.services.suppressions import suppress
+from consent.services.withholding import count_withheld, withhold_rows
 from consent.traces import broker, database, files
 from consent.traces.needles import Needles, make_needles
 from profiles.models import Profile
@@ -31,10 +35,14 @@ from profiles.queries.people import name_identifier
 from profiles.services.moving import finish_moves
 
 Status = PrivacyRequest.Status
+# What is left and where, and what of it is accounts of staff.
+Found = tuple[Mapping[str, int], Mapping[str, int]]
 CHUNK = 5000
 # Renewed before each part of the work; a worker that died is followed after this.
 LEASE = timedelta(seconds=60)
 MENTIONS = "mentions"
+# Who works here may be a customer, too: the account is another relation, and it goes with the work.
+STAFF = frozenset({"core_user", "core_invitation"})
 # A store that never gets empty (a shared identifier that goes on sending) must not keep the worker for ever.
 MOST_ROUNDS = 1000
 # Requests that were accepted before the suppression lie there until the processor has refused what they hold.
@@ -67,25 +75,42 @@ def erase_person(*, request_id: str, fence: int, clock: Callable[[], datetime]) 
         ``completed`` only if the search found nothing. ``running`` while all that is left lies where it goes by
         itself within moments. Else ``partial``, with what remains and where.
     """
-    closure = _suppress_closure(request_id, fence, now=clock())
+
+    def keep_alive() -> None:
+        _renew(request_id, fence, now=clock())
+
+    closure, shared = _suppress_closure(request_id, fence, now=clock())
     _finish_moves(closure, request_id, fence, clock=clock)
+    proving.show_stage(request_id=request_id, stage="control")
+    proving.take_control(request_id=request_id, needles=_needles(closure, shared), keep_alive=keep_alive)
     erased = _erase_stores(closure, request_id, fence, clock=clock)
-    again = _suppress_closure(request_id, fence, now=clock())
+    again, shared = _suppress_closure(request_id, fence, now=clock())
     if again != closure:
         closure = again
         _finish_moves(closure, request_id, fence, clock=clock)
         for name, count in _erase_stores(closure, request_id, fence, clock=clock).items():
             erased[name] = erased.get(name, 0) + count
-    needles = make_needles(
-        names=[value for _, value in closure.identifiers] + list(closure.spellings), uuids=closure.uuids
-    )
+    needles = _needles(closure, shared)
+    proving.show_stage(request_id=request_id, stage="mentions", erased_at=clock())
     mentions = database.redact_mentions(needles)
     for redact in registries.mention_redactors:
-        mentions += redact(needles, lambda: _renew(request_id, fence, now=clock()))
-    if mentions:
-        erased[MENTIONS] = mentions
-    remaining = find_traces(needles, keep_alive=lambda: _renew(request_id, fence, now=clock()))
-    return _finish(request_id, fence, closure=closure, erased=erased, remaining=remaining, now=clock())
+        mentions += redact(needles, keep_alive)
+    proving.show_stage(request_id=request_id, stage="search")
+    looked: dict[str, int] = {}
+    remaining, redacted = find_and_redact(needles, keep_alive=keep_alive, looked=looked)
+    if mentions + redacted:
+        erased[MENTIONS] = mentions + redacted
+    staff = {table: remaining.pop(table) for table in STAFF.intersection(remaining)}
+    proving.note_search(
+        request_id=request_id, needles=needles, looked=looked, found=remaining, staff=sum(staff.values()), now=clock()
+    )
+    return _finish(request_id, fence, closure=closure, erased=erased, found=(remaining, staff), now=clock())
+
+
+def _needles(closure: Closure, shared: Set[tuple[str, str]]) -> Needles:
+    """Return what is searched for; a name that others share is theirs, too, and stays where they have it."""
+    names = [value for one in closure.identifiers if one not in shared for value in one[1:]]
+    return make_needles(names=[*names, *(closure.spellings if not shared else ())], uuids=closure.uuids)
 
 
 def preview_erasure(*, request: PrivacyRequest) -> dict[str, int]:
@@ -97,33 +122,72 @@ def preview_erasure(*, request: PrivacyRequest) -> dict[str, int]:
     return _count_stores(closure)
 
 
-def find_traces(needles: Needles, *, keep_alive: Callable[[], None]) -> dict[str, int]:
+def find_and_redact(
+    needles: Needles, *, keep_alive: Callable[[], None], looked: dict[str, int]
+) -> tuple[dict[str, int], int]:
+    """Search, take the person's names out of what no store answers for, and search there again.
+
+    Returns
+    -------
+    dict
+        As of `find_traces`.
+    int
+        How many values were changed.
+    """
+    remaining = find_traces(needles, keep_alive=keep_alive, looked=looked)
+    tables = set(remaining) & database.list_searched() - STAFF - EMPTIED_SOON
+    changed = database.redact_tables(tables, needles)
+    if "files" in remaining:
+        root = settings.CDP_DATA_DIR
+        named = files.find_in_files(root=root, needles=needles, looked={})
+        changed += files.redact_logs(root=root, names=named, needles=needles)
+    if changed:
+        remaining = find_traces(needles, keep_alive=keep_alive, looked=looked)
+    return remaining, changed
+
+
+def find_traces(
+    needles: Needles, *, keep_alive: Callable[[], None], looked: dict[str, int] | None = None
+) -> dict[str, int]:
     """Return where something is left and in how many rows, keys or files; empty means nothing.
 
     Parameters
     ----------
     keep_alive : callable
         Called between the parts of the search.
+    looked : dict, optional
+        Gets how many places of each kind were looked at.
 
     Notes
     -----
     The planner's statistics of touched tables are made to forget first: they hold values of rows long deleted.
     """
-    found = database.count_in_tables(needles, keep_alive=keep_alive)
+    places = {} if looked is None else looked
+    places.clear()
+    found = database.count_in_tables(needles, keep_alive=keep_alive, looked=places)
     for column in database.forget_statistics(needles):
         found[f"pg_stats of {column.relation}"] = 1
     database.forget_statements(needles)
-    keys = broker.count_in_broker(url=settings.CDP_BROKER_URL, needles=needles)
+    places["planner_statistics"] = places["columns"]
+    keys = broker.count_in_broker(url=settings.CDP_BROKER_URL, needles=needles, looked=places)
     if keys:
         found["broker"] = keys
-    named = files.find_in_files(root=settings.CDP_DATA_DIR, needles=needles)
+    named = files.find_in_files(root=settings.CDP_DATA_DIR, needles=needles, looked=places)
     if named:
         found["files"] = len(named)
     return found
 
 
-def _suppress_closure(request_id: str, fence: int, *, now: datetime) -> Closure:
-    """Suppress every identifier and take the profiles out of use, before anything is deleted."""
+def _suppress_closure(request_id: str, fence: int, *, now: datetime) -> tuple[Closure, Set[tuple[str, str]]]:
+    """Suppress every identifier and take the profiles out of use, before anything is deleted.
+
+    Returns
+    -------
+    Closure
+        Everything that names the person.
+    set
+        Those identifiers (type and value) that an officer found to be others', too: these are not suppressed.
+    """
     with transaction.atomic():
         with connection.cursor() as cursor:
             take(cursor, IDENTITY)
@@ -132,15 +196,26 @@ def _suppress_closure(request_id: str, fence: int, *, now: datetime) -> Closure:
         known = unseal_closure(bytes(request.closure)) if request.closure is not None else Closure()
         named = {one.digest: one for one in (*identities, *known.named)}
         closure = known.with_all_of(find_closure(identities=list(named.values())))
-        suppress(named=closure.named, reason="erased", request_id=request_id, now=now)
-        note_erased(named=closure.named, request_id=request_id, now=now)
+        others = {one.digest for one in closure.named if one.digest.hex() in set(request.shared)}
+        named_only = [one for one in closure.named if one.digest not in others]
+        suppress(named=named_only, reason="erased", request_id=request_id, now=now)
+        note_erased(named=named_only, request_id=request_id, now=now)
         Profile.objects.filter(id__in=closure.profile_ids).update(restricted=True)
         if not request.before:
             request.before = _count_stores(closure)
+            note_recipients(closure=closure, request=request, now=now)
+        proving.begin_proof(
+            request_id=request_id,
+            before=request.before,
+            closure=closure,
+            suppressed=len(named_only),
+            shared=len(others),
+            now=now,
+        )
         request.closure = seal_closure(closure)
         request.profile_ids = list(closure.profile_ids)
         request.save(update_fields=["closure", "profile_ids", "before"])
-        return closure
+        return closure, {(one.type, one.value) for one in closure.named if one.digest in others}
 
 
 def _finish_moves(closure: Closure, request_id: str, fence: int, *, clock: Callable[[], datetime]) -> None:
@@ -157,9 +232,11 @@ def _erase_stores(closure: Closure, request_id: str, fence: int, *, clock: Calla
     """Empty the stores, those of the upper apps first: they find their rows by way of those below."""
     erased: dict[str, int] = {}
     subject = closure.subject
+    _withhold(closure, request_id, fence, clock=clock)
     for store in reversed(registries.personal_data):
         for _ in range(MOST_ROUNDS):
             _renew(request_id, fence, now=clock())
+            proving.show_store(request_id=request_id, store=store.name, erased=erased.get(store.name, 0))
             with transaction.atomic():
                 with connection.cursor() as cursor:
                     take(cursor, IDENTITY)
@@ -172,15 +249,28 @@ def _erase_stores(closure: Closure, request_id: str, fence: int, *, clock: Calla
     return erased
 
 
+def _withhold(closure: Closure, request_id: str, fence: int, *, clock: Callable[[], datetime]) -> None:
+    """Seal what a law makes the house keep, before it is deleted with the rest."""
+    for _ in range(MOST_ROUNDS):
+        _renew(request_id, fence, now=clock())
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                take(cursor, IDENTITY)
+            _hold(request_id, fence)
+            if not withhold_rows(closure=closure, request_id=request_id, now=clock()):
+                return
+
+
 def _finish(
     request_id: str,
     fence: int,
     *,
     closure: Closure,
     erased: Mapping[str, int],
-    remaining: Mapping[str, int],
+    found: Found,
     now: datetime,
 ) -> PrivacyRequest:
+    remaining, staff = found
     with transaction.atomic():
         request = _hold(request_id, fence)
         left = _count_stores(closure)
@@ -191,22 +281,33 @@ def _finish(
             request.save(update_fields=["before", "lease_until"])
             return request
         request.before = {**request.before, **_mentioned(request, erased)}
+        kept: Counter[str] = Counter()
+        for one in count_withheld(request_id=request_id):
+            kept[one["store"]] += one["rows"]
         steps: list[dict[str, Any]] = [
             {
                 "store": name,
                 "before": before,
-                "erased": max(max(before, erased.get(name, 0)) - left.get(name, 0), 0),
-                "withheld": 0,
+                "erased": max(max(before, erased.get(name, 0)) - left.get(name, 0) - kept[name], 0),
+                "withheld": kept[name],
                 "remaining": left.get(name, 0),
             }
             for name, before in _in_order(request.before)
+        ]
+        steps += [
+            {"store": f"accounts of staff ({table})", "before": count, "erased": 0, "withheld": count, "remaining": 0}
+            for table, count in sorted(staff.items())
         ]
         steps += [
             {"store": place, "before": count, "erased": 0, "withheld": 0, "remaining": count}
             for place, count in sorted(remaining.items())
         ]
         request.steps = steps
-        done = not remaining and not any(left.values())
+        proven = proving.has_control(request_id=request_id)
+        if not proven:
+            steps.append({"store": "search control", "before": 0, "erased": 0, "withheld": 0, "remaining": 1})
+        done = not remaining and not any(left.values()) and proven
+        request.recipients = present_recipients(request_id=request_id)
         request.status = Status.COMPLETED if done else Status.PARTIAL
         request.lease_until = None
         request.completed_at = now if done else None

@@ -11,21 +11,23 @@ from consent.traces.needles import Needles
 PAGE = 500
 
 
-def count_in_broker(*, url: str, needles: Needles) -> int:
+def count_in_broker(*, url: str, needles: Needles, looked: dict[str, int]) -> int:
     """Return how many keys hold a trace, in their name or value; another kind of broker cannot be read and counts 0.
 
     Parameters
     ----------
     url : str
         The broker's address as Celery takes it.
+    looked : dict
+        Gets how many keys were looked at.
     """
     client = _connect(url)
     if client is None:
         return 0
     with client:
-        return sum(
-            any(needles.found_in(part) for part in (key, *_values(client, key))) for key in client.scan_iter(count=PAGE)
-        )
+        keys = set(client.scan_iter(count=PAGE))
+        looked["broker_keys"] = len(keys)
+        return sum(any(needles.found_in(part) for part in (key, *_values(client, key))) for key in keys)
 
 
 def _connect(url: str) -> redis.Redis | None:

@@ -1,11 +1,12 @@
 """Traces in what SQL can read: every column of every table, and what the planner and the statistics remember."""
 
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import DataError, IntegrityError, connection, transaction
 
 from consent.traces.needles import Needles
 
@@ -27,7 +28,7 @@ WHERE c.relkind IN ('r', 'm')
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg_temp%'
   AND (t.typname IN ('text', 'varchar', 'bpchar', 'citext', 'json', 'jsonb', 'uuid', 'bytea', 'name', 'inet', 'xml')
        OR (t.typcategory = 'A' AND e.typname IN ('text', 'varchar', 'uuid', 'json', 'jsonb')))
-ORDER BY c.oid, a.attnum
+ORDER BY c.reltuples, c.oid, a.attnum
 """
 # Values of bytea columns are remembered in hexadecimal: these are made readable again.
 STATISTICS = r"""
@@ -70,14 +71,21 @@ class Remembered:
         return f'"{self.schema}"."{self.relation}"'
 
 
-def count_in_tables(needles: Needles, *, keep_alive: Callable[[], None]) -> dict[str, int]:
+def count_in_tables(
+    needles: Needles, *, keep_alive: Callable[[], None], looked: dict[str, int], seconds: float | None = None
+) -> dict[str, int]:
     """Return how many rows of each table still hold a trace; tables without any are left out.
 
     Parameters
     ----------
     keep_alive : callable
         Called before each table, a partition counting as one: a search of everything takes its time.
+    looked : dict
+        Gets how many tables (partitions counting as such) and columns were looked through.
+    seconds : float, optional
+        No further table is begun after this long; the smaller ones come first. None searches all.
     """
+    ends = time.monotonic() + seconds if seconds is not None else None
     found: Counter[str] = Counter()
     with connection.cursor() as cursor:
         cursor.execute(COLUMNS)
@@ -86,12 +94,23 @@ def count_in_tables(needles: Needles, *, keep_alive: Callable[[], None]) -> dict
             if parent not in NOT_SEARCHED:
                 by_table.setdefault((table, parent), []).append((f'"{name}"', element or kind))
         for (table, parent), columns in by_table.items():
+            if ends is not None and time.monotonic() > ends:
+                break
             keep_alive()
+            looked["tables"] = looked.get("tables", 0) + 1
+            looked["columns"] = looked.get("columns", 0) + len(columns)
             own = needles.without_uuids() if parent in PSEUDONYMS_KEPT else needles
             conditions = [_condition(column, kind, own) for column, kind in columns]
             cursor.execute(f"SELECT count(*) FROM {table} WHERE {' OR '.join(conditions)}", _parameters(own))
             found[parent] += cursor.fetchone()[0]
     return {table: count for table, count in found.items() if count}
+
+
+def list_searched() -> set[str]:
+    """Return the names of all tables that are searched, partitions under their parent."""
+    with connection.cursor() as cursor:
+        cursor.execute(COLUMNS)
+        return {row[1] for row in cursor.fetchall()} - NOT_SEARCHED - PSEUDONYMS_KEPT
 
 
 def redact_mentions(needles: Needles) -> int:
@@ -100,14 +119,53 @@ def redact_mentions(needles: Needles) -> int:
     count = 0
     with connection.cursor() as cursor:
         for table, column in REDACTED:
-            text = f"{column}::text"
-            for place, (_, flags) in enumerate(names.expressions):
-                text = f"regexp_replace({text}, %(expression{place})s, '\\1{MENTION}', 'g{flags}')"
             if names.expressions:
                 condition = _condition(column, "jsonb", names)
-                cursor.execute(f"UPDATE {table} SET {column} = ({text})::jsonb WHERE {condition}", _parameters(names))
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = {_redacted(column, 'jsonb', names)} WHERE {condition}",
+                    _parameters(names),
+                )
                 count += cursor.rowcount
     return count
+
+
+def redact_tables(tables: Iterable[str], needles: Needles) -> int:
+    """Take the person's names out of whatever texts of these tables hold them; return how many values changed.
+
+    For tables that no store answers for: logs of what staff did, arguments of jobs, definitions that name a person. A
+    value that cannot be changed (another row has it already, say) stays, and is found by the search.
+    """
+    wanted, count = set(tables), 0
+    with connection.cursor() as cursor:
+        cursor.execute(COLUMNS)
+        columns = cursor.fetchall()
+        for table, parent, name, kind, element in columns:
+            if parent not in wanted or kind in ("uuid", "bytea", "inet", "name", "xml") or not needles.expressions:
+                continue
+            column = f'"{name}"'
+            cast = f"{element}[]" if element else kind
+            try:
+                with transaction.atomic():
+                    cursor.execute(
+                        f"UPDATE {table} SET {column} = {_redacted(column, cast, needles)} "
+                        f"WHERE {_condition(column, kind, needles)}",
+                        _parameters(needles),
+                    )
+                    count += cursor.rowcount
+            except (DataError, IntegrityError):
+                continue
+    return count
+
+
+def _redacted(column: str, kind: str, needles: Needles) -> str:
+    """Return the expression of a column's value with the names replaced."""
+    text = f"{column}::text"
+    if kind in ("json", "jsonb") and needles.numbers:
+        # Or a number would be replaced by a word without quotes.
+        text = f"regexp_replace({text}, %(numbers)s, '\\1\"{MENTION}\"', 'g')"
+    for place, (_, flags) in enumerate(needles.expressions):
+        text = f"regexp_replace({text}, %(expression{place})s, '\\1{MENTION}', 'g{flags}')"
+    return f"({text})::{kind}"
 
 
 def columns_in_statistics(needles: Needles) -> list[Remembered]:
@@ -194,5 +252,6 @@ def _parameters(needles: Needles) -> dict[str, Any]:
     return {
         "patterns": needles.patterns,
         "uuid_expression": "|".join(needles.uuids) or "$^",
+        "numbers": needles.numbers,
         **{f"expression{place}": text for place, (text, _) in enumerate(needles.expressions)},
     }

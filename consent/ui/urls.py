@@ -13,6 +13,7 @@ from consent.ui import (
     numbers,
     outward,
     privacy,
+    proof,
     public,
 )
 
@@ -68,6 +69,8 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/copy/again", desk.make_copy, name="make_request_copy"),
     path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),
     path("privacy-requests/<uuid:request_id>/extend", privacy.extend, name="extend_privacy_request"),
+    path("privacy-requests/<uuid:request_id>/proof", proof.proof, name="privacy_proof"),
+    path("privacy-requests/<uuid:request_id>/certificate", proof.certificate, name="privacy_certificate"),
     path("preferences/<str:token>", public.preferences, name="public_preferences"),
     path("preferences/<str:token>/receipt", public.receipt, name="public_receipt"),
     path("unsubscribe/<str:token>", public.one_unsubscribe, name="public_unsubscribe"),

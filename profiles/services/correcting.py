@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from cdp.core import locks
 from cdp.core.errors import FieldError
 from cdp.core.services import audit
-from profiles.errors import BadCorrection, NoSuchCorrection
-from profiles.models import ChangeKind, Correction
+from profiles.errors import BadCorrection, NoSuchCorrection, RestrictedProfile
+from profiles.models import ChangeKind, Correction, Profile
 from profiles.queries.orders import COMPUTED_TRAITS
 from profiles.queries.people import Person, get_by_uuid
 from profiles.queries.sealed import read_sealed_names
@@ -22,6 +22,7 @@ from profiles.services.settling import settle_traits
 from profiles.services.splitting import note_work
 from profiles.services.traits import normal_form
 
+SYSTEM_ACTOR = "system"
 LONGEST_NAME = 255
 LONGEST_REASON = 1_000
 LARGEST_VALUE = 32 * 1024
@@ -45,6 +46,8 @@ def correct_trait(*, public_id: str, trait: str, value: Any, reason: str, actor:
         If there is no profile with this id.
     BadCorrection
         If the trait, the value or the reason cannot be stored.
+    RestrictedProfile
+        If processing of the person is restricted.
     """
     trait = unicodedata.normalize("NFC", trait).strip()
     value = normal_form(value)
@@ -52,6 +55,7 @@ def correct_trait(*, public_id: str, trait: str, value: Any, reason: str, actor:
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
         person = get_by_uuid(public_id=public_id)
+        _refuse_restricted(person, actor=actor)
         cursor.execute(ANCHOR, [person.profile_id])
         anchor = cursor.fetchone()
         anchor_id = anchor[0] if anchor else 0
@@ -86,6 +90,7 @@ def lift_correction(*, public_id: str, correction_id: int, actor: str, now: date
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
         person = get_by_uuid(public_id=public_id)
+        _refuse_restricted(person, actor=actor)
         found = Correction.objects.filter(pk=correction_id, profile_id=person.profile_id, lifted_at=None).first()
         if found is None:
             message = "This profile has no such correction, or it was lifted before."
@@ -98,6 +103,12 @@ def lift_correction(*, public_id: str, correction_id: int, actor: str, now: date
         )
         _settle(cursor, person, found.trait, now)
     return found
+
+
+def _refuse_restricted(person: Person, *, actor: str) -> None:
+    """Refuse a change by hand; a request of the person itself, carried out by the system, still counts."""
+    if actor != SYSTEM_ACTOR and Profile.objects.filter(pk=person.profile_id, restricted=True).exists():
+        raise RestrictedProfile
 
 
 def _settle(cursor: Any, person: Person, trait: str, now: datetime) -> None:

@@ -24,6 +24,7 @@ from tests.benchmarks.matching import matching
 from tests.benchmarks.preview import preview
 from tests.benchmarks.process import process_with_segments, process_without_segments
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
+from tests.benchmarks.proofs import audit, backup
 from tests.benchmarks.quality import measure_quality
 from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.retail import online_retail
@@ -60,6 +61,8 @@ BENCHMARKS = {
     "erasure": Benchmark(erasure, 2_000, 10_000),
     "withdrawal": Benchmark(withdrawal, 60, 1_000),
     "suppression": Benchmark(suppression_lookup, 200_000, 10_000_000, shared=False),
+    "audit": Benchmark(audit, 20_000, 1_000_000, shared=False),
+    "backup": Benchmark(backup, 5_000, 200_000, shared=False),
     "undo": Benchmark(undo, 12_000, 1_000_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
     "online-retail": Benchmark(online_retail, 1, 1, shared=False),

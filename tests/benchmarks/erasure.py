@@ -30,6 +30,8 @@ def erasure(product: Product, size: int) -> list[Row]:
         time.sleep(0.1)
         request = product.call("GET", f"/api/v1/privacy-requests/{request['id']}")
     seconds = time.monotonic() - began_at
+    proof = product.call("GET", f"/api/v1/privacy-requests/{request['id']}/proof")
+    control = ", ".join(f"{place} {count:,}" for place, count in sorted(proof["control"].items()))
     left = sum(step.get("remaining") or 0 for step in request["steps"])
     return [
         Row(
@@ -37,7 +39,12 @@ def erasure(product: Product, size: int) -> list[Row]:
             f"{size:,} events",
             f"{seconds:,.1f} s, {left} traces left",
             "≤ 60 s for 10,000, then 0 traces",
-        )
+        ),
+        Row(
+            "searched for, and found by the same search before",
+            f"{proof['names']} names in {proof['forms']} forms",
+            f"in {', '.join(f'{count:,} {place}' for place, count in proof['looked_at'].items())}; before: {control}",
+        ),
     ]
 
 

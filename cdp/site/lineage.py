@@ -1,0 +1,129 @@
+"""Where data comes from and where it goes: sources → fields → segments → recipients, from what is configured."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from consent.models import Purpose
+from ingestion.queries.inventory import list_inventory
+from segments.models import Segment, SegmentVersion
+from segments.sending_models import ExportSchedule
+
+COLUMNS = ("source", "field", "segment", "recipient")
+FIELD_TOKENS = ("trait:", "event:")
+# More of one kind than this cannot be read in a drawing; the table below it and REST have all.
+MOST_DRAWN = 40
+ROW, WIDTH, BOX, TOP = 34, 280, 210, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A thing through which data goes. `kind` is one of `COLUMNS`."""
+
+    kind: str
+    name: str
+    detail: str = ""
+
+    @property
+    def key(self) -> str:
+        """The node's name among all."""
+        return f"{self.kind}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Data goes from one node to another, on a legal basis where a purpose is named."""
+
+    start: str
+    end: str
+    basis: str = ""
+
+
+def read_lineage(*, now: datetime) -> tuple[list[Node], list[Flow]]:
+    """Return all nodes and flows (a constant number of statements)."""
+    nodes: dict[str, Node] = {}
+    flows: dict[tuple[str, str], Flow] = {}
+    purposes = {row.key: row for row in Purpose.objects.all()}
+
+    def add(node: Node) -> str:
+        nodes.setdefault(node.key, node)
+        return node.key
+
+    def flow(start: str, end: str, purpose: str = "") -> None:
+        found = purposes.get(purpose)
+        flows.setdefault((start, end), Flow(start, end, f"{purpose} ({found.legal_basis})" if found else purpose))
+
+    for one in list_inventory(now=now):
+        source = add(Node("source", one.source.key, one.source.owner))
+        for trait in one.traits:
+            flow(source, add(Node("field", f"trait:{trait}")), one.source.required_purpose)
+        for event in one.event_names:
+            flow(source, add(Node("field", f"event:{event}")), one.source.required_purpose)
+    segments = {row.pk: row for row in Segment.objects.exclude(status="archived")}
+    latest = {(row.segment_id, row.version): row for row in SegmentVersion.objects.filter(segment_id__in=segments)}
+    for row in segments.values():
+        segment = add(Node("segment", row.key, row.purpose))
+        version = latest.get((row.pk, row.version))
+        for token in version.tokens if version is not None else []:
+            if token.startswith(FIELD_TOKENS) and not token.endswith(":"):
+                flow(add(Node("field", token)), segment, row.purpose)
+    for schedule in ExportSchedule.objects.select_related("segment"):
+        recipient = add(Node("recipient", schedule.recipient, f"export every {schedule.every}"))
+        flow(f"segment:{schedule.segment.key}", recipient, schedule.purpose)
+    for purpose in purposes.values():
+        for name in purpose.recipients:
+            recipient = add(Node("recipient", name))
+            for row in segments.values():
+                if row.purpose == purpose.key:
+                    flow(f"segment:{row.key}", recipient, purpose.key)
+    ends = [one for one in flows.values() if one.start in nodes and one.end in nodes]
+    return sorted(nodes.values(), key=lambda node: (COLUMNS.index(node.kind), node.name)), ends
+
+
+def draw(nodes: list[Node], flows: list[Flow]) -> dict[str, Any]:
+    """Return places and lines of the drawing; what has no flow is left out where there is too much."""
+    joined = {key for one in flows for key in (one.start, one.end)}
+    places: dict[str, dict[str, Any]] = {}
+    left_out = 0
+    for column, kind in enumerate(COLUMNS):
+        own = [node for node in nodes if node.kind == kind]
+        if len(own) > MOST_DRAWN:
+            own = [*(n for n in own if n.key in joined), *(n for n in own if n.key not in joined)]
+        left_out += len(own[MOST_DRAWN:])
+        for row, node in enumerate(own[:MOST_DRAWN]):
+            x, y = column * WIDTH + 10, TOP + row * ROW
+            places[node.key] = {
+                "x": x,
+                "y": y,
+                "middle": y + ROW // 2 - 4,
+                "right": x + BOX,
+                "kind": kind,
+                "name": node.name,
+                "short": node.name if len(node.name) <= 28 else f"{node.name[:27]}…",
+                "detail": node.detail,
+            }
+    lines = [
+        {
+            "x1": places[one.start]["right"],
+            "y1": places[one.start]["middle"],
+            "x2": places[one.end]["x"],
+            "y2": places[one.end]["middle"],
+            "cx": (places[one.start]["right"] + places[one.end]["x"]) // 2,
+            "basis": one.basis,
+            "title": f"{one.start} → {one.end}",
+        }
+        for one in flows
+        if one.start in places and one.end in places
+    ]
+    tallest = max((place["y"] for place in places.values()), default=TOP)
+    heads = [{"x": column * WIDTH + 10, "text": f"{kind}s".capitalize()} for column, kind in enumerate(COLUMNS)]
+    return {
+        "places": list(places.values()),
+        "lines": lines,
+        "heads": heads,
+        "width": (len(COLUMNS) - 1) * WIDTH + BOX + 20,
+        "height": tallest + ROW + 10,
+        "box": BOX,
+        "row": ROW - 8,
+        "left_out": left_out,
+    }

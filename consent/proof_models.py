@@ -1,0 +1,119 @@
+"""What an erasure leaves as proof, what the law makes it keep, and who else has to be told."""
+
+from django.db import models
+
+
+class ErasureProof(models.Model):
+    """How far an erasure is and what its search looked at, in numbers; the certificate is made from it.
+
+    `control` is what the same search found before anything was deleted: a search that finds nothing there proves
+    nothing afterwards. `looked` counts the places, `subject` what named the person, by kind.
+
+    Personal data: none — counts only.
+    """
+
+    request_id = models.UUIDField(primary_key=True)
+    stage = models.TextField(default="waiting")
+    stores = models.JSONField(default=dict)
+    subject = models.JSONField(default=dict)
+    needles = models.IntegerField(default=0)
+    forms = models.IntegerField(default=0)
+    encodings = models.JSONField(default=list)
+    control = models.JSONField(null=True)
+    looked = models.JSONField(default=dict)
+    found = models.JSONField(default=dict)
+    staff = models.IntegerField(default=0)
+    suppressed = models.IntegerField(default=0)
+    shared = models.IntegerField(default=0)
+    began_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True)
+    searched_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"proof of {self.request_id}"
+
+
+class LegalHold(models.Model):
+    """A duty to keep: events of these names (empty: all of them) are withheld from erasure for so many days.
+
+    Personal data: none.
+    """
+
+    id = models.AutoField(primary_key=True)
+    key = models.SlugField(max_length=64, unique=True)
+    name = models.CharField(max_length=200)
+    legal_basis = models.CharField(max_length=200)
+    event_names = models.JSONField(default=list)
+    keep_days = models.PositiveIntegerField()
+    enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WithheldRow(models.Model):
+    """A row that an erasure had to keep: sealed, taken out of use, deleted when its time is up.
+
+    Personal data: one event, sealed — deleted at `until`, whatever else happens.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    request_id = models.UUIDField(db_index=True)
+    hold = models.ForeignKey(LegalHold, on_delete=models.PROTECT, related_name="rows")
+    store = models.SlugField(max_length=64)
+    row_id = models.BigIntegerField()
+    sealed = models.BinaryField()
+    until = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "row_id"], name="consent_withheld_once")]
+
+    def __str__(self) -> str:
+        return f"withheld row {self.pk}"
+
+
+class RecipientAddress(models.Model):
+    """Where a recipient of disclosures is told of erasures, by a signed webhook (Standard Webhooks).
+
+    Personal data: none.
+    """
+
+    id = models.AutoField(primary_key=True)
+    recipient = models.CharField(max_length=200, unique=True)
+    url = models.URLField(max_length=500)
+    secret_sealed = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.recipient
+
+
+class RecipientNotice(models.Model):
+    """One recipient of one erasure and whether it knows.
+
+    Personal data: the person's identifiers, sealed — deleted once the recipient was told, or with the last attempt.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        COMPLETED = "completed"
+        SKIPPED = "skipped"
+        FAILED = "failed"
+
+    id = models.BigAutoField(primary_key=True)
+    request_id = models.UUIDField()
+    recipient = models.CharField(max_length=200)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    status_message = models.TextField(blank=True)
+    body_sealed = models.BinaryField(null=True)
+    attempts = models.SmallIntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["request_id", "recipient"], name="consent_notice_recipient")]
+
+    def __str__(self) -> str:
+        return f"notice {self.pk}"

@@ -1,0 +1,138 @@
+"""Erasure at the same moment as something else, on two connections: nobody survives.
+
+RACE_TRIALS=3000 tries so many of all kinds together; without it a few. The search for what is left is no part of the
+race, so it is left out here, and the tables are asked instead.
+"""
+
+import itertools
+import os
+import time
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from cdp.core.errors import CdpError
+from consent.models import PrivacyRequest
+from consent.services import erasure, proving
+from consent.services.packages import make_package
+from consent.services.running import run_privacy_requests
+from profiles.models import Identifier
+from profiles.queries.people import find_by_identifier, name_identifier
+from profiles.services.steward import merge_profiles
+from profiles.services.undoing import undo_merge
+from segments.services.definitions import NewSegment, create_segment
+from segments.services.following import follow_changes
+from tests.consent.test_suppression_races import at_once
+from tests.erasing import Living, ask_erasure
+from tests.profiles.sending import identify, process, put, send, source, track
+from tests.segments.asking import definition, trait
+
+pytestmark = pytest.mark.usefixtures("committed")
+
+KINDS = ("ingestion", "merge", "undo", "export", "rebuild")
+TRIALS = max(int(os.environ.get("RACE_TRIALS", "0")) // len(KINDS), 2)
+NUMBERS = itertools.count(1)
+WORD = "racing-person"
+SURVIVORS = """
+SELECT (SELECT count(*) FROM profiles_identifier WHERE value LIKE %(word)s)
+     + (SELECT count(*) FROM profiles_profile WHERE traits::text LIKE %(word)s)
+     + (SELECT count(*) FROM profiles_event WHERE (properties, traits, context)::text LIKE %(word)s)
+     + (SELECT count(*) FROM profiles_event e
+        WHERE NOT EXISTS (SELECT FROM profiles_profile p WHERE p.id = e.profile_id))
+     + (SELECT count(*) FROM segments_membership m
+        WHERE NOT EXISTS (SELECT FROM profiles_profile p WHERE p.id = m.profile_id))
+"""
+
+
+@pytest.fixture(autouse=True)
+def without_search(monkeypatch):
+    monkeypatch.setattr(erasure, "find_and_redact", lambda *_, **__: ({}, 0))
+    monkeypatch.setattr(proving, "take_control", lambda **_: None)
+    monkeypatch.setattr(proving, "has_control", lambda **_: True)
+
+
+def newcomer():
+    person = Living(f"{WORD}-{next(NUMBERS)}")
+    send(identify(person.word, email=person.email), track("Seen", person.word, by=person.email), origin=source())
+    return person
+
+
+def found(person):
+    return find_by_identifier(named=name_identifier(type="user_id", value=person.word))
+
+
+def prepare_ingestion(person):
+    put([track("Late", person.word, by=person.email) for _ in range(5)], origin=source())
+    return lambda: process(now=timezone.now())
+
+
+def prepare_merge(person):
+    other = newcomer()
+    both = [found(person).uuid, found(other).uuid]
+    return lambda: merge_profiles(public_ids=both, reason="test", actor="system", now=timezone.now())
+
+
+def prepare_undo(person):
+    merge = prepare_merge(person)()
+    return lambda: undo_merge(merge_id=merge.id, actor="system", now=timezone.now())
+
+
+def prepare_export(person):
+    now = timezone.now()
+    request = PrivacyRequest.objects.create(
+        id=f"00000000-0000-4000-8000-{next(NUMBERS):012d}",
+        type="access",
+        status="running",
+        identities=[{"type": "user_id", "value": person.word}],
+        received_at=now,
+        due_at=now,
+    )
+    return lambda: make_package(request=request, keep_alive=lambda: None, now=now)
+
+
+def prepare_rebuild(_person):
+    return lambda: follow_changes(clock=timezone.now)
+
+
+PREPARE = {
+    "ingestion": prepare_ingestion,
+    "merge": prepare_merge,
+    "undo": prepare_undo,
+    "export": prepare_export,
+    "rebuild": prepare_rebuild,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_survives(kind):
+    if kind == "rebuild":
+        create_segment_of_all()
+    for trial in range(TRIALS):
+        person = newcomer()
+        act = PREPARE[kind](person)
+        request = ask_erasure(person)
+
+        def late(act=act, pause=0.004 * (trial % 12)):
+            time.sleep(pause)
+            try:
+                act()
+            except CdpError:
+                # The person was gone already: that is for the other side to be told.
+                return
+
+        at_once(late, lambda: run_privacy_requests(clock=timezone.now))
+        process(now=timezone.now())
+        run_privacy_requests(clock=timezone.now)
+        request.refresh_from_db()
+        assert request.status == "completed", (kind, trial, request.steps)
+        with connection.cursor() as cursor:
+            cursor.execute(SURVIVORS, {"word": f"%{person.word}x%"})
+            assert cursor.fetchone()[0] == 0, (kind, trial)
+        assert not Identifier.objects.filter(value=person.word).exists()
+        assert found(person) is None
+
+
+def create_segment_of_all():
+    new = NewSegment("all", "All", definition(trait("email", "exists")), status="live")
+    create_segment(new=new, actor="system", clock=timezone.now)
