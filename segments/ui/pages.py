@@ -35,7 +35,7 @@ from segments.services.definitions import change_segment
 from segments.services.rights import may_share
 from segments.ui.forms import RightForm, StatusForm
 from segments.ui.opening import may_change, open_segment, shown_size
-from segments.ui.words import tell, tell_changes, tell_observed, tell_people
+from segments.ui.words import tell, tell_changes, tell_observed, tell_people, tell_versions
 
 FEW = 10
 VERSIONS = 5
@@ -83,7 +83,7 @@ def segment(request: HttpRequest, key: str) -> HttpResponse:
         segment=row,
         size=shown_size(principal, row.member_count),
         sentence=tell(versions[0].definition),
-        versions=[(one, tell(one.definition)) for one in versions],
+        versions=tell_versions(versions),
         members=tell_people(members, principal),
         changes=tell_changes(changes, principal),
         may_change=may_change(principal, row),

@@ -12,7 +12,7 @@ from segments.queries.segments import list_versions, read_definitions
 from segments.queries.versions import compare_definitions, get_version
 from segments.services.definitions import change_segment
 from segments.ui.opening import may_change, open_segment
-from segments.ui.words import read_number, tell
+from segments.ui.words import read_number, tell_versions
 
 MOST = 200
 
@@ -29,7 +29,7 @@ def versions(request: HttpRequest, key: str) -> HttpResponse:
         "segments/versions.html",
         title=f"Versions of {row.name}",
         segment=row,
-        versions=[(one, tell(one.definition)) for one in rows],
+        versions=tell_versions(rows),
         before=before,
         after=after,
         lines=compare_definitions(before=before.definition, after=after.definition),

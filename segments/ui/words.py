@@ -6,10 +6,11 @@ from typing import Any
 from django.utils import timezone
 
 from cdp.core.access import Principal, show
+from cdp.core.queries.actors import name_actors
 from profiles.queries.pages import display_name
 from profiles.queries.profiles import present_by_id
 from segments.language.evaluate import sentence
-from segments.models import Membership, MembershipChange
+from segments.models import Membership, MembershipChange, SegmentVersion
 from segments.queries.history import reason_in_words
 from segments.queries.segments import has_match, parsed
 
@@ -17,6 +18,12 @@ from segments.queries.segments import has_match, parsed
 def tell(definition: Any) -> str:
     """Return a definition as a sentence; a draft may have none."""
     return sentence(parsed(definition)) if has_match(definition) else "No condition yet."
+
+
+def tell_versions(rows: Sequence[SegmentVersion]) -> list[tuple[SegmentVersion, str, str]]:
+    """Return versions, each with its sentence and the name of whoever made it."""
+    names = name_actors(actors=[row.created_by for row in rows])
+    return [(row, tell(row.definition), names[row.created_by]) for row in rows]
 
 
 def tell_observed(found: Any, principal: Principal) -> Any:

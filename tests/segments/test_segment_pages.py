@@ -110,11 +110,13 @@ def test_shows_what_differs_between_versions_and_goes_back() -> None:
     assert re.search(r"<del>did “Order Completed” at least 1 time in the last 30 days</del>", page)
     assert re.search(r"<ins>did “Order Completed” at least 1 time in the last 90 days</ins>", page)
     assert "<span>plan is “pro”</span>" in page
+    assert "by key test" in page
     assert ana.post("/segments/pro/restore", {"version": "1"})["Location"] == "/segments/pro"
     # Going back makes a third version: no definition is ever lost.
     third = SegmentVersion.objects.get(segment__key="pro", version=3)
     assert third.definition == definition({"type": "all", "of": [PRO, BUYS]})
     assert Segment.objects.get().live_version == 3
+    assert "by Ana" in text_of(ana, "/segments/pro")
     assert ana.post("/segments/pro/restore", {"version": "99"}).status_code == 404
     assert signed_in("ben").post("/segments/pro/restore", {"version": "1"}).status_code == 403
 

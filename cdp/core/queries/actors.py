@@ -1,5 +1,6 @@
 """Who acted earlier, with the rights that they have at this moment."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from cdp.core.access import Principal, expand_scopes
@@ -25,3 +26,17 @@ def find_principal(*, actor: str, now: datetime) -> Principal | None:
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         return None
     return Principal(actor=actor, scopes=expand_scopes(key.scopes))
+
+
+def name_actors(*, actors: Iterable[str]) -> dict[str, str]:
+    """Return how pages call those who act: people by name, in one statement; keys by theirs.
+
+    Whoever is no longer known keeps the name that the audit trail has.
+    """
+    wanted = set(actors)
+    ids = [int(text) for actor in wanted if (text := actor.removeprefix("user:")) != actor and text.isdecimal()]
+    people = {f"user:{user.pk}": user.get_full_name() for user in User.objects.filter(pk__in=ids)} if ids else {}
+    return {
+        actor: people.get(actor) or (f"key {actor.removeprefix('key:')}" if actor.startswith("key:") else actor)
+        for actor in wanted
+    }
