@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     model = run.model
     spec = spec_of(model)
     trained = read_model(read_version(model=model, version=run.version))
+    seen = _last_change(now)
     records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
     loaded = time.perf_counter()
     table = table_of(spec, records)
@@ -49,6 +50,8 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     found = time.perf_counter()
     names = _store(run, spec, records, scored)
     _store_keys(model, trained, table, records)
+    # Who changed later is compared by `matching_newcomers`.
+    MatchModel.objects.filter(pk=model.pk).update(matched_change_id=seen)
     _review(run, trained, table, records, scored, now)
     sizes = Counter(scored.clusters.tolist())
     version = MatchVersion.objects.get(model=model, version=run.version)
@@ -77,6 +80,17 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     run.figures = figures
     if run.apply:
         _apply(run, trained, records, scored, now)
+
+
+def _last_change(now: datetime) -> int:
+    """Return the number of the last change that is surely behind every one that is still being committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(max(id), 0) FROM profiles_change WHERE at > %s AND at <= %s",
+            [now - timedelta(days=2), now - timedelta(seconds=10)],
+        )
+        last: int = cursor.fetchone()[0]
+    return last
 
 
 def _guard(spec: ModelSpec, table: Table, records: Records, apart: Sequence[tuple[int, int]]) -> Guard:

@@ -4,21 +4,23 @@ It alone imports the packages of matching, when there is something to do.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, OperationalError, connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cdp.core import locks
 from cdp.core.errors import CdpError
-from profiles.matching_models import MatchModel, MatchRun
+from profiles.matching_models import MatchKey, MatchModel, MatchRun
 from profiles.services.matching_models import is_matching_on
 
 log = logging.getLogger("cdp.matching")
 
 Clock = Callable[[], datetime]
 KEPT_DAYS = 14
+LOOK_SECONDS = 10.0
 # What data that nobody thought of makes the libraries raise: a model that fails must not stop the others.
 FAULTS = (
     CdpError,
@@ -36,7 +38,7 @@ FAULTS = (
 
 def work_matching(*, clock: Clock) -> int:
     """Do everything that waits, and return how many steps there were; 0 at once while another process is at it."""
-    if not is_matching_on() or not count_matching_work():
+    if not is_matching_on() or not (count_matching_work() or _may_look()):
         return 0
     steps = 0
     with connection.cursor() as cursor, locks.hold(cursor, locks.MATCHING, wait=False) as held:
@@ -44,6 +46,7 @@ def work_matching(*, clock: Clock) -> int:
             return 0
         while _step(clock):
             steps += 1
+        steps += _follow(clock)
     return steps
 
 
@@ -75,6 +78,37 @@ def _step(clock: Clock) -> bool:
         _ask(model, clock)
         return True
     return False
+
+
+class _Looked:
+    """When this process last looked for newcomers."""
+
+    at = float("-inf")
+
+
+def _may_look() -> bool:
+    """Tell whether there is a model that follows, and it is time to look."""
+    return time.monotonic() - _Looked.at >= LOOK_SECONDS and _following().exists()
+
+
+def _following() -> QuerySet[MatchModel]:
+    return MatchModel.objects.filter(Exists(MatchKey.objects.filter(model=OuterRef("pk"))), live_version__isnull=False)
+
+
+def _follow(clock: Clock) -> int:
+    """Compare those who came or changed, for each model that has matched before."""
+    if not _may_look():
+        return 0
+    from profiles.services.matching_newcomers import match_newcomers  # noqa: PLC0415 - its packages may be missing
+
+    _Looked.at = time.monotonic()
+    done = 0
+    for model in _following():
+        while _guarded(model, lambda model=model: match_newcomers(model=model, now=clock())):  # type: ignore[misc]
+            done += 1
+            if count_matching_work():
+                return done
+    return done
 
 
 def _ask(model: MatchModel, clock: Clock) -> None:

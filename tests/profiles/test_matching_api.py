@@ -3,14 +3,17 @@
 import csv
 import io
 import random
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from profiles.matching_models import MatchKey, MatchVersion
-from profiles.models import Identifier, Merge, Profile
+from profiles.models import ChangeKind, Identifier, Merge, Profile
+from profiles.services import matching_work
 from profiles.services.matching_work import work_matching
+from profiles.services.merging import write_changes
 from tests.profiles.sending import source
 from tests.world import NOW, api
 
@@ -182,6 +185,21 @@ def test_a_decision_ends_a_pair_for_good(client, trained):
     assert clusters[rejected["left"]["record_id"]] != clusters[rejected["right"]["record_id"]]
     # The merge that was undone keeps the two apart as well.
     assert clusters[first["left"]["record_id"]] != clusters[first["right"]["record_id"]]
+
+
+def test_compares_who_comes_in_after_a_run(client, trained):
+    run(client)
+    someone = Identifier.objects.get(value="crm/0").profile
+    store([{**someone.traits, "email": ""}], key="crm-late")
+    late = Identifier.objects.get(value="crm-late/0")
+    late.source_id = Identifier.objects.get(value="crm/0").source_id
+    late.save()
+    with connection.cursor() as cursor:
+        write_changes(cursor, [(late.profile_id, ChangeKind.CREATED, {})], timezone.now() - timedelta(seconds=30))
+    matching_work._Looked.at = float("-inf")
+    assert work() > 0
+    found = client.get("/api/v1/identity/candidates?limit=100").json()["results"]
+    assert {"crm/0", "crm-late/0"} in [{one["left"]["record_id"], one["right"]["record_id"]} for one in found]
 
 
 def test_refuses_a_trained_model_that_was_changed(client, trained):
