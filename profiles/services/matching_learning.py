@@ -51,9 +51,9 @@ def table_of(spec: ModelSpec, records: Records) -> Table:
     return make_table(fields=spec.fields, columns=records.columns, size=len(records), groups=groups)
 
 
-def forget_learner(model_id: int) -> None:
-    """Throw a learner away."""
-    _held.pop(model_id, None)
+def forget_learners() -> None:
+    """Throw every learner away: a large run needs the memory, and they are made anew from the rows."""
+    _held.clear()
 
 
 def _hold(model: MatchModel, now: datetime) -> Held:

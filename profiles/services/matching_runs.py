@@ -20,7 +20,7 @@ from profiles.matching.spec import ModelSpec
 from profiles.matching.table import MISSING, Table
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun, MatchVersion
 from profiles.queries.matching_records import Records, load_records, read_holders, read_kept_apart, read_record_ids
-from profiles.services.matching_learning import read_answers, table_of
+from profiles.services.matching_learning import forget_learners, read_answers, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_versions import read_version
@@ -29,6 +29,7 @@ from profiles.services.matching_versions import read_version
 LEAST_KEPT = 0.05
 MOST_REVIEWED = 5_000
 MERGES_AT_ONCE = 100
+MANY_RECORDS = 100_000
 LINES_AT_ONCE = 100_000
 LARGEST_SHOWN = 10
 
@@ -43,7 +44,11 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     seen = _last_change(now)
     records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
     loaded = time.perf_counter()
+    if len(records) > MANY_RECORDS:
+        forget_learners()
     table = table_of(spec, records)
+    # The table has them as codes now.
+    records.columns.clear()
     rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
     must, apart = _decided(model, rows)
     scored = run_model(trained, table, guard=_guard(spec, table, records, apart), must=must)
