@@ -286,6 +286,16 @@ class NoContact(Conflict):
         )
 
 
+class PersonNotTold(Conflict):
+    """A restriction that would end without the person's knowledge."""
+
+    code = "privacy.person_not_told"
+    title = "The person must be told before"
+
+    def __init__(self) -> None:
+        super().__init__("No e-mail address of the person is known. Tell them otherwise, then say person_told.")
+
+
 class PackageGone(NotFound):
     """A package that was taken, or whose time is up."""
 

@@ -368,6 +368,13 @@ class RequestChanges(RequestParticulars):
     shared = IdentifierInput(many=True, required=False, max_length=100)  # type: ignore[call-arg]
 
 
+class Lifting(StrictSerializer):
+    """Why a restriction ends, and whether the person was told otherwise."""
+
+    reason = serializers.CharField(max_length=2000)
+    person_told = serializers.BooleanField(required=False)
+
+
 class CancelReason(StrictSerializer):
     """Why a request is cancelled, if somebody said so."""
 

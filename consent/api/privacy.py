@@ -26,6 +26,7 @@ from consent.queries.suppressions import RAW, find_by_name, get_suppression, lis
 from consent.services.details import NOTHING, Details, unseal_details
 from consent.services.erasure import preview_erasure
 from consent.services.identity import ask_identity
+from consent.services.lifting import lift_restriction
 from consent.services.packages import take_package
 from consent.services.requests import (
     NewRequest,
@@ -233,6 +234,30 @@ class CancelPrivacyRequest(APIView):
         principal = principal_of(request)
         found = cancel_request(
             request_id=request_id, reason=given.get("reason", ""), actor=principal.actor, now=timezone.now()
+        )
+        return Response(present_request(found, principal=principal))
+
+
+class LiftRestriction(APIView):
+    """Ends a restriction of processing; the person is told before."""
+
+    scopes = {"POST": "privacy:write"}
+
+    @extend_schema(
+        operation_id="privacy_requests_lift",
+        request=fields.Lifting,
+        responses=fields.PrivacyRequestSchema,
+    )
+    def post(self, request: Request, request_id: str) -> Response:
+        """Lift and answer the request."""
+        given = fields.read_input(fields.Lifting, request.data)
+        principal = principal_of(request)
+        found = lift_restriction(
+            request_id=request_id,
+            reason=given["reason"],
+            person_told=given.get("person_told", False),
+            actor=principal.actor,
+            now=timezone.now(),
         )
         return Response(present_request(found, principal=principal))
 

@@ -56,6 +56,7 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/cancel", privacy.CancelPrivacyRequest.as_view()),
     path("privacy-requests/<uuid:request_id>/ask-identity", privacy.AskIdentity.as_view()),
     path("privacy-requests/<uuid:request_id>/verify", privacy.VerifyPrivacyRequest.as_view()),
+    path("privacy-requests/<uuid:request_id>/lift", privacy.LiftRestriction.as_view()),
     path("privacy-requests/<uuid:request_id>/package", privacy.PackageOfPrivacyRequest.as_view()),
     path("regulations", regulations.SegmentRegulations.as_view()),
     path("regulations/<uuid:regulation_id>", regulations.OneSegmentRegulation.as_view()),

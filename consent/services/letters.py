@@ -48,7 +48,7 @@ def send_letter(*, request: PrivacyRequest, kind: str, actor: str, now: datetime
     if contact:
         mailed = compose(kind=kind, language=request.language, facts=facts_of(request, **extra))
         queue_mail(to=contact, subject=mailed.subject, body=mailed.body, now=now)
-        _note_sent(letter, by_mail=True, actor=actor, now=now)
+        note_sent(letter, by_mail=True, actor=actor, now=now)
     return letter
 
 
@@ -93,7 +93,7 @@ def dispatch_letter(*, letter_id: int, request_id: UUID, by_mail: bool, actor: s
                 raise InvalidInput(message, errors=[FieldError("by_mail", "no_address", message)])
             subject, body = read_letter(letter)
             queue_mail(to=contact, subject=subject, body=body, now=now)
-        _note_sent(letter, by_mail=by_mail, actor=actor, now=now)
+        note_sent(letter, by_mail=by_mail, actor=actor, now=now)
     return letter
 
 
@@ -133,7 +133,8 @@ def _keep(
     )
 
 
-def _note_sent(letter: Letter, *, by_mail: bool, actor: str, now: datetime) -> None:
+def note_sent(letter: Letter, *, by_mail: bool, actor: str, now: datetime) -> None:
+    """Note that a letter went out, in the caller's transaction."""
     letter.state, letter.by_mail, letter.sent_at = Letter.State.SENT, by_mail, now
     letter.save(update_fields=["state", "by_mail", "sent_at"])
     record(

@@ -18,6 +18,7 @@ from consent.queries.matrix import find_held
 from consent.queries.requests import get_request
 from consent.services.identity import ask_identity
 from consent.services.letters import dispatch_letter, draft_letter
+from consent.services.lifting import lift_restriction
 from consent.services.notes import add_note
 from consent.services.packages import remake_package, take_package
 from consent.services.requests import amend_request, cancel_request, verify_request
@@ -50,6 +51,23 @@ def cancel(request: HttpRequest, request_id: UUID) -> HttpResponse:
     given = read_or_refuse(ReasonForm, request.POST)
     cancel_request(request_id=str(request_id), reason=given["reason"], actor=principal.actor, now=timezone.now())
     messages.success(request, "The request is cancelled.")
+    return redirect("privacy_request", request_id)
+
+
+@require_POST
+@recently_authenticated
+def lift_freeze(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """End a restriction of processing."""
+    principal = signed_in(request, "privacy:write")
+    given = read_or_refuse(ReasonForm, request.POST)
+    lift_restriction(
+        request_id=str(request_id),
+        reason=given["reason"],
+        person_told=bool(request.POST.get("person_told")),
+        actor=principal.actor,
+        now=timezone.now(),
+    )
+    messages.success(request, "The restriction has ended; the person's data is used again.")
     return redirect("privacy_request", request_id)
 
 

@@ -37,6 +37,7 @@ from consent.services.details import read_details
 from consent.services.erasure import preview_erasure
 from consent.services.fulfilling import COPIES
 from consent.services.letters import facts_of, read_letter
+from consent.services.lifting import is_lifted
 from consent.services.notes import read_notes
 from consent.services.packages import find_package
 from consent.services.requests import (
@@ -176,6 +177,7 @@ def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         languages=LANGUAGES.values(),
         package=find_package(request_id=row.pk, now=now),
         is_copy=row.type in COPIES,
+        restricts=row.type == PrivacyRequest.Type.RESTRICTION and row.status == Status.COMPLETED and not is_lifted(row),
         form=ReasonForm(),
         now=now,
     )

@@ -67,6 +67,7 @@ urlpatterns = [
     path("privacy-requests/<uuid:request_id>/letters/<int:letter_id>", desk.send_draft, name="send_letter"),
     path("privacy-requests/<uuid:request_id>/copy", desk.take_copy, name="take_request_copy"),
     path("privacy-requests/<uuid:request_id>/copy/again", desk.make_copy, name="make_request_copy"),
+    path("privacy-requests/<uuid:request_id>/lift", desk.lift_freeze, name="lift_restriction"),
     path("privacy-requests/<uuid:request_id>/reject", privacy.reject, name="reject_privacy_request"),
     path("privacy-requests/<uuid:request_id>/extend", privacy.extend, name="extend_privacy_request"),
     path("privacy-requests/<uuid:request_id>/proof", proof.proof, name="privacy_proof"),

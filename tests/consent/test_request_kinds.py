@@ -336,3 +336,37 @@ def test_cancels_what_the_person_takes_back(officer):
     assert officer.post(f"{address}/approve").status_code == 409
     assert run_privacy_requests(clock=timezone.now) == 0
     assert PrivacyRequest.objects.get().status == "cancelled"
+
+
+class TestLifting:
+    def check(self, client):
+        return client.get("/api/v1/consents/check", {"profile": profile_of(client)["id"], "purpose": "news"}).json()
+
+    def test_ends_a_restriction_and_tells_the_person_before(self, officer, vera):
+        officer.post("/api/v1/purposes", {"key": "news", "name": "News", "legal_basis": "contract"}, format="json")
+        done = carry_out(officer, "restriction", contact=EMAIL)
+        OutboxMail.objects.all().delete()
+        assert self.check(officer)["reason"] == "restricted"
+        address = f"/api/v1/privacy-requests/{done['id']}/lift"
+        assert officer.post(address, {"reason": " "}, format="json").status_code == 400
+        assert officer.post(address, {"reason": "The dispute is over."}, format="json").status_code == 200
+        assert "The dispute is over." in OutboxMail.objects.get().body
+        assert self.check(officer)["reason"] != "restricted"
+        assert officer.post(address, {"reason": "again"}, format="json").status_code == 409
+
+    def test_needs_somebody_to_have_told_the_person(self, officer, vera):
+        done = carry_out(officer, "restriction")
+        address = f"/api/v1/privacy-requests/{done['id']}/lift"
+        refused = officer.post(address, {"reason": "over"}, format="json")
+        assert (refused.status_code, refused.json()["code"]) == (409, "privacy.person_not_told")
+        assert officer.post(address, {"reason": "over", "person_told": True}, format="json").status_code == 200
+
+    def test_keeps_what_another_request_restricts(self, officer, vera):
+        officer.post("/api/v1/purposes", {"key": "news", "name": "News", "legal_basis": "contract"}, format="json")
+        first, second = carry_out(officer, "restriction"), carry_out(officer, "restriction")
+        for request, reason in ((first, True), (second, False)):
+            body = {"reason": "over", "person_told": True}
+            assert (
+                officer.post(f"/api/v1/privacy-requests/{request['id']}/lift", body, format="json").status_code == 200
+            )
+            assert (self.check(officer)["reason"] == "restricted") is reason
