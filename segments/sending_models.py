@@ -51,8 +51,8 @@ class Export(models.Model):
     """
 
     class Format(models.TextChoices):
-        CSV = "csv"
-        PARQUET = "parquet"
+        CSV = "csv", "CSV"
+        PARQUET = "parquet", "Parquet"
 
     class Status(models.TextChoices):
         RUNNING = "running"

@@ -45,6 +45,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Segments", "groups", "segments", "segments:read"),
             Entry("Computed traits", "function", "computed_traits", "segments:read"),
             Entry("Lists", "list_alt", "static_lists", "segments:read"),
+            Entry("Destinations", "send", "destinations", "segments:read"),
+            Entry("Exports", "download", "exports", "segments:read"),
         ),
     ),
     (

@@ -198,6 +198,12 @@ class NewDestinationFields(DestinationFields):
     kind = serializers.ChoiceField(choices=DESTINATION_KINDS)
     request = TemplateField()
 
+    def validate_key(self, value: str) -> str:
+        """Refuse the one key whose page means something else."""
+        if value == "new":
+            raise serializers.ValidationError("The key new is reserved.", code="reserved")
+        return value
+
 
 class DestinationSchema(serializers.Serializer):
     """A destination, and how it goes."""

@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ("recipient", models.CharField(max_length=200)),
                 (
                     "format",
-                    models.CharField(choices=[("csv", "Csv"), ("parquet", "Parquet")], default="csv", max_length=8),
+                    models.CharField(choices=[("csv", "CSV"), ("parquet", "Parquet")], default="csv", max_length=8),
                 ),
                 ("preset", models.SlugField(blank=True, max_length=40)),
                 ("columns", models.JSONField(default=list)),

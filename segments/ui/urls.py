@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from segments.ui import building, comparing, computing, finding, lists, pages, sharing, versions
+from segments.ui import (
+    building,
+    comparing,
+    computing,
+    destinations,
+    exports,
+    finding,
+    lists,
+    pages,
+    sharing,
+    versions,
+)
 
 urlpatterns = [
     path("lists", lists.static_lists, name="static_lists"),
@@ -38,4 +49,19 @@ urlpatterns = [
     path("segments/<slug:key>/overlap", pages.overlap, name="segment_overlap"),
     path("segments/<slug:key>/explain/<uuid:public_id>", pages.explain, name="explain_membership"),
     path("segments/<slug:key>/explain", pages.find_to_explain, name="find_to_explain"),
+    path("exports", exports.exports, name="exports"),
+    path("exports/new", exports.create, name="create_export"),
+    path("exports/schedules", exports.schedules, name="export_schedules"),
+    path("exports/schedules/new", exports.schedule, name="create_export_schedule"),
+    path("exports/schedules/<int:schedule_id>/<slug:act>", exports.act_on_schedule, name="act_on_export_schedule"),
+    path("exports/<int:export_id>", exports.export, name="export"),
+    path("exports/<int:export_id>/progress", exports.progress, name="export_progress"),
+    path("exports/<int:export_id>/file", exports.fetch, name="export_file"),
+    path("exports/<int:export_id>/delete", exports.delete, name="delete_export"),
+    path("destinations", destinations.destinations, name="destinations"),
+    path("destinations/new", destinations.create, name="create_destination"),
+    path("destinations/<slug:key>", destinations.destination, name="destination"),
+    path("destinations/<slug:key>/state", destinations.state, name="destination_state"),
+    path("destinations/<slug:key>/change", destinations.change, name="change_destination"),
+    path("destinations/<slug:key>/<slug:act>", destinations.act, name="act_on_destination"),
 ]

@@ -80,7 +80,7 @@ def test_no_send_starts_a_second_after_a_withdrawal(record_property):
     record_property("latest_seconds", max(late, default=0))
     assert max(late, default=0) < 1.0
     # Whoever was sent is removed, and the receiver is known to have nobody.
-    assert removed == set(arrived)
+    assert removed >= set(arrived)
     assert not Activated.objects.exists()
     assert not Delivery.objects.exists()
 

@@ -48,6 +48,7 @@ def write_down(*, destination: Destination, results: Sequence[tuple[Claimed, Out
         retry_at: datetime = changes.get("retry_at") or now
         sent = [claimed for claimed, outcome in results if outcome.state == retrying.SENT]
         _note_sent(destination, sent, held, now)
+        _forget_untold(destination, results)
         back = [(claimed, outcome) for claimed, outcome in results if outcome.state != retrying.SENT]
         rows = {claimed.row.pk: _put_back(claimed, outcome, retry_at, now) for claimed, outcome in back}
         if rows:
@@ -83,6 +84,17 @@ def _note_sent(destination: Destination, sent: Sequence[Claimed], held: dict[int
     if changed:
         with connection.cursor() as cursor:
             cursor.execute(AGAIN, [now, now, changed])
+
+
+def _forget_untold(destination: Destination, results: Sequence[tuple[Claimed, Outcome]]) -> None:
+    """Forget whom the receiver surely knows nothing of: nothing was sent, and nothing had been tried before."""
+    people = [
+        claimed.row.profile_id
+        for claimed, outcome in results
+        if outcome.state == retrying.NOT_TRIED and claimed.row.attempts == 0 and claimed.row.profile_id is not None
+    ]
+    if people:
+        Activated.objects.filter(destination=destination, profile_id__in=people, confirmed_at=None).delete()
 
 
 def _put_back(claimed: Claimed, outcome: Outcome, retry_at: datetime, now: datetime) -> tuple[str, int, str, datetime]:
