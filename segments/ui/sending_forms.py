@@ -138,9 +138,7 @@ class ScheduleForm(ExportForm):
     name = forms.CharField(label="Name", max_length=200)
     every = forms.ChoiceField(label="Every", choices=ExportSchedule.Every.choices)
     at = forms.TimeField(label="At", widget=forms.TimeInput(attrs={"type": "time", "class": "input"}), initial="06:00")
-    weekday = forms.TypedChoiceField(
-        label="On (weekly)", choices=list(enumerate(WEEKDAYS)), coerce=int, empty_value=0, required=False
-    )
+    weekday = forms.TypedChoiceField(label="On (weekly)", choices=list(enumerate(WEEKDAYS)), coerce=int, required=False)
     day = forms.IntegerField(label="On day (monthly)", min_value=1, max_value=31, initial=1, required=False)
 
     field_order = ("name", "segment", "every", "at", "weekday", "day")

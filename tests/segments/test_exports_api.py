@@ -103,8 +103,9 @@ def test_asks_with_a_constant_number_of_statements(django_assert_max_num_queries
     made = Export.objects.get(pk=export()["id"])
     job = type("Job", (), {"arguments": {"export": made.pk}})()
     Export.objects.update(status="running", last_profile_id=0)
-    # The export, the members; purpose, profiles, cells, existence, identifiers, suppressions, values, orders; the part.
-    with django_assert_max_num_queries(14):
+    # The export, the members; purpose, profiles, cells, existence, identifiers, suppressions, values, orders, computed
+    # traits with their defaults; the part.
+    with django_assert_max_num_queries(17):
         assert exports.write_part(job) is False
 
 
@@ -249,3 +250,20 @@ def test_refuses_a_column_that_may_not_serve_the_purpose():
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "sending.purpose_does_not_fit")
     assert faults(answer.json()) == [("columns.1", "does_not_fit")]
+
+
+def test_a_computed_trait_of_everyone_adds_up_over_the_export():
+    purpose("analytics", legal_basis="legitimate_interests", channels=[])
+    for user, amounts in {"ana": [10.5, 20], "ben": [5], "cleo": []}.items():
+        person(user)
+        for amount in amounts:
+            send({"type": "track", "userId": user, "event": "Order", "properties": {"total": amount}}, at=NOW)
+    segment("all", {"type": "everyone"}, now=NOW)
+    compute = {"type": "summary", "fn": "sum", "name": "Order", "property": "total"}
+    definition = {"version": 1, "timezone": "UTC", "compute": compute}
+    body = {"key": "spent", "name": "Spent", "definition": definition, "status": "live"}
+    answer = officer().post("/api/v1/computed-traits", body, format="json")
+    assert answer.status_code == 201, answer.json()
+    made = export(purpose="analytics", channel=None, columns=["identifier:user_id", "trait:spent"])
+    found = {row["user_id"]: float(row["spent"] or 0) for row in table(fetch(made))}
+    assert found == {"ana": 30.5, "ben": 5.0, "cleo": 0.0}

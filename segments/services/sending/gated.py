@@ -7,7 +7,7 @@ that old when sending starts.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,8 @@ from consent.queries.suppressions import find_suppressed
 from consent.services.disclosures import Terms, record_disclosures
 from consent.services.gate import verdicts_for
 from profiles.queries.orders import present_computed_traits, read_order_summaries
+from profiles.queries.sealed import open_texts
+from segments.queries.computed_traits import read_computed_values
 from segments.sending.columns import Known
 
 GOOD_FOR_SECONDS = 0.8
@@ -41,8 +43,6 @@ WHERE i.profile_id = ANY(%s::bigint[]) ORDER BY i.profile_id, i.first_seen_at, i
 EXISTING = "SELECT id FROM profiles_profile WHERE id = ANY(%s::bigint[])"
 
 Identifiers = dict[int, list[tuple[str, str]]]
-# Internal profile ids → traits that are computed and not stored with the profile. Whoever computes some adds a reader.
-computed_readers: list[Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +101,24 @@ def release(*, profile_ids: Sequence[int], purpose: str, channel: str | None, no
     with connection.cursor() as cursor:
         cursor.execute(HELD, [int_array(judged.ids)])
         rows = cursor.fetchall()
+    # Traits may be stored encrypted; a digest for an ad platform is that of the value.
+    opened = open_texts([row[2] for row in rows])
     orders = read_order_summaries(profile_ids=judged.ids)
     computed: dict[int, dict[str, Any]] = {
         profile_id: {name: one["value"] for name, one in present_computed_traits(summary, principal=SYSTEM).items()}
         for profile_id, summary in orders.items()
     }
-    for read in computed_readers:
-        for profile_id, traits in read(judged.ids).items():
-            computed.setdefault(profile_id, {}).update(traits)
+    for profile_id, traits in read_computed_values(profile_ids=judged.ids).items():
+        computed.setdefault(profile_id, {}).update(traits)
     people = {
         profile_id: Known(
             profile_id=profile_id,
             uuid=public_id,
-            traits={**orjson.loads(traits), **computed.get(profile_id, {})},
+            traits={**orjson.loads(text or "{}"), **computed.get(profile_id, {})},
             identifiers=identifiers.get(profile_id, []),
             times={"first_seen_at": format_time(first), "last_seen_at": format_time(last)},
         )
-        for profile_id, public_id, traits, first, last in rows
+        for (profile_id, public_id, _, first, last), text in zip(rows, opened, strict=True)
     }
     # Who was erased or merged between the two looks is gone.
     gone = {profile_id: GONE for profile_id in judged.ids if profile_id not in people}
