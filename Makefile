@@ -16,7 +16,7 @@ help:
 	@echo "make snippet install the script of Segment's HTML snippet, to be served from here"
 	@echo "make test    the whole test suite"
 	@echo "make bench   the benchmarks, as a table"
-	@echo "make lint    style, types, layers, templates, migrations, deployment check"
+	@echo "make lint    style, types, layers, templates, security, known vulnerabilities, migrations, deployment check"
 	@echo "make lock    write the lock files in requirements/ anew (LOCK_ARGS=--upgrade: newest versions)"
 	@echo "make stop    stop embedded servers that were left running"
 
@@ -48,6 +48,8 @@ lint: installed-dev
 	.venv/bin/lint-imports
 	.venv/bin/djlint --lint templates
 	.venv/bin/hadolint Dockerfile
+	.venv/bin/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive cdp profiles consent segments ingestion
+	$(RUN) .ci/audit
 	data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && \
 		CDP_DATA_DIR=$$data $(RUN) manage.py makemigrations --check --dry-run
 	CDP_ENV=production CDP_BASE_URL=https://cdp.example.org CDP_ALLOWED_HOSTS=cdp.example.org \

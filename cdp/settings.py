@@ -319,6 +319,9 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CDP_SECURITY_CONTACT = env("CDP_SECURITY_CONTACT", default="")
+if CDP_SECURITY_CONTACT and not CDP_SECURITY_CONTACT.startswith(("mailto:", "https://", "tel:")):
+    raise ImproperlyConfigured("CDP_SECURITY_CONTACT must begin with mailto:, https:// or tel: (RFC 9116).")
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

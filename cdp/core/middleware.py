@@ -22,6 +22,8 @@ log = structlog.get_logger("cdp.requests")
 Answer = Callable[[HttpRequest], HttpResponse]
 QUIET_ROUTES = frozenset({"healthz", "readyz", "metrics"})
 NO_ROUTE = "(no such address)"
+# Of what a browser can hand to a page, these need security keys only.
+PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), publickey-credentials-get=(self)"
 
 
 class RequestLogMiddleware:
@@ -93,6 +95,7 @@ class ErrorMiddleware:
         response = self.get_response(request)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
+        response.setdefault("Permissions-Policy", PERMISSIONS)
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:

@@ -1,5 +1,6 @@
 """The tables of the kernel: people who sign in, API keys, audit trail, jobs and outbox."""
 
+import uuid
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -79,6 +80,21 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SecondFactorSecret(models.Model):
+    """The secret of an authenticator app or of recovery codes; django-allauth's row names it by its id.
+
+    Apart from that row, so that a change of the master key finds it as it finds everything sealed.
+
+    Personal data: none.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    sealed = models.BinaryField()
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class AuditEntry(models.Model):

@@ -90,6 +90,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Installation",
         (
+            Entry("Checklist", "checklist", "checklist", "keys:write"),
             Entry("People", "badge", "admin:core_user_changelist", None),
             Entry("Invitations", "outgoing_mail", "admin:core_invitation_changelist", None),
             Entry("API keys", "key", "api_keys", "keys:read"),

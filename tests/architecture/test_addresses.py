@@ -1,15 +1,13 @@
 """Every address, walked by somebody who is not signed in and by somebody who may do nothing."""
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import get_resolver
 from rest_framework.views import APIView
 
 from cdp.core.access import ALL_SCOPES
 from cdp.core.api.permissions import HasScope, needed_scope
+from tests.architecture.addresses import sample, walk
 from tests.world import api, signed_in
 
 # What anybody may see, with the reason.
@@ -30,6 +28,7 @@ PUBLIC = {
     "confirm/<str:token>": "the token is the key",
     "forms/<slug:key>": "anybody may sign up",
     ".well-known/gpc.json": "for browsers",
+    ".well-known/security.txt": "for whoever found a weakness",
     ".well-known/cdp-signing-keys.json": "public keys, with which others verify what was signed here",
     ".well-known/cdp-signing-key.pem": "the same",
     "privacy": "anybody may ask for their rights",
@@ -47,29 +46,7 @@ PUBLIC = {
 }
 # What only reads but takes a body: identifiers stay out of addresses, definitions are too long for them.
 READS_BY_POST = {"preview", "lookup", "dry-run", "rows", "people", "reach", "compare"}
-SAMPLES = {"int": "1", "uuid": str(uuid.UUID(int=1)), "slug": "x", "str": "x", "path": "x"}
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-
-
-def walk(patterns: list, prefix: str = "") -> Iterator[tuple[str, str, URLPattern]]:
-    """Yield route, a sample path and the pattern of each address."""
-    for pattern in patterns:
-        route = prefix + str(pattern.pattern).removeprefix("^").removesuffix("$").removesuffix("\\Z")
-        if isinstance(pattern, URLResolver):
-            yield from walk(pattern.url_patterns, route)
-        elif isinstance(pattern, URLPattern):
-            yield route, sample(route), pattern
-
-
-def sample(route: str) -> str:
-    """Return a path that the route matches."""
-    path = route
-    while "<" in path:
-        before, _, rest = path.partition("<")
-        inner, _, after = rest.partition(">")
-        converter = inner.split(":")[0] if ":" in inner else "str"
-        path = before.removesuffix("(?P") + SAMPLES.get(converter, "x") + after
-    return "/" + path
 
 
 ADDRESSES = list(walk(get_resolver().url_patterns))

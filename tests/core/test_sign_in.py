@@ -278,3 +278,19 @@ def test_the_command_lets_the_last_administrator_in_again():
     add_app(signed_in("ada"))
     call_command("reset_second_factor", staff("ada").email)
     assert give_password("ada")[1]["Location"] == "/"
+
+
+# --- First run -------------------------------------------------------------------------------------------------------
+
+
+def test_the_checklist_leads_the_administrator_through_the_first_run():
+    browser = signed_in("ada")
+    page = browser.get("/installation/checklist").content.decode()
+    assert "Add a second factor to your account" in page
+    before = page.count("To do")
+    add_app(browser)
+    assert browser.get("/installation/checklist").content.decode().count("To do") == before - 2
+
+
+def test_the_checklist_is_for_administrators():
+    assert signed_in("ben").get("/installation/checklist").status_code == 403

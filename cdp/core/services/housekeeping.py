@@ -6,6 +6,7 @@ from django.utils import timezone
 from cdp.core import registries
 from cdp.core.models import Invitation
 from cdp.core.services import jobs
+from cdp.core.services.sign_in import forget_ended_sessions, forget_secrets_without_factor
 
 
 def keep_house() -> None:
@@ -13,6 +14,8 @@ def keep_house() -> None:
     now = timezone.now()
     Session.objects.filter(expire_date__lt=now).delete()
     Invitation.objects.filter(expires_at__lt=now).delete()
+    forget_ended_sessions()
+    forget_secrets_without_factor()
     jobs.delete_finished_jobs(now)
     for act in registries.housekeeping:
         act(now)

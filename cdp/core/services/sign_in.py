@@ -8,10 +8,12 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from cdp.core.errors import NotFound
-from cdp.core.models import User
+from cdp.core.models import SecondFactorSecret, User
 from cdp.core.queries.accounts import roles_of
 from cdp.core.services import audit
 from cdp.core.services.accounts import LastAdministrator, change_user, check_email, create_user
+
+UUID_CHARACTERS = 36
 
 
 def admit_by_single_sign_on(*, user_id: int | None, email: str, name: str, role: str, now: datetime) -> User:
@@ -108,6 +110,19 @@ def remove_second_factors(*, user_id: int, actor: str, now: datetime) -> int:
             now=now,
         )
     return factors
+
+
+def forget_secrets_without_factor() -> int:
+    """Delete the sealed secrets of second factors that are gone, and return how many those were."""
+    used = Authenticator.objects.filter(data__has_any_keys=["secret", "seed"]).values_list("data", flat=True)
+    kept = [name for data in used if len(name := str(data.get("secret") or data.get("seed"))) == UUID_CHARACTERS]
+    deleted, _ = SecondFactorSecret.objects.exclude(pk__in=kept).delete()
+    return deleted
+
+
+def forget_ended_sessions() -> None:
+    """Take sessions that are over off the lists."""
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
 
 
 def _end(sessions: list[UserSession]) -> None:

@@ -1,12 +1,12 @@
 """Second factors: their secrets sealed, security keys bound to the installation's own name."""
 
-import base64
 from urllib.parse import urlsplit
 
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 
+from cdp.core.models import SecondFactorSecret
 from cdp.core.secrets import seal, unseal
 
 CONTEXT = "second-factor"
@@ -17,12 +17,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):
     """What differs from django-allauth's defaults."""
 
     def encrypt(self, text: str) -> str:
-        """Seal the secret of an authenticator app or of recovery codes."""
-        return base64.b64encode(seal(text.encode(), context=CONTEXT)).decode()
+        """Keep the secret of an authenticator app or of recovery codes sealed, and return what names it."""
+        return str(SecondFactorSecret.objects.create(sealed=seal(text.encode(), context=CONTEXT)).pk)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Open it again."""
-        return unseal(base64.b64decode(encrypted_text), context=CONTEXT).decode()
+        return unseal(bytes(SecondFactorSecret.objects.get(pk=encrypted_text).sealed), context=CONTEXT).decode()
 
     def get_totp_issuer(self) -> str:
         """Name the installation in the app."""

@@ -1,12 +1,18 @@
-"""`/healthz`, `/readyz` and `/metrics`: for supervisors and monitors, without personal data, so without a key."""
+"""Health, metrics and `security.txt`: for supervisors, monitors and finders of faults, so without a key."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from cdp.core.queries.health import database_answers, read_readiness
 from cdp.core.queries.metrics import read_metrics
+
+SECURITY_TXT_DAYS = 180
 
 
 @require_safe
@@ -32,3 +38,18 @@ def readyz(_request: HttpRequest) -> HttpResponse:
 def metrics(_request: HttpRequest) -> HttpResponse:
     """Numbers for Prometheus."""
     return HttpResponse(read_metrics(), content_type=CONTENT_TYPE_LATEST)
+
+
+@require_safe
+def security_txt(_request: HttpRequest) -> HttpResponse:
+    """Say whom to tell about a weakness of this installation (RFC 9116), if the operator named somebody."""
+    if not settings.CDP_SECURITY_CONTACT:
+        raise Http404
+    expires = timezone.now() + timedelta(days=SECURITY_TXT_DAYS)
+    lines = (
+        f"Contact: {settings.CDP_SECURITY_CONTACT}",
+        f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
+        "Preferred-Languages: en",
+        f"Canonical: {settings.CDP_BASE_URL}/.well-known/security.txt",
+    )
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")

@@ -19,12 +19,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from cdp.core.api.principal import principal_of
 from cdp.core.queries.accounts import roles_of
+from cdp.core.queries.checklist import read_checklist
 from cdp.core.reauthentication import need_recent_authentication
 from cdp.core.services import audit
 from cdp.core.services.sign_in import end_all_sessions, end_session
 from cdp.core.sign_in.agents import describe_agent
 from cdp.core.sign_in.sessions import note_session
-from cdp.core.ui.shell import frame, scopes_for_templates, show_page
+from cdp.core.ui.shell import frame, scopes_for_templates, show_page, signed_in
 
 
 @require_safe
@@ -49,6 +50,20 @@ def own_account(request: HttpRequest) -> HttpResponse:
             for session in sessions
             if session.exists()
         ],
+    )
+
+
+@require_safe
+def checklist(request: HttpRequest) -> HttpResponse:
+    """Lead an administrator through what is to be done before real data comes in."""
+    principal = signed_in(request, "keys:write")
+    steps = read_checklist(user_id=principal.user_id)
+    return show_page(
+        request,
+        "account/checklist.html",
+        title="Before real data comes in",
+        steps=steps,
+        left=sum(not step.is_done and not step.is_optional for step in steps),
     )
 
 
