@@ -38,7 +38,7 @@ RUN CDP_SECRET_KEY=only-while-static-files-are-gathered-0123456789 \
     CDP_SUPPRESSION_KEY=only-while-static-files-are-gathered-0123456789 \
     CDP_ALLOWED_HOSTS=localhost \
     python manage.py collectstatic --noinput --verbosity 0 \
-    && mkdir -p /data/files /data/outbox && chown -R cdp:cdp /data
+    && mkdir -p /data/files /data/outbox /data/ledger /data/audit && chown -R cdp:cdp /data
 USER 10001
 VOLUME /data
 EXPOSE 8000

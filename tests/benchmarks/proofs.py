@@ -16,7 +16,7 @@ from tests.benchmarks.report import Row
 
 ENTRIES = """
 INSERT INTO core_auditentry (at, actor, action, object, detail)
-SELECT now(), 'user:' || n % 7, 'profile.read', 'profile:' || gen_random_uuid(), jsonb_build_object('n', n)
+SELECT now(), 'user:' || n %% 7, 'profile.read', 'profile:' || gen_random_uuid(), jsonb_build_object('n', n)
 FROM generate_series(1, %s) AS n
 """
 # Each as the owner of the database could do it; the second statement takes it back.

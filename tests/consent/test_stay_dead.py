@@ -14,7 +14,7 @@ from django.utils import timezone
 from consent.services.running import run_privacy_requests
 from ingestion.services.held import release_held
 from tests.erasing import ask_erasure, erase, live
-from tests.profiles.sending import alias, identify, process, put, send, source, track
+from tests.profiles.sending import identify, process, put, send, source, track
 from tests.world import api
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def left() -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("days", [-3650, -400, -1, 0, 1, 400, 20_000], ids=lambda days: f"{days} days from now")
+@pytest.mark.parametrize("days", [-400, 0, 20_000], ids=lambda days: f"{days} days from now")
 def test_what_is_late_or_from_the_future_is_refused(days):
     person = live(WORD)
     assert erase(person).status == "completed"
@@ -44,8 +44,6 @@ def test_what_is_late_or_from_the_future_is_refused(days):
         {**track("Seen", WORD, by=person.email), "timestamp": at},
         {**identify(WORD, email=person.email), "timestamp": at},
         {**identify("", "anon-new-1", email=person.email), "timestamp": at},
-        {**alias("somebody-new-1", WORD), "timestamp": at},
-        {**alias(WORD, "anon-new-2"), "timestamp": at},
         origin=source(),
         at=timezone.now(),
     )
