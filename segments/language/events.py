@@ -30,6 +30,7 @@ from segments.language.scans import (
     Scan,
     event_tokens,
     events_sql,
+    gated_scan,
     named_words,
     names_sql,
     range_of,
@@ -158,13 +159,28 @@ class Did(Node):
         leaving = [times[-k] for k in self.measure.thresholds if k <= len(times)]
         return min(leaving) + longer + TICK if leaving else None
 
+    def gate(self, frame: Frame) -> str | None:
+        measure, names = self.measure, self.what.names
+        several = measure.operator in {"gte", "gt"} and measure.values[0] >= (2 if measure.operator == "gte" else 1)
+        stored = names != (ANY_EVENT,) and not any(name in PSEUDO_EVENTS for name in names)
+        # Read from the index alone, and of few people: several in a window that is not long.
+        if measure.function != "count" or not several or not stored or self.what.where or not self.what.window.longer:
+            return None
+        test = self.compile(frame)
+        scan, _ = _scan_of(self, frame, Rows("e.profile_id", "t.traits"), "")
+        return f"select {scan.name}.profile_id from {scan.name} where {test.test}" if isinstance(test, Leaf) else None
+
+    def compile_within(self, frame: Frame, gate: str) -> Test:
+        return self.compile(frame) if self._is_activity else self._compile(frame, gate)
+
     def compile(self, frame: Frame) -> Test:
-        if self._is_activity:
-            return self._compile_activity(frame)
+        return self._compile_activity(frame) if self._is_activity else self._compile(frame, "")
+
+    def _compile(self, frame: Frame, gate: str) -> Test:
         plan = frame.plan
         # People without any such event have no row in the scan: what is true of them is the complement of what is not.
         test = self.measure
-        source = _measure_scan(self, frame)
+        source = _measure_scan(self, frame, gate)
         measured = source.measured
         values = [plan.bind(value, "value") for value in test.values]
         if test.function == "avg":
@@ -227,7 +243,16 @@ def _crosses(path: tuple[str, ...]) -> bool:
     return len(path) > (2 if path[:1] == (CONTEXT,) else 1)
 
 
-def _measure_scan(node: Did, frame: Frame) -> _Measured:
+def _scan_of(node: Did, frame: Frame, rows: Rows, where: str, gate: str = "") -> tuple[Scan, Part]:
+    """Return the scan that counts a node's events, with the node's part of it."""
+    reads_data = bool(where) or node.measure.function not in {"count", "days"}
+    what = node.what
+    if gate and reads_data and not any(name in PSEUDO_EVENTS for name in what.names):
+        return gated_scan(frame, what.names, Part(range_of(frame, rows, what.window), where), rows, gate)
+    return scan_for(frame, what.names, what.window, where, rows, reads_data=reads_data)
+
+
+def _measure_scan(node: Did, frame: Frame, gate: str) -> _Measured:
     plan, what, measure = frame.plan, node.what, node.measure
     rows = Rows("e.profile_id", "t.traits")
     where = what.where_sql(frame, rows)
@@ -239,14 +264,7 @@ def _measure_scan(node: Did, frame: Frame) -> _Measured:
         scan, part = _crossing_scan(frame, what, where, rows, rows_at(place, frame, "v"))
         value = "v.v"
     else:
-        scan, part = scan_for(
-            frame,
-            what.names,
-            what.window,
-            where,
-            rows,
-            reads_data=bool(where) or measure.function not in {"count", "days"},
-        )
+        scan, part = _scan_of(node, frame, rows, where, gate)
         value = f"({single(place, frame)})" if place else ""
     number = f"cdp_number({value})"
     aggregates = {

@@ -34,7 +34,17 @@ class All(Node):
         return {"true": sum(child.holds(person, at) for child in self.of), "of": len(self.of)}
 
     def compile(self, frame: Frame) -> Test:
-        return Group("all", tuple(child.compile(frame) for child in self.of))
+        plan = frame.plan
+        # Where a false child is waited for, the others have to be right as well: see `_next`.
+        gates = () if plan.timed or plan.some else ((child, child.gate(frame)) for child in self.of)
+        narrow, gate = next(((child, found) for child, found in gates if found), (None, ""))
+        return Group(
+            "all",
+            tuple(
+                child.compile_within(frame, gate) if gate and child is not narrow else child.compile(frame)
+                for child in self.of
+            ),
+        )
 
     def tokens(self) -> set[str]:
         return _tokens(self.of)

@@ -56,6 +56,14 @@ class Node(ABC):
     def compile(self, frame: Frame) -> Test:
         """Add sources to the plan and return the test over them."""
 
+    def gate(self, frame: Frame) -> str | None:
+        """Return a sub-select of few people, found cheaply, outside of whom the node is false; None without one."""
+        return None
+
+    def compile_within(self, frame: Frame, gate: str) -> Test:
+        """Compile for people inside a gate; for others the test may say anything."""
+        return self.compile(frame)
+
     @abstractmethod
     def tokens(self) -> set[str]:
         """Return what a change has to touch to matter: `trait:plan`, `event:Order Completed`, `segment:vip`, …"""

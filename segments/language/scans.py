@@ -65,6 +65,7 @@ class Scan:
     reads_data: bool
     shared: bool = True
     inside: str = ""
+    gate: str = ""
     parts: list[Part] = field(default_factory=list)
     name: str = ""
 
@@ -90,6 +91,8 @@ class Scan:
                 bounds = f"{_outer(self.plan, self.parts)}\n      and {bounds}"
         else:
             bounds = _outer(self.plan, self.parts)
+        if self.gate:
+            bounds += f"\n      and e.profile_id in ({self.gate})"
         columns = ",\n        ".join(["e.profile_id", *selected])
         events = events_sql(self.plan, self.names, "e", self._since())
         return (
@@ -220,6 +223,17 @@ def scan_for(
     scan.parts.append(part)
     label = "any_event" if names == (ANY_EVENT,) else "_or_".join(names)
     scan.name = plan.source(("scan", len(plan.scans)), f"did_{label}", scan.render)
+    plan.scans.append(scan)
+    return scan, part
+
+
+def gated_scan(frame: Frame, names: tuple[str, ...], part: Part, rows: Rows, gate: str) -> tuple[Scan, Part]:
+    """Return a scan of its own that reads the events of those people only who are inside a gate."""
+    plan = frame.plan
+    scan = Scan(plan, names, rows, reads_data=True, shared=False, gate=gate)
+    scan.parts.append(part)
+    label = "any_event" if names == (ANY_EVENT,) else "_or_".join(names)
+    scan.name = plan.source(("scan", len(plan.scans)), f"did_{label}_of_these", scan.render)
     plan.scans.append(scan)
     return scan, part
 
