@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ MOST_BYTES = 20_000_000
 MOST_UNPACKED_BYTES = 400_000_000
 MOST_ROWS = 200_000
 DELIMITERS = (",", ";", "\t", "|")
+# What the reader of workbooks raises, by where a damaged one is damaged.
+DAMAGED = (zipfile.BadZipFile, zlib.error, SyntaxError, OSError, ValueError, TypeError, LookupError, AttributeError)
 ZIP = b"PK\x03\x04"
 
 
@@ -105,10 +108,7 @@ def _xlsx_rows(content: bytes) -> Iterator[list[str]]:
                 raise BadTable("The workbook is too large once unpacked.")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet: Any = book.worksheets[0]
-    except BadTable:
-        raise
-    except Exception as error:
-        # The library raises whatever its parts raise.
+    except DAMAGED as error:
         raise BadTable("The file is no Excel workbook that can be read.") from error
     for row in sheet.iter_rows(values_only=True):
         yield [_text(cell) for cell in row]
