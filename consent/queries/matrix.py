@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import connection
 
 from consent.models import PrivacyRequest
+from consent.proof_models import LegalHold
 from profiles.queries.people import find_by_identifier, name_identifier
 
 # Why a store is emptied, and what is left in its place. A store without a text of its own is deleted.
@@ -49,6 +51,13 @@ LEFT JOIN profiles_profile p ON p.id = o.profile_id
 GROUP BY m.id, m.key, m.priority, m.value, m.quarantined, m.may_be_shared
 ORDER BY m.priority, m.id
 LIMIT 500
+"""
+
+
+WITHHELD = """
+SELECT count(*) FROM profiles_event e WHERE e.profile_id = ANY(%(ids)s::bigint[]) AND EXISTS (
+    SELECT FROM consent_legalhold h WHERE h.enabled AND e.occurred_at > %(now)s - make_interval(days => h.keep_days)
+      AND (h.event_names = '[]' OR jsonb_exists(h.event_names, e.name)))
 """
 
 
@@ -97,15 +106,28 @@ def find_held(*, request: PrivacyRequest) -> list[Held]:
 
     A refused link tells that an identifier was stated for somebody else as well; the weaker side is the shared one.
     """
-    ids = set()
-    for one in request.identities:
-        person = find_by_identifier(named=name_identifier(type=one["type"], value=one["value"]))
-        if person is not None:
-            ids.add(person.profile_id)
     with connection.cursor() as cursor:
-        cursor.execute(SHARED, {"ids": sorted(ids)})
+        cursor.execute(SHARED, {"ids": _profile_ids(request)})
         rows = cursor.fetchall()
     return [
         Held(type_, value, flagged or bool(others), others or [], name_identifier(type=type_, value=value).digest.hex())
         for type_, value, flagged, others in rows
     ]
+
+
+def count_kept(*, request: PrivacyRequest, now: datetime) -> dict[str, tuple[int, str]]:
+    """Return by store how many rows a legal hold would withhold, and on which ground, for `build_matrix`."""
+    grounds = list(LegalHold.objects.filter(enabled=True).order_by("key").values_list("name", flat=True))
+    if not grounds:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(WITHHELD, {"ids": _profile_ids(request), "now": now})
+        count: int = cursor.fetchone()[0]
+    return {"events": (count, ", ".join(grounds))}
+
+
+def _profile_ids(request: PrivacyRequest) -> list[int]:
+    found = [
+        find_by_identifier(named=name_identifier(type=one["type"], value=one["value"])) for one in request.identities
+    ]
+    return sorted({person.profile_id for person in found if person is not None})

@@ -19,7 +19,7 @@ from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from consent.letters.compose import compose
 from consent.models import PrivacyRequest
 from consent.queries.desk import find_strongest_identifier
-from consent.queries.matrix import Cell, Held, build_matrix, find_held
+from consent.queries.matrix import Cell, Held, build_matrix, count_kept, find_held
 from consent.queries.queue import (
     ALL,
     LATE,
@@ -191,7 +191,7 @@ def preview(request: HttpRequest, request_id: UUID) -> HttpResponse:
     cells: list[Cell] = []
     held: list[Held] = []
     if row.type == PrivacyRequest.Type.ERASURE and row.status in WAITING:
-        cells = build_matrix(counts=preview_erasure(request=row), withheld={})
+        cells = build_matrix(counts=preview_erasure(request=row), withheld=count_kept(request=row, now=timezone.now()))
         held = find_held(request=row)
     return show_part(
         request,

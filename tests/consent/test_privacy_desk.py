@@ -8,10 +8,14 @@ from django.utils import timezone
 
 from cdp.core.models import OutboxMail
 from consent.models import PrivacyRequest
+from consent.proof_models import LegalHold
+from consent.queries.matrix import build_matrix, count_kept
 from consent.queries.queue import count_weeks, read_clock
 from consent.request_models import Letter, Package, RequestNote
 from consent.services.running import run_privacy_requests
 from profiles.models import Edge, Identifier
+from tests.ingestion.door import make_source, post
+from tests.profiles.sending import process
 from tests.world import api, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +87,26 @@ class TestMatrix:
         assert "Traits and identifiers are deleted" in shown
         assert "Stores in which nothing of the person is" in shown
         assert "Withhold" in shown
+
+    def test_shows_what_a_legal_hold_keeps(self, ben):
+        key = make_source()
+        send = {"type": "track", "event": "Order Completed", "userId": "olga-1", "messageId": "m-1"}
+        other = {"type": "track", "event": "Seen", "userId": "olga-1", "messageId": "m-2"}
+        named = {"type": "identify", "userId": "olga-1", "traits": {"email": EMAIL}, "messageId": "m-3"}
+        assert post("/v1/batch", {"batch": [send, other, named]}, key).status_code == 200
+        process(now=timezone.now())
+        LegalHold.objects.create(
+            key="tax",
+            name="Tax law",
+            legal_basis="AO 147",
+            event_names=["Order Completed"],
+            keep_days=3650,
+            created_at=timezone.now(),
+        )
+        cells = build_matrix(counts={"events": 3}, withheld=count_kept(request=ask(), now=timezone.now()))
+        assert (cells[0].erase, cells[0].withhold) == (2, 1)
+        row = PrivacyRequest.objects.get()
+        assert "Withheld: Tax law." in ben.get(f"/privacy-requests/{row.pk}/preview").content.decode()
 
     def test_shows_other_holders_and_keeps_the_decision(self, ben, make_profile):
         olga = make_profile(email=EMAIL, phone="+4915100000001")
