@@ -15,9 +15,9 @@ from cdp.core.errors import CdpError, FieldError
 from cdp.core.ui.shell import show_page, signed_in
 from profiles.queries.pages import display_name
 from profiles.queries.profiles import present_by_id
-from segments.errors import SegmentError
 from segments.models import ComputedTrait
 from segments.queries.computed_traits import (
+    TraitPreview,
     find_trait,
     get_trait,
     list_traits,
@@ -67,22 +67,33 @@ def computed_trait(request: HttpRequest, key: str) -> HttpResponse:
 def _posted(request: HttpRequest, principal: Principal, row: ComputedTrait | None) -> HttpResponse:
     act = request.POST.get("act", "")
     given = read_form(request.POST)
-    # Errors go back into the form: what was typed must not be lost.
+    done, faults = _act(act, row, given, principal)
+    if faults:
+        # Into the form: what was typed must not be lost.
+        return _form(request, principal, row, given, faults=faults)
+    if isinstance(done, TraitPreview):
+        return _form(request, principal, row, given, preview=done)
+    if done is None:
+        messages.success(request, f"{row.name if row else 'It'} is deleted.")
+        return redirect("computed_traits")
+    messages.success(request, f"{done.name} is saved{' and computed' if done.status == LIVE else ' as a draft'}.")
+    return redirect("computed_trait", done.key)
+
+
+def _act(
+    act: str, row: ComputedTrait | None, given: Mapping[str, Any], principal: Principal
+) -> tuple[ComputedTrait | TraitPreview | None, list[FieldError]]:
+    """Delete (None), try or save a trait; return what came of it, and what is wrong."""
     try:
         if row is not None and act == "delete":
             delete_trait(key=row.key, actor=principal.actor, now=timezone.now())
-            messages.success(request, f"{row.name} is deleted.")
-            return redirect("computed_traits")
+            return None, []
         definition = definition_of(given)
         if act == "try":
-            found = preview_trait(definition=definition, now=timezone.now(), smallest=smallest_group(principal))
-            return _form(request, principal, row, given, preview=found)
-        saved = _save(row, given, definition, act, principal)
-    except (SegmentError, CdpError) as error:
-        faults = error.errors or [FieldError("", error.code, str(error))]
-        return _form(request, principal, row, given, faults=faults)
-    messages.success(request, f"{saved.name} is saved{' and computed' if saved.status == LIVE else ' as a draft'}.")
-    return redirect("computed_trait", saved.key)
+            return preview_trait(definition=definition, now=timezone.now(), smallest=smallest_group(principal)), []
+        return _save(row, given, definition, act, principal), []
+    except CdpError as error:
+        return None, error.errors or [FieldError("", error.code, str(error))]
 
 
 def _save(

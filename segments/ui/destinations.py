@@ -92,6 +92,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @recently_authenticated
 def change(request: HttpRequest, key: str) -> HttpResponse:
     """Change a destination."""
+    signed_in(request)
     row = get_destination(key=key)
     principal = allowed(request, row, "segments:write", "PATCH")
     form = DestinationForm(request.POST or None, initial=_initial(row), is_new=False)
@@ -116,6 +117,7 @@ def change(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def destination(request: HttpRequest, key: str) -> HttpResponse:
     """Show how a destination goes, and its log."""
+    signed_in(request)
     row = get_destination(key=key)
     allowed(request, row, "segments:read", "GET")
     asked = {name: request.GET.get(name, "") for name in ("outcome", "kind", "reason")}
@@ -135,6 +137,7 @@ def destination(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def state(request: HttpRequest, key: str) -> HttpResponse:
     """Answer the numbers alone."""
+    signed_in(request)
     row = get_destination(key=key)
     allowed(request, row, "segments:read", "GET")
     return show_part(request, "segments/destination_state.html", **_going(row))
@@ -143,6 +146,7 @@ def state(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def act(request: HttpRequest, key: str, act: str) -> HttpResponse:
     """Send a test, sync, replay, pause, resume, or delete."""
+    signed_in(request)
     row = get_destination(key=key)
     principal = allowed(request, row, "segments:write", "DELETE" if act == "delete" else "PATCH")
     now = timezone.now()

@@ -234,9 +234,12 @@ def _given(request: HttpRequest) -> dict[str, Any]:
 
     Raises
     ------
+    NotAuthenticated
+        If nobody is signed in: what strangers send is not read.
     InvalidInput
         If it is no object.
     """
+    signed_in(request)
     given = load(request.body)
     if not isinstance(given, dict):
         message = "Send a JSON object."

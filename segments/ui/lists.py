@@ -1,6 +1,7 @@
 """Static lists: all of them, one with its files and what became of their rows; snapshots and parts of segments."""
 
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count
@@ -43,24 +44,31 @@ def static_lists(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         faults = [f"{name}: {text}" for name, texts in form.errors.items() for text in texts]
         return _show_lists(request, faults=faults)
-    given, now = form.cleaned_data, timezone.now()
+    made, fault = _make(act, form.cleaned_data, actor=principal.actor)
+    if fault:
+        return _show_lists(request, faults=[fault])
+    if made is None:
+        messages.success(request, "The parts are segments now.")
+        return redirect("segments")
+    return redirect("static_list", made)
+
+
+def _make(act: str, given: dict[str, Any], *, actor: str) -> tuple[str | None, str]:
+    """Return the key of the new list, None for parts of a segment, and what is wrong in a sentence."""
     try:
         if act == "split":
             parts = _parts(given["parts"])
-            split_segment(
-                key=given["segment"], parts=parts, salt=given["salt"], actor=principal.actor, clock=timezone.now
-            )
-            messages.success(request, f"{len(parts)} parts are segments now.")
-            return redirect("segments")
+            split_segment(key=given["segment"], parts=parts, salt=given["salt"], actor=actor, clock=timezone.now)
+            return None, ""
         if act == "snapshot":
             made, _ = snapshot_segment(
-                segment_key=given["segment"], key=given["key"], name=given["name"], actor=principal.actor, now=now
+                segment_key=given["segment"], key=given["key"], name=given["name"], actor=actor, now=timezone.now()
             )
         else:
-            made, _ = create_list(key=given["key"], name=given["name"], actor=principal.actor, now=now)
+            made, _ = create_list(key=given["key"], name=given["name"], actor=actor, now=timezone.now())
     except CdpError as error:
-        return _show_lists(request, faults=[str(error)])
-    return redirect("static_list", made.key)
+        return None, str(error)
+    return made.key, ""
 
 
 @require_safe
@@ -74,24 +82,29 @@ def static_list(request: HttpRequest, key: str) -> HttpResponse:
 def change_static_list(request: HttpRequest, key: str) -> HttpResponse:
     """Put the people of a file on a list, or delete the list."""
     principal = signed_in(request, "segments:write")
+    deletes = request.POST.get("act") == "delete"
+    column, kind = request.POST.get("column", "")[:200], request.POST.get("type", "")
+    file = request.FILES.get("file")
+    upload, fault = _change(key, None if deletes else (file, column, kind), actor=principal.actor)
+    if fault:
+        return _show_list(request, key, fault=fault, status=UNPROCESSABLE)
+    return redirect("static_lists") if upload is None else redirect("static_list_upload", key, upload)
+
+
+def _change(key: str, given: tuple[Any, str, str] | None, *, actor: str) -> tuple[int | None, str]:
+    """Put a file with its column and type on a list, or delete the list; return the upload, and what is wrong."""
     now = timezone.now()
     try:
-        if request.POST.get("act") == "delete":
-            delete_list(key=key, actor=principal.actor, now=now)
-            return redirect("static_lists")
-        file = request.FILES.get("file")
+        if given is None:
+            delete_list(key=key, actor=actor, now=now)
+            return None, ""
+        file, column, kind = given
         if file is None or (file.size or 0) > MOST_BYTES:
             raise BadTable(f"Choose a file of at most {MOST_BYTES // 1_000_000} MB.")
-        table = read_table(
-            file.read(),
-            types=list_identifier_types(),
-            column=request.POST.get("column", "")[:200],
-            type=request.POST.get("type", ""),
-        )
-        upload = upload_list(key=key, table=table, actor=principal.actor, now=now)
+        table = read_table(file.read(), types=list_identifier_types(), column=column, type=kind)
+        return upload_list(key=key, table=table, actor=actor, now=now).pk, ""
     except CdpError as error:
-        return _show_list(request, key, fault=str(error), status=UNPROCESSABLE)
-    return redirect("static_list_upload", key, upload.pk)
+        return None, str(error)
 
 
 @require_safe

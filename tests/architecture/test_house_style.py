@@ -114,6 +114,7 @@ COMPOSES_SQL = {
     "consent/partitions.py": "names and bounds of partitions, computed from dates",
     "consent/queries/statistics.py": "queries and conditions written in the same file",
     "consent/services/disclosures.py": "names of partitions, computed from dates",
+    "segments/queries/people.py": "the statement of scores, composed in `segments.language`",
     "consent/traces/database.py": "names of tables and columns, read from the catalogue and quoted",
 }
 

@@ -50,11 +50,7 @@ class BasicKeyAuthentication(BaseAuthentication):
         scheme, _, given = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "basic":
             return None
-        try:
-            key = base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
-        except ValueError:
-            key = ""
-        return ApiKeyAuthentication().authenticate_text(request, key)
+        return ApiKeyAuthentication().authenticate_text(request, _password_of(given.strip()))
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Name the scheme."""
@@ -68,3 +64,11 @@ class SignedInAuthentication(SessionAuthentication):
         """Return the signed-in person's principal."""
         found = super().authenticate(request)
         return None if found is None else (principal_for(found[0]), None)
+
+
+def _password_of(credentials: str) -> str:
+    """Return the password of HTTP Basic credentials; what cannot be read has none."""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
