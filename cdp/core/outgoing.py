@@ -104,11 +104,14 @@ def check_url(url: str, *, timeout_seconds: float = LOOK_UP_SECONDS) -> Target:
 
     Raises
     ------
-    OutgoingRefused, OutgoingFailed
-        As in `send`; `OutgoingFailed` if the name cannot be looked up.
+    OutgoingRefused
+        As in `send`, and if the name cannot be looked up: what is given, not the other server, is at fault.
     """
     target = read_url(url)
-    _find_addresses(target, time.monotonic() + timeout_seconds)
+    try:
+        _find_addresses(target, time.monotonic() + timeout_seconds)
+    except OutgoingFailed as error:
+        raise OutgoingRefused(error.message) from error
     return target
 
 

@@ -110,7 +110,7 @@ def _lists(principal: Principal, now: datetime) -> dict[str, QuerySet[Any]]:
 
 def _attention(sizes: dict[str, Size]) -> list[Attention]:
     jobs = f"{reverse('admin:core_job_changelist')}?status__exact=failed"
-    overdue = f"{reverse('privacy_requests')}?show=overdue"
+    overdue = f"{reverse('privacy_requests')}?show=late"
     kinds = (
         ("overdue", "privacy request past its date", "privacy requests past their date", overdue, "bad"),
         ("failed_jobs", "job given up", "jobs given up", jobs, "bad"),

@@ -96,7 +96,7 @@ def read_person(*, profile: Profile, tokens: Iterable[str], now: datetime) -> Pe
             )
             if reason.get("kind") != MERGED
         ),
-        computed=_computed(profile.pk),
+        computed=_computed(profile.pk) if any(token.startswith("trait:") for token in tokens) else {},
         scores=_scores(profile.pk, now) if RANKED in tokens else None,
         lists=frozenset(ListMember.objects.filter(profile_id=profile.pk).values_list("list__key", flat=True)),
     )

@@ -219,6 +219,11 @@ def test_says_that_a_name_is_not_known():
     assert failed.value.reason in {"look_up", "timeout"}
 
 
+def test_refuses_to_save_a_name_that_is_not_known():
+    with pytest.raises(OutgoingRefused):
+        check_url("https://nowhere.invalid/", timeout_seconds=5)
+
+
 def test_gives_up_on_a_name_server_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(outgoing, "resolve", lambda host, port: time.sleep(0.5) or ["127.0.0.1"])
     began = time.monotonic()

@@ -37,7 +37,7 @@ def faults_of(definition: Any) -> list[tuple[str, str]]:
         (whole({"type": "wizard"}), "match.type", "not_allowed"),
         (whole({"type": ["all"]}), "match.type", "not_allowed"),
         (whole({"type": "score"}), "match.type", "not_available"),
-        (whole({"type": "rfm"}), "match.type", "not_available"),
+        (whole({"type": "related"}), "match.type", "not_available"),
         (whole({"type": "all", "of": []}), "match.of", "invalid_value"),
         (whole({"type": "all", "of": TRAIT}), "match.of", "wrong_type"),
         (whole({"type": "not", "of": [TRAIT]}), "match.of", "wrong_type"),

@@ -19,12 +19,12 @@ ROW = {
     "/profiles": r'<th scope="row"',
     "/merges": r"took in",
     "/segments": r'<th scope="row"',
-    "/privacy-requests": r'<th scope="row"',
+    "/privacy-requests": r'<th scope="row"><a',
     "/sources": r'<th scope="row"',
     "/quarantine": r'<th scope="row"',
     "/inbox": r'<th scope="row"',
     "/refusals?day=today": r"was left out",
-    "/privacy-requests?show=overdue": r'<th scope="row"',
+    "/privacy-requests?show=late": r'<th scope="row"><a',
     "/consent/conflicts": r"recorded by",
 }
 

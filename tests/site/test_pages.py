@@ -92,7 +92,7 @@ def pages() -> Iterator[str]:
         "/consent/purposes/marketing/change",
         "/notices",
         "/privacy-requests",
-        "/privacy-requests?show=overdue",
+        "/privacy-requests?show=late",
         "/privacy-requests?show=all",
         "/privacy-requests/new",
         f"/privacy-requests/new?profile={dana}",
@@ -269,7 +269,7 @@ def test_opens_an_erasure_for_a_profile_and_shows_what_would_go(shop):
     assert "What would go" in browser.get(answer["Location"]).content.decode()
     text = browser.get(answer["Location"] + "/preview").content.decode()
     # Eve: one identify, so one event.
-    assert re.search(r"<th scope=\"row\">events</th><td class=\"number\">1</td>", text)
+    assert re.search(r"<th scope=\"row\">Events</th><td class=\"number\">1</td>", text)
     approved = browser.post(answer["Location"] + "/approve")
     assert approved["Location"] == answer["Location"]
     assert "Waiting for the worker" in browser.get(answer["Location"]).content.decode()
