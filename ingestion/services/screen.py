@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cdp.core.copying import bytea_array, int_array
-from cdp.core.digests import LOOKUP_BYTES
+from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from cdp.core.registries import consent_requirements, hashed_suppression_checks, suppression_checks
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item, Rules, fill
@@ -27,6 +27,7 @@ DECIDED = {
     UNPLANNED_EVENT: Outcome.REJECTED,
 }
 DROPPED = "suppressed_identifier_dropped"
+PREVIOUS = ("user_id", "anonymous_id")
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ def _known_rows(cursor: Any, items: list[Item]) -> dict[tuple[int, bytes], Row]:
 
 def find_suppressed(items: list[Item]) -> set[bytes]:
     """Return the digests of the items that are suppressed, themselves or by a hash."""
-    digests = {digest for item in items for digest in item.digests}
+    digests = {digest for item in items for digest in (*item.digests, *previous_digests(item))}
     if not digests:
         return set()
     found = {digest for check in suppression_checks for digest in check(list(digests))}
@@ -115,7 +116,21 @@ def find_suppressed(items: list[Item]) -> set[bytes]:
         if item.message is not None
         for (type_key, value, _), digest in zip(item.message.identifiers, item.digests, strict=False)
     }
+    named |= {
+        (kind, item.message.previous_id, digest)
+        for item in items
+        if item.message is not None
+        for kind, digest in zip(PREVIOUS, previous_digests(item), strict=False)
+    }
     return found.union(*(check(named) for check in hashed_suppression_checks))
+
+
+def previous_digests(item: Item) -> list[bytes]:
+    """Return the digests of what an alias names as the former id, which is the one or the other."""
+    message = item.message
+    if message is None or message.type != "alias" or not message.previous_id:
+        return []
+    return [identifier_digest(kind, message.previous_id) for kind in PREVIOUS]
 
 
 def _judge(
@@ -129,6 +144,8 @@ def _judge(
         if item.digests[0] in suppressed or item.fault is not None:
             return Outcome.SUPPRESSED, "suppressed"
         _drop_suppressed(item, rules, suppressed)
+    if suppressed and not suppressed.isdisjoint(previous_digests(item)):
+        _drop_previous(item, rules)
     purpose = item.request.source.required_purpose
     if purpose and not item.is_consent_event:
         state = next((s for d in item.digests if (s := states[purpose].get(d[:LOOKUP_BYTES])) is not None), "unknown")
@@ -159,6 +176,18 @@ def _drop_suppressed(item: Item, rules: Rules, suppressed: set[bytes]) -> None:
     message.context = _without(message.context, folded)
     if message.traits is not None:
         message.traits = _without(message.traits, folded)
+    message.warnings.append(DROPPED)
+    fill(item, message, rules)
+
+
+def _drop_previous(item: Item, rules: Rules) -> None:
+    """Forget what an alias names as the former id of somebody else: it is suppressed, under whichever type."""
+    message = item.message
+    assert message is not None
+    folded = {message.previous_id.strip().lower()}
+    message.previous_id = ""
+    message.properties = _without(message.properties, folded)
+    message.context = _without(message.context, folded)
     message.warnings.append(DROPPED)
     fill(item, message, rules)
 

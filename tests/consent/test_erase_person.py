@@ -178,6 +178,16 @@ def test_refuses_what_comes_of_the_person_afterwards(shop, officer):
     assert not Identifier.objects.filter(value__icontains="quill").exists()
 
 
+@pytest.mark.parametrize("named", [USER_ID, ANONYMOUS_ID])
+def test_keeps_nothing_of_an_alias_that_names_the_erased_as_a_former_id(shop, officer, named):
+    live(shop)
+    erase(officer)
+    send(shop, {"type": "alias", "userId": "somebody-else-2", "previousId": named, "messageId": "o-3"})
+    assert Identifier.objects.filter(value="somebody-else-2").exists()
+    assert not Identifier.objects.filter(value__icontains="quill").exists()
+    assert traces(SECRETS) == []
+
+
 def test_lets_the_person_return_once_the_suppression_is_lifted_with_a_reason(shop, officer):
     live(shop)
     erase(officer)
