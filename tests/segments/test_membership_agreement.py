@@ -205,7 +205,7 @@ def rearrange(draw: random.Random, now: datetime) -> None:
 
 def check(now: datetime, told: str) -> None:
     """Compare what is stored with what everyone's evaluation gives."""
-    everything = {"event:*", "event:$order", "event:$session", RANKED}
+    everything = {"event:*", "event:$order", "event:$session", "trait:*", RANKED}
     people = {profile.pk: read_person(profile=profile, tokens=everything, now=now) for profile in Profile.objects.all()}
     assert all(person.computed for person in people.values())
     at = Moment(now, installation_zone=installation_zone())
