@@ -20,7 +20,7 @@ class ConsentConfig(AppConfig):
         from consent.personal_data import ConsentRecords, Links, PrivacyRequests  # noqa: PLC0415
         from consent.personal_data_disclosures import Disclosures  # noqa: PLC0415
         from consent.queries.anchors import find_anchored  # noqa: PLC0415
-        from consent.queries.suppressions import find_suppressed, find_suppressed_hashes  # noqa: PLC0415
+        from consent.queries.suppressions import find_suppressed  # noqa: PLC0415
         from consent.request_data import RequestPapers, SentMail  # noqa: PLC0415
         from consent.services.alarms import warn_of_requests  # noqa: PLC0415
         from consent.services.details import forget_details_of_erased  # noqa: PLC0415
@@ -43,7 +43,6 @@ class ConsentConfig(AppConfig):
         registries.merge_participants.append(ConsentMerging())
         registries.consent_recorders.append(record_consent_objects)
         registries.suppression_checks.append(find_suppressed)
-        registries.hashed_suppression_checks.append(find_suppressed_hashes)
         registries.profile_anchors.append(find_anchored)
         registries.consent_requirements.append(
             lambda purpose, profile_ids: required_states(purpose, profile_ids, timezone.now())

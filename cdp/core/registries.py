@@ -162,9 +162,8 @@ personal_data: list[PersonalData] = []
 profile_sections: list[ProfileSection] = []
 work_steps: list[WorkStep] = []
 consent_recorders: list[ConsentRecorder] = []
-suppression_checks: list[Callable[[Sequence[bytes]], set[bytes]]] = []
-# Identifiers (type, normal form, digest) → the digests of those that are suppressed by a hash only.
-hashed_suppression_checks: list[Callable[[Iterable[tuple[str, str, bytes]]], set[bytes]]] = []
+# Identifiers (type, normal form, digest) → the digests of those that are suppressed, themselves or by a hash.
+suppression_checks: list[Callable[[Iterable[tuple[str, str, bytes]]], set[bytes]]] = []
 # (type key, value as given) → its normal form, None if it is none of that type. Filled by the app that reads messages,
 # so that REST and messages agree on what an identifier is.
 identifier_normalisers: list[Callable[[str, str], str | None]] = []

@@ -107,19 +107,32 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         return []
     scopes = principal_of(request).scopes
     is_administrator = scopes >= ROLE_SCOPES[ADMINISTRATOR]
-    groups = [{"title": "", "items": [_item(request, "Overview", "home", reverse("overview"), exact=True)]}]
+    groups = [{"title": "", "items": [_item("Overview", "home", reverse("overview"))]}]
     for title, entries in MENU:
         items = [
-            _item(request, entry.title, entry.icon, reverse(entry.view))
+            _item(entry.title, entry.icon, reverse(entry.view))
             for entry in entries
             if (is_administrator if entry.scope is None else entry.scope in scopes)
         ]
         if items:
             groups.append({"title": title, "items": items})
-    groups.append({"title": "", "items": [_item(request, "API reference", "api", reverse("docs"))]})
+    groups.append({"title": "", "items": [_item("API reference", "api", reverse("docs"))]})
+    return _mark_here(groups, request.path)
+
+
+def _item(title: str, icon: str, link: str) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": link, "active": False}
+
+
+def _mark_here(groups: list[dict[str, Any]], path: str) -> list[dict[str, Any]]:
+    """Mark the entry that the page belongs to: the one whose link is the longest beginning of its address."""
+    overview = reverse("overview")
+    above = [
+        item
+        for group in groups
+        for item in group["items"]
+        if path == item["link"] or (item["link"] != overview and path.startswith(item["link"].rstrip("/") + "/"))
+    ]
+    if above:
+        max(above, key=lambda item: len(item["link"]))["active"] = True
     return groups
-
-
-def _item(request: HttpRequest, title: str, icon: str, link: str, *, exact: bool = False) -> dict[str, Any]:
-    here = request.path == link or (not exact and request.path.startswith(link.rstrip("/") + "/"))
-    return {"title": title, "icon": icon, "link": link, "active": here}

@@ -21,7 +21,7 @@ from consent.errors import UnknownNotice
 from consent.models import Notice
 from consent.queries.current import current_consents
 from consent.queries.ledger import list_decisions
-from consent.queries.purposes import get_notice, list_notices
+from consent.queries.purposes import get_notice, list_notices, read_latest_notices
 from consent.services.decisions import NewDecision, record_decision, settle_conflict
 from consent.services.gate import check_consent
 from profiles.queries.people import get_by_uuid, name_identifier
@@ -153,10 +153,14 @@ class ProfileConsents(APIView):
         if principal.sees_personal_data:
             note_read(actor=principal.actor, object=f"profile:{person.uuid}")
         held = current_consents(profile_ids=[person.profile_id], now=timezone.now())
-        sources = read_source_names()
+        told: dict[str, Any] = {
+            "public_id": person.uuid,
+            "sources": read_source_names(),
+            "latest": read_latest_notices(),
+        }
         rows = [
             {
-                **present_decision(one.decision, public_id=person.uuid, sources=sources, principal=principal),
+                **present_decision(one.decision, **told, principal=principal),
                 "state": one.state,
                 "conflict": one.conflict,
             }

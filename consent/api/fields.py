@@ -414,6 +414,9 @@ class ConsentSchema(serializers.Serializer):
     actor = serializers.ChoiceField(choices=ACTORS)
     notice = serializers.CharField(allow_null=True)
     notice_version = serializers.IntegerField(allow_null=True)
+    notice_is_latest = serializers.BooleanField(
+        allow_null=True, help_text="false: a newer text is out than the one that was agreed to; null: none was named"
+    )
     evidence = serializers.DictField()
     conflict = serializers.BooleanField()
 

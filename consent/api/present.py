@@ -19,6 +19,7 @@ from consent.models import (
     Purpose,
     Suppression,
 )
+from consent.queries.purposes import read_latest_notices
 from consent.services.details import Details, read_details
 from consent.tcf.decode import TcString
 from consent.tcf.judge import Judgement
@@ -163,14 +164,15 @@ def present_notice(notice: Notice) -> dict[str, Any]:
 
 
 def present_decisions(rows: Sequence[Decision], *, principal: Principal) -> list[dict[str, Any]]:
-    """Return decisions, in two statements for any number of them."""
+    """Return decisions, in three statements for any number of them."""
     uuids = dict(Profile.objects.filter(id__in={row.profile_id for row in rows}).values_list("id", "uuid"))
-    sources = read_source_names()
+    sources, latest = read_source_names(), read_latest_notices()
     return [
         present_decision(
             row,
             public_id=str(uuids[row.profile_id]) if row.profile_id in uuids else None,
             sources=sources,
+            latest=latest,
             principal=principal,
         )
         for row in rows
@@ -178,9 +180,21 @@ def present_decisions(rows: Sequence[Decision], *, principal: Principal) -> list
 
 
 def present_decision(
-    row: Decision, *, public_id: str | None, sources: Mapping[int, str], principal: Principal
+    row: Decision,
+    *,
+    public_id: str | None,
+    sources: Mapping[int, str],
+    latest: Mapping[tuple[str, str], int],
+    principal: Principal,
 ) -> dict[str, Any]:
-    """Return a decision; evidence is masked for whoever may not see personal data."""
+    """Return a decision; evidence is masked for whoever may not see personal data.
+
+    Parameters
+    ----------
+    latest : mapping
+        The latest version of each notice, by key and language: whether a newer text than the one agreed to is out.
+    """
+    notice = row.notice
     source = row.source
     if source.startswith(SOURCE_PREFIX) and source.removeprefix(SOURCE_PREFIX).isdigit():
         source = sources.get(int(source.removeprefix(SOURCE_PREFIX)), source)
@@ -196,8 +210,9 @@ def present_decision(
         "recorded_at": row.recorded_at,
         "source": source,
         "actor": row.actor,
-        "notice": f"{row.notice.key}/{row.notice.language}" if row.notice is not None else None,
-        "notice_version": row.notice.version if row.notice is not None else None,
+        "notice": f"{notice.key}/{notice.language}" if notice is not None else None,
+        "notice_version": notice.version if notice is not None else None,
+        "notice_is_latest": latest[notice.key, notice.language] == notice.version if notice is not None else None,
         "evidence": show(principal, row.evidence),
         "conflict": row.conflict and row.cleared_at is None,
     }

@@ -1,6 +1,6 @@
 """Purposes and notices."""
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from consent.errors import UnknownChannel, UnknownNotice, UnknownPurpose
 from consent.models import Notice, Purpose
@@ -10,6 +10,12 @@ from consent.tcf.mapping import Mapped
 def list_purposes() -> QuerySet[Purpose]:
     """Return all purposes; the caller orders them."""
     return Purpose.objects.all()
+
+
+def read_latest_notices() -> dict[tuple[str, str], int]:
+    """Return the latest version of each notice, by its key and language."""
+    rows = Notice.objects.values_list("key", "language").annotate(latest=Max("version"))
+    return {(key, language): latest for key, language, latest in rows}
 
 
 def get_purpose(*, key: str) -> Purpose:

@@ -1,11 +1,12 @@
 """Which identifiers must not come back."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from django.db import connection
 from django.db.models import QuerySet
 
+from cdp.core.copying import bytea_array
 from cdp.core.digests import identifier_digest
 from consent.errors import UnknownSuppression
 from consent.models import SuppressedForm, Suppression
@@ -16,24 +17,22 @@ RAW = "raw"
 HASHES = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
-def find_suppressed(digests: Sequence[bytes]) -> set[bytes]:
-    """Return those of the digests that are suppressed (one statement).
+def find_suppressed(named: Iterable[tuple[str, str, bytes]]) -> set[bytes]:
+    """Return the digests of those identifiers that are suppressed, themselves or by a hash.
 
     Parameters
     ----------
-    digests : sequence of bytes
-        32-byte digests of `cdp.core.digests.identifier_digest`.
+    named : iterable of (type, normal form, digest)
+        As messages bring them; 32-byte digests of `cdp.core.digests.identifier_digest`.
 
     Notes
     -----
     Called by the processor under the lock `IDENTITY`, after it took the lock: whatever an erasure has committed is
-    seen, and none can commit in between. A failure is an error, never "not suppressed".
+    seen, and none can commit in between. A failure is an error, never "not suppressed". Two statements, three where
+    a hash was ever suppressed.
     """
-    if not digests:
-        return set()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT digest FROM consent_suppression WHERE digest = ANY(%s::bytea[])", [list(digests)])
-        return {bytes(row[0]) for row in cursor.fetchall()}
+    given = list(named)
+    return _found({digest for _, _, digest in given}) | _find_hashed(given)
 
 
 def hashed_digest(type_key: str, form: str, hashed: str) -> bytes:
@@ -41,18 +40,17 @@ def hashed_digest(type_key: str, form: str, hashed: str) -> bytes:
     return identifier_digest(f"{type_key}#{form}", hashed)
 
 
-def find_suppressed_hashes(named: Iterable[tuple[str, str, bytes]]) -> set[bytes]:
-    """Return the digests of those identifiers that are suppressed by a hash only.
+def _found(digests: Collection[bytes]) -> set[bytes]:
+    if not digests:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT digest FROM consent_suppression WHERE digest = ANY(%s::bytea[])", [bytea_array(digests)])
+        return {bytes(row[0]) for row in cursor.fetchall()}
 
-    Parameters
-    ----------
-    named : iterable of (type, normal form, digest)
-        As messages bring them.
 
-    Notes
-    -----
-    One statement where no hash was ever suppressed, two otherwise. Under the lock `IDENTITY`, as `find_suppressed`.
-    """
+def _find_hashed(named: Collection[tuple[str, str, bytes]]) -> set[bytes]:
+    if not named:
+        return set()
     forms: dict[str, list[str]] = {}
     for type_key, form in SuppressedForm.objects.order_by("id").values_list("identifier_type", "form"):
         forms.setdefault(type_key, []).append(form)
@@ -63,14 +61,12 @@ def find_suppressed_hashes(named: Iterable[tuple[str, str, bytes]]) -> set[bytes
         for type_key, value, digest in named
         for form in forms.get(type_key, ())
     }
-    return {behind[found] for found in find_suppressed(list(behind))}
+    return {behind[found] for found in _found(behind)}
 
 
 def find_suppressed_named(named: Iterable[Named]) -> set[bytes]:
     """Return the digests of those identifiers that are suppressed, themselves or by a hash."""
-    given = list(named)
-    hashed = find_suppressed_hashes((one.type, one.value, one.digest) for one in given)
-    return find_suppressed([one.digest for one in given]) | hashed
+    return find_suppressed((one.type, one.value, one.digest) for one in named)
 
 
 def hash_value(value: str, form: str) -> str:

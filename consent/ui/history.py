@@ -1,5 +1,6 @@
 """The timeline behind one cell of a person's consents, on both clocks."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,9 @@ from django.views.decorators.http import require_safe
 from cdp.core.access import show
 from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import show_page, signed_in
+from consent.models import Notice
 from consent.queries.ledger import list_decisions
-from consent.queries.purposes import check_channel, get_purpose
+from consent.queries.purposes import check_channel, get_purpose, read_latest_notices
 from consent.services.gate import check_consent
 from consent.ui.forms import StyledForm
 from profiles.queries.people import get_by_uuid
@@ -57,7 +59,7 @@ def consent_history(request: HttpRequest, public_id: UUID, key: str) -> HttpResp
         profile_id=person.profile_id, purpose=key, channel=channel, now=timezone.now(), **_given(asked)
     )
     rows = list_decisions(profile_ids=[person.profile_id], purpose=key).filter(Q(channel="") | Q(channel=channel or ""))
-    found = list(rows.order_by("-id")[:MOST])
+    found, latest = list(rows.order_by("-id")[:MOST]), read_latest_notices()
     return show_page(
         request,
         "consent/history.html",
@@ -68,8 +70,17 @@ def consent_history(request: HttpRequest, public_id: UUID, key: str) -> HttpResp
         form=form,
         verdict=verdict,
         is_past=bool(_given(asked)),
-        decisions=[{"row": row, "evidence": show(principal, row.evidence)} for row in found],
+        decisions=[
+            {"row": row, "evidence": show(principal, row.evidence), "newer": _newer(row.notice, latest)}
+            for row in found
+        ],
     )
+
+
+def _newer(notice: Notice | None, latest: Mapping[tuple[str, str], int]) -> int | None:
+    """Return the version that is out since, if there is one."""
+    version = latest[notice.key, notice.language] if notice is not None else None
+    return version if notice is not None and version != notice.version else None
 
 
 def _given(asked: dict[str, datetime | None]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class ConsentSection:
     title = "Consents"
     template = "consent/profile_panel.html"
     scope = "consents:read"
+    is_wide = True
 
     def read(self, *, profile_ids: Sequence[int], now: datetime) -> Mapping[int, list[dict[str, Any]]]:
         """Return the rows of each profile, by purpose and channel."""

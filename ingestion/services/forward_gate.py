@@ -33,10 +33,10 @@ SEND, SUPPRESSED, REFUSED, UNREADABLE = "send", "suppressed", "refused", "unread
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """A copy, and the digests of the identifiers that each of its items holds; none: it cannot be read."""
+    """A copy, and the identifiers (type, normal form, digest) that each of its items holds; none: it cannot be read."""
 
     copy: ForwardedCopy
-    digests: list[set[bytes]]
+    items: list[set[tuple[str, str, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_copies(*, forwarding: Forwarding, copies: Sequence[ForwardedCopy]) -> l
     """Read whom the items of copies are about."""
     rules = read_identifier_rules()
     treatment = find_treatment(forwarding.source)
-    return [Readings(one, [_digests(item) for item in _items(one, forwarding, treatment, rules)]) for one in copies]
+    return [Readings(one, [_named(item) for item in _items(one, forwarding, treatment, rules)]) for one in copies]
 
 
 def judge_copies(*, forwarding: Forwarding, readings: Sequence[Readings], now: datetime) -> list[Judged]:
@@ -63,37 +63,39 @@ def judge_copies(*, forwarding: Forwarding, readings: Sequence[Readings], now: d
     Where a purpose is asked for, by the forwarding or already by the source before it stores, somebody must be known
     by the message's identifiers, and all of those must allow it.
     """
-    digests = {digest for one in readings for item in one.digests for digest in item}
-    suppressed = _suppressed(digests)
-    people = _people(digests)
+    suppressed = _suppressed(readings)
+    people = _people({digest for one in readings for item in one.items for _, _, digest in item})
     purposes = {forwarding.purpose, forwarding.source.required_purpose} - {""}
     allowed = {person for person, restricted in people.values() if not restricted}
     for purpose in purposes:
         allowed &= set(filter_processable(profile_ids=sorted(allowed), purpose=purpose, channel=None, at=now))
 
-    def judge(item: set[bytes]) -> str:
+    def judge(item: set[tuple[str, str, bytes]]) -> str:
         if not item:
             return UNREADABLE
-        if not suppressed.isdisjoint(item):
+        digests = {digest for _, _, digest in item}
+        if not suppressed.isdisjoint(digests):
             return SUPPRESSED
-        known = {people[digest[:LOOKUP_BYTES]][0] for digest in item if digest[:LOOKUP_BYTES] in people}
+        known = {people[digest[:LOOKUP_BYTES]][0] for digest in digests if digest[:LOOKUP_BYTES] in people}
         return REFUSED if not known <= allowed or (purposes and not known) else SEND
 
-    return [Judged(one.copy, [judge(item) for item in one.digests]) for one in readings]
+    return [Judged(one.copy, [judge(item) for item in one.items]) for one in readings]
 
 
 def find_suppressed_items(readings: Sequence[Readings]) -> list[Judged]:
     """Return the copies that hold something of a suppressed person, each item as `SUPPRESSED` or to be sent."""
-    suppressed = _suppressed({digest for one in readings for item in one.digests for digest in item})
-    judged = [
-        Judged(one.copy, [SEND if suppressed.isdisjoint(item) else SUPPRESSED for item in one.digests])
-        for one in readings
-    ]
+    suppressed = _suppressed(readings)
+
+    def judge(item: set[tuple[str, str, bytes]]) -> str:
+        return SUPPRESSED if any(digest in suppressed for _, _, digest in item) else SEND
+
+    judged = [Judged(one.copy, [judge(item) for item in one.items]) for one in readings]
     return [one for one in judged if SUPPRESSED in one.verdicts]
 
 
-def _suppressed(digests: set[bytes]) -> set[bytes]:
-    return {found for check in suppression_checks for found in check(list(digests))} if digests else set()
+def _suppressed(readings: Sequence[Readings]) -> set[bytes]:
+    named = {one for reading in readings for item in reading.items for one in item}
+    return {found for check in suppression_checks for found in check(named)} if named else set()
 
 
 def _people(digests: Iterable[bytes]) -> dict[bytes, tuple[int, bool]]:
@@ -102,12 +104,10 @@ def _people(digests: Iterable[bytes]) -> dict[bytes, tuple[int, bool]]:
         return {bytes(lookup): (person, restricted) for lookup, person, restricted in cursor.fetchall()}
 
 
-def _digests(messages: list[Message]) -> set[bytes]:
-    found = {identifier_digest(kind, value) for message in messages for kind, value, _ in message.identifiers}
-    for message in messages:
-        if message.previous_id:
-            found.update(identifier_digest(kind, message.previous_id) for kind in ("user_id", "anonymous_id"))
-    return found
+def _named(messages: list[Message]) -> set[tuple[str, str, bytes]]:
+    found = {(kind, value) for message in messages for kind, value, _ in message.identifiers}
+    found.update((kind, one.previous_id) for one in messages if one.previous_id for kind in ("user_id", "anonymous_id"))
+    return {(kind, value, identifier_digest(kind, value)) for kind, value in found}
 
 
 def _items(

@@ -5,7 +5,7 @@ from typing import Any
 
 from cdp.core.copying import bytea_array, int_array
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest
-from cdp.core.registries import consent_requirements, hashed_suppression_checks, suppression_checks
+from cdp.core.registries import consent_requirements, suppression_checks
 from ingestion.models import Outcome
 from ingestion.services.prepare import Item, Rules, fill
 from ingestion.spec.message import ENDPOINTS
@@ -106,10 +106,6 @@ def _known_rows(cursor: Any, items: list[Item]) -> dict[tuple[int, bytes], Row]:
 
 def find_suppressed(items: list[Item]) -> set[bytes]:
     """Return the digests of the items that are suppressed, themselves or by a hash."""
-    digests = {digest for item in items for digest in (*item.digests, *previous_digests(item))}
-    if not digests:
-        return set()
-    found = {digest for check in suppression_checks for digest in check(list(digests))}
     named = {
         (type_key, value, digest)
         for item in items
@@ -122,7 +118,7 @@ def find_suppressed(items: list[Item]) -> set[bytes]:
         if item.message is not None
         for kind, digest in zip(PREVIOUS, previous_digests(item), strict=False)
     }
-    return found.union(*(check(named) for check in hashed_suppression_checks))
+    return {digest for check in suppression_checks for digest in check(named)} if named else set()
 
 
 def previous_digests(item: Item) -> list[bytes]:

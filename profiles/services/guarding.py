@@ -39,7 +39,7 @@ def refuse_erased(cursor: Any, profile_ids: Iterable[int]) -> None:
         If so.
     """
     cursor.execute(RESTRICTED, [int_array(profile_ids)])
-    digests = [identifier_digest(type_key, value) for type_key, value in cursor.fetchall()]
-    if digests and any(check(digests) for check in suppression_checks):
+    named = [(type_key, value, identifier_digest(type_key, value)) for type_key, value in cursor.fetchall()]
+    if named and any(check(named) for check in suppression_checks):
         message = "This person is being erased, or is suppressed and restricted: nothing can be joined or separated."
         raise BusyProfile(message)

@@ -142,11 +142,12 @@ def _timeline(
 
 
 def _sections(profile_id: int, shown: Mapping[str, Any], principal: Principal, now: datetime) -> list[dict[str, Any]]:
-    """Read the parts that other apps give; a part may name the scope that it needs."""
+    """Read the parts that other apps give; a part may name the scope that it needs, or ask for the wide column."""
     return [
         {
             "title": section.title,
             "template": section.template,
+            "is_wide": getattr(section, "is_wide", False),
             # The profile as shown holds the parts of this name already.
             "found": shown[section.key]
             if section.key in shown

@@ -29,7 +29,7 @@ from tests.benchmarks.quality import measure_quality
 from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.retail import online_retail
 from tests.benchmarks.rules import process_with_rules
-from tests.benchmarks.treatment import treat_messages
+from tests.benchmarks.treatment import process_treated, treat_messages
 from tests.benchmarks.undo import undo
 from tests.benchmarks.watching import watch
 
@@ -69,6 +69,7 @@ BENCHMARKS = {
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),
     "treatment": Benchmark(treat_messages, 5_000, 100_000, shared=False),
+    "process-treated": Benchmark(process_treated, 20_000, 400_000, shared=False),
     "watch": Benchmark(watch, 20_000, 1_000_000, shared=False),
     "rules-process": Benchmark(processing_with_rules, 40_000, 400_000, shared=False),
     "rules-apply": Benchmark(resolve_again, 2_000, 200_000, shared=False),

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from cdp.core.copying import bytea_array
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product
 from tests.benchmarks.report import Row, ms, quantile, spread
 
@@ -116,7 +117,7 @@ def _digests(size: int, place: int, count: int) -> list[bytes]:
 
 def _timed(cursor: Any, digests: list[bytes]) -> float:
     began_at = time.perf_counter()
-    cursor.execute(FIND, [digests])
+    cursor.execute(FIND, [bytea_array(digests)])
     found = cursor.fetchall()
     took = time.perf_counter() - began_at
     if len(found) != len(range(0, len(digests), 50)):

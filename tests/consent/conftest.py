@@ -9,8 +9,8 @@ from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from consent.services.purposes import create_purpose
 from profiles.models import Identifier, IdentifierType, Profile
 
-# History is partitioned by day, and partitions exist for the days around the present only.
-NOW = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0)
+# Yesterday, which is over at any hour: history is partitioned by day, and partitions exist for days around the present.
+NOW = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
 
 def later(minutes: float) -> datetime:

@@ -144,7 +144,9 @@ def test_shows_the_version_that_the_current_answer_was_given_on(officer, marketi
     record(officer, dana, "granted", notice="terms", notice_version=1)
     record(officer, dana, "denied", notice="terms", notice_version=2)
     (current,) = officer.get(f"/api/v1/profiles/{dana.uuid}/consents").json()["results"]
-    assert (current["state"], current["notice_version"]) == ("withdrawn", 2)
+    assert (current["state"], current["notice_version"], current["notice_is_latest"]) == ("withdrawn", 2, True)
+    rows = officer.get("/api/v1/consents").json()["results"]
+    assert [row["notice_is_latest"] for row in rows] == [True, False]
 
 
 def test_flags_an_agents_grant_over_a_withdrawal_until_evidence_is_attached(officer, marketing, dana):

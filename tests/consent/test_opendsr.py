@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from consent.models import PrivacyRequest
 from consent.opendsr.signatures import domains_of, is_valid, make_self_signed, sign
-from consent.queries.suppressions import find_suppressed_hashes
+from consent.queries.suppressions import find_suppressed
 from consent.request_models import Callback, ControllerRequest
 from consent.services.callbacks import send_callbacks
 from consent.services.running import run_privacy_requests
@@ -143,7 +143,7 @@ def test_keeps_out_a_hash_that_nobody_has_yet(controller, nora):
     request_id = send(controller, message(subject_identities=[identity])).json()["subject_request_id"]
     assert controller.get(f"{V2}/requests/{request_id}").json()["request_status"] == "completed"
     nobody = name_identifier(type="email", value="nobody@example.org")
-    assert find_suppressed_hashes([(nobody.type, nobody.value, nobody.digest)])
+    assert find_suppressed([(nobody.type, nobody.value, nobody.digest)])
     assert Profile.objects.count() == 1
 
 

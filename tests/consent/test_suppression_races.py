@@ -46,8 +46,8 @@ def at_once(*acts):
 def slow_look_up(monkeypatch):
     """Leave time between the look-up of suppressions and the write, so that a race has room."""
 
-    def look_up(digests):
-        found = find_suppressed(digests)
+    def look_up(named):
+        found = find_suppressed(named)
         time.sleep(0.05)
         return found
 

@@ -1,5 +1,6 @@
 """Accepted requests are also sent to another system: a real server beside, real rows, the real worker's service."""
 
+import hashlib
 import json
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
@@ -7,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from consent.services.suppressions import suppress
+from consent.services.suppressions import suppress, suppress_hash
 from ingestion.collecting.copying import count_uncopied
 from ingestion.models import ForwardedCopy, Forwarding, InboxEntry, Source
 from ingestion.queries.write_keys import forget_write_keys
@@ -171,6 +172,16 @@ def test_leaves_suppressed_people_out_at_the_moment_of_sending(shop, other):
     row = state()
     assert (row.sent_messages, row.suppressed_messages) == (1, 3)
     assert ForwardedCopy.objects.count() == 0
+
+
+def test_leaves_out_whom_only_a_hash_suppresses(shop, other):
+    hashed = hashlib.sha256(b"eve@example.org").hexdigest()
+    suppress_hash(type="email", form="sha256", hashed=hashed, reason="test", actor="system", now=timezone.now())
+    send(shop, "a")
+    post("/v1/identify", {"messageId": "b", "userId": "eve-1", "traits": {"email": " Eve@Example.org"}}, shop)
+    forward_copies()
+    assert ids(other) == ["a"]
+    assert state().suppressed_messages == 1
 
 
 def test_keeps_nothing_of_suppressed_people_while_the_line_is_paused(shop, other):

@@ -9,6 +9,7 @@ from standardwebhooks.webhooks import Webhook
 
 from cdp.core.registries import Subject
 from consent.disclosure_models import Disclosure
+from consent.services.field_tags import NewFieldOverride, NewFieldTag, allow_field, tag_field
 from profiles.models import Profile
 from segments.personal_data_sending import Deliveries
 from segments.sending.signing import sign
@@ -17,7 +18,7 @@ from segments.services.sending.destinations import reconcile_due
 from tests.listening import LOCAL, OtherServer
 from tests.profiles.sending import send
 from tests.segments.asking import segment, trait
-from tests.segments.audience import NOW, audience, decide, person, profile
+from tests.segments.audience import NOW, audience, decide, person, profile, purpose
 from tests.segments.delivering import deliver, destination, due_now, officer, read, template, told
 from tests.world import api, faults
 
@@ -110,6 +111,26 @@ def test_a_withdrawal_removes_and_a_new_grant_brings_back(other):
     assert read(other.received[1])["data"]["reason"] == "withdrawn"
     kinds = Disclosure.objects.order_by("id").values_list("terms__kind", flat=True)
     assert list(kinds) == ["delivery", "removal", "delivery"]
+
+
+def test_sends_nobody_while_a_field_it_uses_may_not_serve_the_purpose(other):
+    audience(["ana"])
+    destination(other, columns=["id", "trait:city"])
+    deliver()
+    purpose("delivery")
+    tag_field(new=NewFieldTag("trait", "city", ["delivery"], "personal"), actor="system", now=NOW)
+    send({"type": "identify", "userId": "ben", "traits": {"email": "ben@customer.example"}}, at=NOW)
+    decide("ben")
+    deliver()
+    assert told(other) == [("audience.entered", uuid("ana"))]
+    assert officer().get("/api/v1/destinations/crm").json()["skipped"] == {"field_not_covered": 1}
+    # With the officer's leave whoever was left out is told.
+    leave = NewFieldOverride("segment:all", "marketing", "trait", "city", "agreed with the board")
+    allow_field(new=leave, actor="user:1", now=NOW)
+    Destination.objects.update(reconciled_at=None)
+    reconcile_due(now=timezone.now())
+    deliver()
+    assert told(other) == [("audience.entered", uuid("ana")), ("audience.entered", uuid("ben"))]
 
 
 def test_a_restriction_removes(other):

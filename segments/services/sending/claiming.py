@@ -19,6 +19,7 @@ from segments.models import Membership
 from segments.sending.columns import Column, values_of
 from segments.sending.retrying import MOST_ATTEMPTS
 from segments.sending_models import Activated, Delivery, DeliveryCount, DeliveryRecord, Destination
+from segments.services.sending.fitting import is_covered
 from segments.services.sending.gated import GONE, GOOD_FOR_SECONDS, Released, disclose, release
 from segments.services.sending.posting import Parcel
 from segments.services.sending.recipes import open_values, seal_values
@@ -27,6 +28,8 @@ ENTERED, LEFT, MEMBER = "entered", "left", "member"
 LEASE = timedelta(seconds=30)
 MARKS = 5_000
 SEGMENT = "segment"
+# A condition of the segment or a column uses a field that does not serve the purpose, by a tag given since.
+NOT_COVERED = "field_not_covered"
 
 QUEUE = f"""
 WITH taken AS (
@@ -141,8 +144,11 @@ def _decide(destination: Destination, rows: Sequence[Delivery], now: datetime) -
         )
     )
     activated = {row.profile_id: row for row in Activated.objects.filter(destination=destination, profile_id__in=ids)}
-    released = release(profile_ids=ids, purpose=destination.purpose, channel=destination.channel, now=now)
     columns = [Column(**column) for column in destination.columns]
+    covered = is_covered(segment=destination.segment, purpose=destination.purpose, columns=columns)
+    released = release(profile_ids=ids, purpose=destination.purpose, channel=destination.channel, now=now)
+    if not covered:
+        released = Released([], {pk: released.refused.get(pk, NOT_COVERED) for pk in ids}, released.judged_at)
     decisions = []
     for row in rows:
         one = _Decision(row, good_until=released.judged_at + GOOD_FOR_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any
 from cdp.core.errors import FieldError
 from consent.queries.field_tags import find_uncovered
 from consent.queries.purposes import check_channel, get_purpose
+from segments.errors import FieldNotCovered
 from segments.models import Segment, SegmentVersion
 from segments.queries.coverage import check_coverage
 from segments.sending.columns import SPELLINGS, Column, read_columns
@@ -87,6 +88,15 @@ def check_fields(*, segment: Segment, purpose: str, columns: Sequence[Column]) -
     uncovered = find_uncovered(purpose=purpose, tokens=shown, used_by=f"segment:{segment.key}")
     if uncovered:
         raise PurposeDoesNotFit(uncovered[0].reason, path=f"columns.{shown[uncovered[0].token]}")
+
+
+def is_covered(*, segment: Segment, purpose: str, columns: Sequence[Column]) -> bool:
+    """Tell whether what is used may serve the purpose now; tags may have changed since it was set up."""
+    try:
+        check_fields(segment=segment, purpose=purpose, columns=columns)
+    except (FieldNotCovered, PurposeDoesNotFit):
+        return False
+    return True
 
 
 def _tokens(column: Column) -> list[str]:

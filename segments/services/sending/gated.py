@@ -160,8 +160,10 @@ def _judge(
 
 def _suppressed(identifiers: Identifiers) -> set[int]:
     """Return whose identifiers are suppressed; a failing look-up is an error, never "not suppressed"."""
-    holders: dict[bytes, int] = {}
-    for profile_id, held in identifiers.items():
-        for kind, value in held:
-            holders[identifier_digest(kind, value)] = profile_id
-    return {holders[digest] for digest in find_suppressed(list(holders))}
+    holders = {
+        (kind, value, identifier_digest(kind, value)): profile_id
+        for profile_id, held in identifiers.items()
+        for kind, value in held
+    }
+    suppressed = find_suppressed(holders)
+    return {profile_id for (_, _, digest), profile_id in holders.items() if digest in suppressed}
