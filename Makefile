@@ -9,7 +9,7 @@ PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up stop snippet test bench lint lock python installed installed-dev
+.PHONY: help up stop snippet test bench lint lock python installed installed-dev installed-spark
 
 help:
 	@echo "make up      the whole product in the foreground (Ctrl-C stops it)"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make lint    style, types, layers, templates, security, known vulnerabilities, migrations, deployment check"
 	@echo "make lock    write the lock files in requirements/ anew (LOCK_ARGS=--upgrade: newest versions)"
+	@echo "make installed-spark  what matching on a Spark cluster needs"
 	@echo "make stop    stop embedded servers that were left running"
 
 up: installed
@@ -58,7 +59,7 @@ lint: installed-dev
 
 # One resolution for every system and both Pythons, so that the same files install everywhere.
 lock: installed-dev
-	for part in base demo matching dev; do \
+	for part in base demo matching spark dev; do \
 		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url $(LOCK_ARGS) \
 			--output-file requirements/$$part.txt requirements/$$part.in || exit 1; \
@@ -74,3 +75,7 @@ installed: python
 
 installed-dev: python
 	@$(PYTHON) cdp/embedded/install.py base demo matching dev
+
+# Apart: half a gigabyte that only matching on a cluster needs (docs/how-to/match-on-spark.md), and its tests.
+installed-spark: installed-dev
+	@$(PYTHON) cdp/embedded/install.py spark

@@ -50,6 +50,7 @@ CDP_FORWARD_HOURS = env.int("CDP_FORWARD_HOURS", default=72)
 CDP_BACKUP_DAYS = env.int("CDP_BACKUP_DAYS", default=30)
 CDP_LEDGER_DIR = Path(env("CDP_LEDGER_DIR", default=str(CDP_DATA_DIR / "ledger"))).resolve()
 CDP_IMPORT_MAX_BYTES = env.int("CDP_IMPORT_MAX_MB", default=2048) * 1024 * 1024
+CDP_SPARK_URL = env("CDP_SPARK_URL", default="").strip()
 CDP_PHONE_REGION = env("CDP_PHONE_REGION", default="") or None
 CDP_TIME_ZONE = env("CDP_TIME_ZONE", default="UTC")
 CDP_HOLIDAYS = env("CDP_HOLIDAYS", default="").strip()

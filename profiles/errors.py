@@ -168,6 +168,13 @@ class MatchingIsOff(Unavailable):
     title = "Fuzzy matching is off"
 
 
+class ClusterFailed(Unavailable):
+    """The Spark cluster of matching is not there, or failed."""
+
+    code = "matching.cluster_failed"
+    title = "The Spark cluster failed"
+
+
 class BadModel(InvalidInput):
     """A matching model's definition, or what it is asked to do, has faults."""
 

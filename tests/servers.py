@@ -37,7 +37,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 
 # Servers of the caller's own may be tested against; every other setting is the product's default.
-_KEPT = frozenset({_DATA_DIR, "CDP_DATABASE_URL", "CDP_BROKER_URL"})
+_KEPT = frozenset({_DATA_DIR, "CDP_DATABASE_URL", "CDP_BROKER_URL", "CDP_TESTS_SPARK"})
 
 
 def _clean(data_dir: Path) -> None:

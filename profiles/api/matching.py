@@ -38,6 +38,7 @@ from profiles.services.matching_models import (
     get_model,
     give_labels,
     list_questions,
+    require_matching,
     start_match_run,
 )
 
@@ -63,6 +64,7 @@ class MatchModels(APIView):
     )
     def get(self, request: Request) -> Response:
         """Answer one page."""
+        require_matching()
         return paginate(request, fetch=fetch_from(list_models(), "id"), key=key_from("id"), present=present_model)
 
     @extend_schema(

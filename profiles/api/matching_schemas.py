@@ -151,6 +151,15 @@ class NewMatchRun(serializers.Serializer):
     apply = serializers.BooleanField(default=False)
 
 
+class DriftSchema(serializers.Serializer):
+    """How far probabilities (population stability index), and how filled fields are, moved since the run before."""
+
+    since = serializers.IntegerField()
+    same_version = serializers.BooleanField()
+    probabilities = serializers.FloatField()
+    filled = serializers.DictField(child=serializers.FloatField())
+
+
 class BlockingSchema(serializers.Serializer):
     """What a blocking rule gave, and what the cap on blocks dropped."""
 
@@ -182,6 +191,7 @@ class MatchRunSchema(serializers.Serializer):
     block_recall = serializers.FloatField(allow_null=True)
     steps = serializers.DictField()
     blocking = BlockingSchema(many=True)
+    drift = DriftSchema(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -11,7 +11,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from profiles.matching.table import Array, Column, Table
+from profiles.matching.learned import LEARNED, read_predicate
+from profiles.matching.table import MISSING, Array, Column, Table
 
 MOST_IN_BLOCK = 200
 AGAIN = 0.25
@@ -115,6 +116,7 @@ class Keys:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._atoms: dict[tuple[str, str], Array] = {}
+        self._several: dict[tuple[str, str], tuple[Array, Array]] = {}
 
     def atom(self, column: str, name: str) -> Array:
         """Return per record the hash of a part of its value."""
@@ -122,7 +124,7 @@ class Keys:
         if found is None:
             col = self.table.columns[column]
             if name.startswith("word:"):
-                found = self._words(col, int(name[5:]))
+                found = self.rarest_words(col, int(name[5:]))
             else:
                 cut = _ATOMS[col.comparison][name]
                 hashed = np.append(hash_values([cut(value) for value in col.values.tolist()]), NO_KEY)
@@ -132,18 +134,36 @@ class Keys:
 
     def of_rule(self, rule: Rule) -> list[tuple[Array, Array]]:
         """Return (records, keys) of a rule: one pair of arrays per combination of its words."""
-        found = []
         parts = [self._alternatives(column, atom) for column, atom in rule.atoms]
-        for combination in itertools.product(*parts):
-            hashes = [self.atom(column, atom) for column, atom in combination]
-            key = np.zeros(self.table.size, np.uint64)
-            there = np.ones(self.table.size, bool)
+        return [self._combine(combination) for combination in itertools.product(*parts)]
+
+    def _combine(self, atoms: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
+        rows, key = np.arange(self.table.size), np.zeros(self.table.size, np.uint64)
+        for column, atom in atoms:
+            if atom.startswith(LEARNED):
+                starts, flat = self._learned(column, atom)
+                codes = self.table.columns[column].codes[rows]
+                counts = np.where(codes == MISSING, 0, starts[codes + 1] - starts[codes])
+                ends = np.cumsum(counts)
+                places = np.arange(counts.sum()) + np.repeat(starts[codes] - ends + counts, counts)
+                rows, key, one = np.repeat(rows, counts), np.repeat(key, counts), flat[places]
+            else:
+                one = self.atom(column, atom)[rows]
+                there = one != NO_KEY
+                rows, key, one = rows[there], key[there], one[there]
             with np.errstate(over="ignore"):
-                for one in hashes:
-                    there &= one != NO_KEY
-                    key = (key ^ one) * _FIRST + _SECOND
-            rows = np.nonzero(there)[0]
-            found.append((rows, key[rows]))
+                key = (key ^ one) * _FIRST + _SECOND
+        return rows, key
+
+    def _learned(self, column: str, atom: str) -> tuple[Array, Array]:
+        """Return where the hashes of each value begin, and the hashes, of a predicate that gives several."""
+        found = self._several.get((column, atom))
+        if found is None:
+            predicate = read_predicate(atom)
+            sets = [sorted(predicate(value)) for value in self.table.columns[column].values.tolist()]
+            starts = np.concatenate([[0], np.cumsum([len(one) for one in sets])]).astype(np.int64)
+            found = starts, hash_values([key for one in sets for key in one])
+            self._several[column, atom] = found
         return found
 
     def steady(self, rules: Iterable[Rule]) -> Iterator[tuple[Array, Array]]:
@@ -160,7 +180,7 @@ class Keys:
             return [(column, f"word:{number}") for number in range(int(atom[6:]))]
         return [(column, atom)]
 
-    def _words(self, column: Column, number: int) -> Array:
+    def rarest_words(self, column: Column, number: int) -> Array:
         """Return the hash of each record's `number`-th rarest word."""
         counts: dict[str, int] = {}
         split = [value.split() for value in column.values.tolist()]
@@ -282,7 +302,13 @@ def _count_pairs(keys: Keys, rule: Rule, most: int = MOST_IN_BLOCK) -> int:
 
 
 def choose_rules(
-    covers: Mapping[Rule, Array], weights: Array, costs: Mapping[Rule, int], *, budget: int, least: float = 0.0005
+    covers: Mapping[Rule, Array],
+    weights: Array,
+    costs: Mapping[Rule, int],
+    *,
+    budget: int,
+    first: Sequence[Rule] = (),
+    least: float = 0.0005,
 ) -> list[Rule]:
     """Choose rules that together cover the most matches for the pairs that they cost (greedy cover).
 
@@ -296,12 +322,16 @@ def choose_rules(
         Rule → how many pairs it gives.
     budget : int
         How many pairs all together may give.
+    first : sequence of Rule
+        Those that are chosen already.
     least : float
         The share of the matches that a further rule must bring.
     """
-    chosen: list[Rule] = []
+    chosen = list(first)
     left = np.array(weights, float)
-    total, spent = float(left.sum()), 0
+    total, spent = float(left.sum()), sum(costs[rule] for rule in first)
+    for rule in first:
+        left[covers[rule]] *= AGAIN
     while total > 0:
         best, best_value = None, 0.0
         for rule, covered in covers.items():

@@ -9,7 +9,6 @@ import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import dedupe
@@ -23,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from profiles.matching.features import Feature, features_of, names_of
 from profiles.matching.pool import Pool
 from profiles.matching.table import Array, Table
+from profiles.matching.weights import Weights
 
 # It would tell of every set of predicates that it thinks of.
 logging.getLogger("dedupe").setLevel(logging.WARNING)
@@ -91,28 +91,6 @@ def make_classifier(matches: int, distinct: int) -> Any:
         return LogisticRegression(C=1.0, max_iter=500)
     grid = {"C": list(STRENGTHS)}
     return GridSearchCV(LogisticRegression(max_iter=500), grid, scoring="neg_log_loss", n_jobs=1, cv=folds)
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """The classifier: a weight per column of the matrix, and the bias; the logit of the probability is their sum."""
-
-    names: tuple[str, ...]
-    values: tuple[float, ...]
-    bias: float
-
-    def probabilities(self, matrix: Array) -> Array:
-        """Return the probability of each row."""
-        logit = matrix @ np.asarray(self.values, np.float32).astype(np.float64) + self.bias
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
-
-    def contributions(self, row: Array) -> dict[str, float]:
-        """Return what each column of the table adds to the logit of one pair, in bits."""
-        found: dict[str, float] = {}
-        for name, weight, value in zip(self.names, self.values, row.tolist(), strict=True):
-            column = name.rpartition(":")[0]
-            found[column] = found.get(column, 0.0) + weight * value / float(np.log(2))
-        return found
 
 
 def weights_of(classifier: Any, table: Table) -> Weights:

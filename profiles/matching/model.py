@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -13,8 +13,8 @@ from profiles.matching.blocking import Candidates, Rule, find_candidates
 from profiles.matching.clustering import cluster
 from profiles.matching.features import compare
 from profiles.matching.fields import Field, read_day
-from profiles.matching.learner import Weights
 from profiles.matching.table import MISSING, Array, Table
+from profiles.matching.weights import Weights
 
 FORMAT = 1
 LIBRARIES = ("dedupe", "BTrees", "numpy", "rapidfuzz", "scikit-learn")
@@ -54,6 +54,9 @@ class TrainedModel:
     def across(self) -> bool:
         """Tell whether pairs are of two sources."""
         return self.mode == "link"
+
+
+Find = Callable[[TrainedModel, Table], tuple[Candidates, Array]]
 
 
 @dataclass(slots=True)
@@ -168,14 +171,29 @@ class Guard:
         return found
 
 
-def run_model(
-    model: TrainedModel, table: Table, *, guard: Guard | None = None, must: Sequence[tuple[int, int]] = ()
-) -> Scored:
-    """Match all records of a table."""
-    at = {"began": time.perf_counter()}
+def find_and_score(model: TrainedModel, table: Table) -> tuple[Candidates, Array]:
+    """Return the candidates of a table and their probabilities."""
     candidates = find_candidates(table, model.rules, across=model.across)
-    at["blocked"] = time.perf_counter()
-    probability = score_pairs(model.weights, table, candidates.left, candidates.right)
+    return candidates, score_pairs(model.weights, table, candidates.left, candidates.right)
+
+
+def run_model(
+    model: TrainedModel,
+    table: Table,
+    *,
+    guard: Guard | None = None,
+    must: Sequence[tuple[int, int]] = (),
+    find: Find = find_and_score,
+) -> Scored:
+    """Match all records of a table.
+
+    Parameters
+    ----------
+    find : callable
+        What finds and scores the candidates: this machine, or a cluster (`spark.find_on_spark`).
+    """
+    at = {"began": time.perf_counter()}
+    candidates, probability = find(model, table)
     at["scored"] = time.perf_counter()
     clusters = cluster(
         table.size,
@@ -191,3 +209,16 @@ def run_model(
     steps = list(at.items())
     seconds = {name: moment - before for (_, before), (name, moment) in itertools.pairwise(steps)}
     return Scored(candidates, probability, clusters, seconds)
+
+
+def compare_found(here: Scored, candidates: Candidates, probability: Array) -> dict[str, Any]:
+    """Return how many pairs a cluster found, how many of them one machine found too, and how far scores differ."""
+    size = int(max(here.candidates.right.max(initial=0), candidates.right.max(initial=0))) + 1
+    ours = here.candidates.left.astype(np.int64) * size + here.candidates.right
+    theirs = candidates.left.astype(np.int64) * size + candidates.right
+    _, one, other = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
+    return {
+        "pairs": len(theirs),
+        "same_pairs": len(one),
+        "largest_difference": float(np.abs(here.probability[one] - probability[other]).max(initial=0.0)),
+    }

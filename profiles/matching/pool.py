@@ -12,7 +12,7 @@ from profiles.matching.table import Array, Table
 MOST_PAIRS, RANDOM_PAIRS = 40_000, 8_000
 # Larger sets are learned from the pairs of so many of their records with all others.
 MOST_ANCHORS = 30_000
-MOST_OF_RULE = 60  # pairs per anchor
+MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -36,20 +36,25 @@ class Pool:
         """Return for each rule which of these pairs of the pool share one of its keys."""
         keys = Keys(self.table)
         found = {}
+        left, right = self.left[pairs], self.right[pairs]
         for rule in rules:
-            covered = np.zeros(len(pairs), bool)
-            parts = keys.of_rule(rule)
-            every = []
-            for rows, hashes in parts:
-                full = np.zeros(self.table.size, np.uint64)
-                full[rows] = hashes
-                every.append(full)
-            for one in every:
-                for other in every:
-                    a, b = one[self.left[pairs]], other[self.right[pairs]]
-                    covered |= (a == b) & (a != 0)
-            found[rule] = np.nonzero(covered)[0]
+            rows, hashes = (np.concatenate(one) for one in zip(*keys.of_rule(rule), strict=True))
+            order = np.argsort(rows, kind="stable")
+            rows, hashes = rows[order], hashes[order]
+            starts = np.searchsorted(rows, np.arange(self.table.size + 1))
+            (ours, mixed), (_, theirs) = (_keys_by_pair(starts, hashes, side) for side in (left, right))
+            found[rule] = np.unique(ours[np.isin(mixed, theirs)])
         return found
+
+
+def _keys_by_pair(starts: Array, hashes: Array, rows: Array) -> tuple[Array, Array]:
+    """Return the place of the pair, and a hash of it with the key, for all keys of the records on one side."""
+    counts = starts[rows + 1] - starts[rows]
+    ends = np.cumsum(counts)
+    places = np.arange(counts.sum()) + np.repeat(starts[rows] - ends + counts, counts)
+    pairs = np.repeat(np.arange(len(rows)), counts)
+    with np.errstate(over="ignore"):
+        return pairs, (hashes[places] ^ pairs.view(np.uint64)) * MIX + pairs.view(np.uint64)
 
 
 def make_pool(table: Table, *, across: bool, rng: np.random.Generator, most: int = MOST_PAIRS) -> Pool:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from profiles.matching.blocking import Rule, choose_rules
+from profiles.matching.blocking import Keys, Rule, cheap_rules, choose_rules
 from profiles.matching.evaluating import auto_link_threshold, interval
 from profiles.matching.fields import Field
-from profiles.matching.learner import Learner, Weights
+from profiles.matching.learned import atoms_of
+from profiles.matching.learner import Learner
 from profiles.matching.model import TrainedModel, library_versions
+from profiles.matching.weights import Weights
 
 # How many pairs a run may look at, per record: more where there are few records, since that costs little then.
 LEAST_PAIRS, PER_RECORD_OF_FEW, FEW_RECORDS, PER_RECORD, MANY_RECORDS, PER_RECORD_OF_MANY = (
@@ -21,6 +23,8 @@ LEAST_PAIRS, PER_RECORD_OF_FEW, FEW_RECORDS, PER_RECORD, MANY_RECORDS, PER_RECOR
     2.5,
 )
 MOST_RULES = 40
+# Keys per record that a predicate of dedupe may give: some give one for each six letters in a row.
+MOST_KEYS = 4
 
 
 def pair_budget(records: int) -> int:
@@ -54,7 +58,7 @@ def train_model(
     weights, predicates, _ = learner.train()
     held, truth = learner.held_back()
     auto = auto_link_threshold(held.tolist(), truth.tolist(), precision=precision)
-    rules = _choose(learner, weights, budget=pair_budget(records or learner.pool.table.size))
+    rules = _choose(learner, weights, predicates, budget=pair_budget(records or learner.pool.table.size))
     return TrainedModel(
         fields=tuple(fields),
         mode=mode,
@@ -67,15 +71,24 @@ def train_model(
     )
 
 
-def _choose(learner: Learner, weights: Weights, *, budget: int) -> list[Rule]:
-    """Choose blocking rules by what they cover of the pool's likely matches, and of those that somebody confirmed."""
+def _choose(learner: Learner, weights: Weights, predicates: Sequence[Any], *, budget: int) -> list[Rule]:
+    """Choose blocking rules by what they cover of the pool's likely matches, and of those that somebody confirmed.
+
+    What dedupe learned comes first, as far as it gives few pairs and few keys: it knows no cap, and would take all.
+    """
     pool = learner.pool
     likely = weights.probabilities(pool.matrix)
     for place, answer in learner.answers.items():
         likely[place] = 1.0 if answer else 0.0
     matches = np.nonzero(likely >= 0.3)[0]
-    covers = pool.covers(pool.rules, matches)
-    return choose_rules(covers, likely[matches], pool.costs, budget=budget)[:MOST_RULES]
+    keys = Keys(pool.table)
+    learned = [Rule(atoms_of(one)) for one in predicates]
+    slim = [rule for rule in learned if len(keys.of_rule(rule)[0][0]) <= MOST_KEYS * pool.table.size]
+    cheap = dict(cheap_rules(pool.table, budget=budget // 4, rules=slim))
+    costs = {**pool.costs, **cheap}
+    covers = pool.covers([*pool.rules, *cheap], matches)
+    first = choose_rules({rule: covers[rule] for rule in cheap}, likely[matches], costs, budget=budget // 4)
+    return choose_rules(covers, likely[matches], costs, budget=budget, first=first)[:MOST_RULES]
 
 
 def _measure(held: Any, truth: Any) -> Mapping[str, Any]:

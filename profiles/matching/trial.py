@@ -8,16 +8,16 @@ import numpy as np
 
 from profiles.matching.evaluating import Quality, judge_clusters
 from profiles.matching.learner import Learner
-from profiles.matching.model import TrainedModel, run_model
+from profiles.matching.model import Scored, TrainedModel, run_model
 from profiles.matching.pool import make_pool
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import make_table
+from profiles.matching.table import Table, make_table
 from profiles.matching.training import train_model
 
 AT_ONCE = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trial:
     """What a trial gave: a cluster per record, in the order of the file."""
 
@@ -29,6 +29,8 @@ class Trial:
     training_seconds: float
     matching_seconds: float
     steps: Mapping[str, float]
+    table: Table
+    scored: Scored
 
 
 def try_model(
@@ -63,6 +65,8 @@ def try_model(
         learner.answer({place: truth[left] == truth[right] for place, left, right in pairs})
         asked += len(places)
     model = train_model(learner, fields=spec.fields, mode=spec.mode, precision=spec.auto_link_precision)
+    # Its pairs with their features are some hundred megabytes.
+    del learner
     trained = time.perf_counter()
     scored = run_model(model, table)
     clusters = [int(one) for one in scored.clusters]
@@ -71,5 +75,14 @@ def try_model(
         {str(row): one for row, one in enumerate(clusters)}, {str(row): one for row, one in enumerate(truth)}
     )
     return Trial(
-        clusters, quality, model, asked, len(scored.candidates), trained - began, ended - trained, scored.seconds
+        clusters=clusters,
+        quality=quality,
+        model=model,
+        asked=asked,
+        candidates=len(scored.candidates),
+        training_seconds=trained - began,
+        matching_seconds=ended - trained,
+        steps=scored.seconds,
+        table=table,
+        scored=scored,
     )

@@ -96,6 +96,7 @@ def present_match_run(run: MatchRun) -> dict[str, Any]:
         "block_recall": run.figures.get("block_recall"),
         "steps": run.figures.get("steps", {}),
         "blocking": run.figures.get("blocking", []),
+        "drift": run.figures.get("drift"),
         "created_at": run.created_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,

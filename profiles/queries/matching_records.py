@@ -55,6 +55,11 @@ SELECT i.profile_id, j.profile_id FROM profiles_edge e
 JOIN profiles_identifier i ON i.id = e.a JOIN profiles_identifier j ON j.id = e.b
 WHERE e.state = 3 AND i.profile_id <> j.profile_id
 """
+APART_OF_SOME = """
+WITH held AS (SELECT id, profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]))
+SELECT i.profile_id, j.profile_id FROM held i JOIN profiles_edge e ON e.a = i.id AND e.state = 3
+JOIN held j ON j.id = e.b WHERE i.profile_id <> j.profile_id
+"""
 
 
 @dataclass(slots=True)
@@ -168,10 +173,13 @@ def find_nodes(names: Sequence[str], *, sources: Sequence[str]) -> dict[str, int
     return found
 
 
-def read_kept_apart() -> list[tuple[int, int]]:
-    """Return pairs of profiles between which an edge is blocked."""
+def read_kept_apart(profile_ids: Iterable[int] | None = None) -> list[tuple[int, int]]:
+    """Return pairs of profiles between which an edge is blocked; of these profiles only, where they are named."""
     with connection.cursor() as cursor:
-        cursor.execute(APART)
+        if profile_ids is None:
+            cursor.execute(APART)
+        else:
+            cursor.execute(APART_OF_SOME, [int_array(profile_ids)])
         rows: list[tuple[int, int]] = cursor.fetchall()
     return rows
 

@@ -6,7 +6,7 @@ from are no longer all. No request waits for it.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from django.db import transaction
 
 from cdp.core.services import audit
-from profiles.matching.evaluating import auto_link_threshold
+from profiles.matching.evaluating import auto_link_threshold, judge_labels
 from profiles.matching.learner import Learner
 from profiles.matching.model import write_model
 from profiles.matching.pool import make_pool
@@ -178,8 +178,11 @@ def _measure_frozen(model: MatchModel, held: Held, places: Mapping[int, tuple[in
         }
         for step in range(1, 20)
     ]
+    pool = held.learner.pool
+    places_of = np.array(keys, np.int64)
+    quality = judge_labels(pool.left[places_of], pool.right[places_of], found >= 0.5, truth)
     return {
-        "f1": _f1(found, truth),
+        **asdict(quality),
         "f1_on_frozen": _f1(found[known], truth[known]) if known.any() else None,
         "frozen_labels": int(known.sum()),
         "real": int(truth.sum()),

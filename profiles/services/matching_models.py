@@ -56,7 +56,10 @@ def get_model(*, key: str) -> MatchModel:
     ------
     NoSuchModel
         If there is none.
+    MatchingIsOff
+        Without the packages of matching.
     """
+    require_matching()
     found = MatchModel.objects.filter(key=key).first()
     if found is None:
         message = "No matching model has this key."

@@ -1,36 +1,33 @@
 """New and changed profiles are compared with all others, within seconds. Imported by the worker of matching only.
 
-Block keys of everybody lie in `profiles_matchkey` since the last run; who shares one with a newcomer is scored, and
-likely pairs go into the review queue. How rare values are is counted once an hour, for all of a model's profiles.
+Block keys of everybody lie in `profiles_matchkey` since the last run; who shares one with a newcomer is scored, likely
+pairs go into the review queue, and the clusters that they touch are made anew (`matching_components`).
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
 
 from cdp.core.copying import copy_rows, int_array
 from profiles.matching.blocking import MOST_IN_BLOCK, Keys
-from profiles.matching.fields import normalise
-from profiles.matching.model import Guard, TrainedModel, read_model, score_pairs
+from profiles.matching.model import TrainedModel, read_model, score_pairs
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import MISSING, Table, rarity_of
+from profiles.matching.table import Table
 from profiles.matching_models import MatchKey, MatchModel
 from profiles.queries.matching_records import Records, load_records, read_kept_apart, source_ids
+from profiles.services.matching_components import cluster_anew
+from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of
-from profiles.services.matching_runs import put_into_review
+from profiles.services.matching_runs import guard_of, put_into_review
 from profiles.services.matching_versions import read_version
 
 AT_ONCE = 300
 # Changes count once they are this old: a batch that is still to be committed has an earlier number.
 SETTLED = timedelta(seconds=10)
 LOOKED_BACK = timedelta(days=2)
-COUNTED_SECONDS = 3600.0
 
 CHANGED = """
 SELECT id, profile_id FROM profiles_change
@@ -43,21 +40,6 @@ NEIGHBOURS = """
 SELECT t.key, n.profile_id FROM unnest(%s::bigint[]) AS t(key)
 CROSS JOIN LATERAL (SELECT k.profile_id FROM profiles_matchkey k WHERE k.model_id = %s AND k.key = t.key LIMIT %s) n
 """
-COUNTS = """
-SELECT traits ->> %s, count(*) FROM profiles_profile WHERE traits ? %s GROUP BY 1 HAVING count(*) > 1
-"""
-
-
-@dataclass(slots=True)
-class Frequencies:
-    """How many profiles have each value that more than one has, by trait, and how many profiles there are."""
-
-    size: int
-    counts: dict[str, dict[str, int]]
-    counted_at: float
-
-
-_frequencies: dict[int, Frequencies] = {}
 
 
 def match_newcomers(*, model: MatchModel, now: datetime) -> int:
@@ -90,21 +72,20 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
     newcomers = load_records(sources=spec.sources, traits=traits, ids=fresh)
     keys = _write_keys(model, trained, table_of(spec, newcomers), newcomers, fresh)
     pairs = _find_neighbours(model, keys)
-    if not pairs:
-        return
-    records = load_records(sources=spec.sources, traits=traits, ids=sorted({one for pair in pairs for one in pair}))
-    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
-    table = table_of(spec, records)
-    _set_rarity(table, _count_values(model, traits))
-    found = np.array([(rows[a], rows[b]) for a, b in sorted(pairs) if a in rows and b in rows], np.int64).reshape(-1, 2)
-    apart = [(rows[a], rows[b]) for a, b in read_kept_apart() if a in rows and b in rows]
-    owners = np.where(np.asarray(records.has_user, bool), np.arange(len(records)), MISSING)
-    guard = Guard(table, across=trained.across, owners=owners, apart=apart)
-    allowed = found[~guard(found[:, 0], found[:, 1])]
-    likely = score_pairs(trained.weights, table, allowed[:, 0], allowed[:, 1])
-    kept = np.nonzero(likely >= trained.threshold / 2)[0]
-    triples = [(int(allowed[one, 0]), int(allowed[one, 1]), float(likely[one])) for one in kept]
-    put_into_review(model, trained, table, records, triples, now)
+    near: list[tuple[int, int, float]] = []
+    if pairs:
+        records, table = load_as_all(model, spec, sorted({one for pair in pairs for one in pair}))
+        rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
+        both = [(rows[a], rows[b]) for a, b in sorted(pairs) if a in rows and b in rows]
+        found = np.array(both, np.int64).reshape(-1, 2)
+        apart = [(rows[a], rows[b]) for a, b in read_kept_apart(records.ids) if a in rows and b in rows]
+        allowed = found[~guard_of(spec, table, records, apart)(found[:, 0], found[:, 1])]
+        likely = score_pairs(trained.weights, table, allowed[:, 0], allowed[:, 1])
+        kept = np.nonzero(likely >= trained.threshold / 2)[0]
+        triples = [(int(allowed[one, 0]), int(allowed[one, 1]), float(likely[one])) for one in kept]
+        put_into_review(model, trained, table, records, triples, now)
+        near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
+    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, pairs=near)
 
 
 def _write_keys(
@@ -137,32 +118,3 @@ def _find_neighbours(model: MatchModel, keys: dict[int, set[int]]) -> set[tuple[
         for other in block
         if one != other
     }
-
-
-def _count_values(model: MatchModel, traits: Sequence[str]) -> Frequencies:
-    known = _frequencies.get(model.pk)
-    if known is not None and time.monotonic() - known.counted_at < COUNTED_SECONDS:
-        return known
-    counts: dict[str, dict[str, int]] = {}
-    comparisons = {field.trait: field.comparison for field in spec_of(model).fields}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM profiles_profile")
-        size = cursor.fetchone()[0]
-        for trait in traits:
-            cursor.execute(COUNTS, [trait, trait])
-            forms: dict[str, int] = {}
-            for value, count in cursor.fetchall():
-                form = normalise(value, comparisons[trait])
-                if form is not None:
-                    forms[form] = forms.get(form, 0) + count
-            counts[trait] = forms
-    _frequencies[model.pk] = found = Frequencies(size, counts, time.monotonic())
-    return found
-
-
-def _set_rarity(table: Table, known: Frequencies) -> None:
-    """Let values be as rare as they are among all profiles, not among those few that are compared now."""
-    for name, column in table.columns.items():
-        counts: dict[str, Any] = known.counts.get(name, {})
-        found = [max(counts.get(value, 1), here) for value, here in zip(column.values, column.counts, strict=True)]
-        column.rarity = rarity_of(np.asarray(found, np.int64), known.size)

@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 from django.db import connection, transaction
 
 from cdp.core.copying import copy_rows
 from profiles.matching.blocking import Keys
+from profiles.matching.evaluating import drift_of
 from profiles.matching.features import compare
 from profiles.matching.model import Guard, Scored, TrainedModel, read_model, run_model
 from profiles.matching.spec import ModelSpec
 from profiles.matching.table import MISSING, Table
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun, MatchVersion
 from profiles.queries.matching_records import Records, load_records, read_holders, read_kept_apart, read_record_ids
+from profiles.services.matching_cluster import on_cluster
 from profiles.services.matching_learning import forget_learners, read_answers, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
@@ -50,8 +53,9 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     # The table has them as codes now.
     records.columns.clear()
     rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
-    must, apart = _decided(model, rows)
-    scored = run_model(trained, table, guard=_guard(spec, table, records, apart), must=must)
+    must, apart = read_decided(model, rows)
+    with on_cluster(settings.CDP_SPARK_URL) as find:
+        scored = run_model(trained, table, guard=guard_of(spec, table, records, apart), must=must, find=find)
     found = time.perf_counter()
     names = _store(run, spec, records, scored)
     _store_keys(model, trained, table, records)
@@ -80,11 +84,35 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
         "block_recall": _block_recall(model, rows, scored, table),
         "histogram": np.histogram(scored.probability, bins=20, range=(0, 1))[0].tolist(),
         "auto_link": trained.auto_link,
+        "filled": {name: round(float((column.codes != MISSING).mean()), 4) for name, column in table.columns.items()}
+        if table.size
+        else {},
     }
+    figures["drift"] = _drift(run, figures)
     MatchRun.objects.filter(pk=run.pk).update(figures=figures)
     run.figures = figures
     if run.apply:
         _apply(run, trained, records, scored, now)
+
+
+def _drift(run: MatchRun, figures: dict[str, Any]) -> dict[str, Any] | None:
+    """Return how far probabilities, and how filled fields are, moved since the run before; None without one."""
+    before = (
+        MatchRun.objects.filter(model=run.model, status=MatchRun.Status.DONE, pk__lt=run.pk).order_by("-id").first()
+    )
+    if before is None or "filled" not in before.figures:
+        return None
+    moved = {
+        name: round(share - before.figures["filled"][name], 4)
+        for name, share in figures["filled"].items()
+        if name in before.figures["filled"]
+    }
+    return {
+        "since": before.pk,
+        "same_version": before.version == run.version,
+        "probabilities": round(drift_of(before.figures["histogram"], figures["histogram"]), 4),
+        "filled": moved,
+    }
 
 
 def _last_change(now: datetime) -> int:
@@ -98,12 +126,12 @@ def _last_change(now: datetime) -> int:
     return last
 
 
-def _guard(spec: ModelSpec, table: Table, records: Records, apart: Sequence[tuple[int, int]]) -> Guard:
+def guard_of(spec: ModelSpec, table: Table, records: Records, apart: Sequence[tuple[int, int]]) -> Guard:
     owners = np.where(np.asarray(records.has_user, bool), np.arange(len(records)), MISSING)
     return Guard(table, across=spec.mode == "link", owners=owners, apart=apart)
 
 
-def _decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+def read_decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return what people said is one, and what is two, as rows of the table."""
     answers = read_answers(model)
     holders = read_holders({node for pair in answers for node in pair})
@@ -114,7 +142,8 @@ def _decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, i
         if a is None or b is None or a == b or answer is None:
             continue
         (must if answer else apart).append((a, b))
-    apart += [(rows[a], rows[b]) for a, b in read_kept_apart() if a in rows and b in rows]
+    blocked = read_kept_apart(rows if len(rows) < MANY_RECORDS else None)
+    apart += [(rows[a], rows[b]) for a, b in blocked if a in rows and b in rows]
     # What was kept apart since, by an undo or by somebody's word, is stronger than an answer.
     barred = {frozenset(pair) for pair in apart}
     return [pair for pair in must if frozenset(pair) not in barred], apart
@@ -122,7 +151,7 @@ def _decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, i
 
 def _block_recall(model: MatchModel, rows: dict[int, int], scored: Scored, table: Table) -> float | None:
     """Return which share of the pairs that people called the same were looked at."""
-    must, _ = _decided(model, rows)
+    must, _ = read_decided(model, rows)
     if not must:
         return None
     pairs = np.array([min(a, b) * table.size + max(a, b) for a, b in must], np.int64)

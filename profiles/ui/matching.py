@@ -41,6 +41,8 @@ from profiles.services.matching_review import BulkRule, decide_candidate, decide
 
 ENOUGH_LABELS = 200
 RUNS, VERSIONS, PAIRS = 10, 10, 10
+# Of the population stability index, as it is commonly read.
+STEADY, ANOTHER = 0.1, 0.25
 ANSWERS = {"same": "s", "different": "d", "unsure": "u"}
 
 
@@ -108,11 +110,27 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
         runs=runs,
         last=last,
         before=next((one for one in runs if last is not None and one.pk < last.pk and one.figures), None),
+        drift=_drift(last.figures.get("drift")) if last is not None else None,
         agreement=label_agreement(model=found),
         is_busy=found.status in (MatchModel.Status.PREPARING, MatchModel.Status.TRAINING)
         or any(one.finished_at is None for one in runs),
         waiting=list_candidates(state="open", model=key).count(),
     )
+
+
+def _drift(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return drift in words, with the fields whose share moved by a hundredth or more."""
+    if found is None:
+        return None
+    moved = found["probabilities"]
+    words = ((STEADY, "steady"), (ANOTHER, "a little different: look at the queue"))
+    word = next((word for most, word in words if moved < most), "another kind of data: label and train again")
+    fields = [
+        (name, 100 * abs(share), "more" if share > 0 else "fewer")
+        for name, share in found["filled"].items()
+        if abs(share) >= 0.01
+    ]
+    return {**found, "word": word, "fields": [one for one in fields if not one[0].startswith("~")]}
 
 
 def _curve(measured: dict[str, Any]) -> list[dict[str, Any]]:

@@ -109,6 +109,12 @@ UPDATE segments_membershipchange c SET profile_id = t.new
 FROM unnest(%s::bigint[], %s::bigint[]) AS t(old, new) JOIN profiles_profile p ON p.id = t.new
 WHERE c.profile_id = t.old AND c.profile_uuid = p.uuid
 """
+DIFFER = """
+SELECT s.name, bool_or(m.profile_id = %(left)s), bool_or(m.profile_id = %(right)s)
+FROM segments_membership m JOIN segments_segment s ON s.id = m.segment_id
+WHERE m.profile_id IN (%(left)s, %(right)s) GROUP BY s.id, s.name
+HAVING count(DISTINCT m.profile_id) = 1 ORDER BY s.name, s.id
+"""
 LISTS = ("segments_listmember", "segments_absorbedlistmember")
 
 
@@ -150,6 +156,20 @@ class SegmentMerging:
             cursor.execute(FORGET_VALUES, both[:1])
             cursor.execute(FOLLOW.format(table="segments_absorbedlistmember"), both)
             cursor.execute(JOIN_LISTS, both)
+
+    def preview(self, *, pair: tuple[int, int], now: datetime) -> list[dict[str, Any]]:  # noqa: ARG002 - as below
+        """Return the segments that one of two profiles is in: those that a merge can change.
+
+        What both did and are decides, as soon as they are one; nobody is asked while a page is read.
+        """
+        with connection.cursor() as cursor:
+            cursor.execute(DIFFER, {"left": pair[0], "right": pair[1]})
+            rows = cursor.fetchall()
+        words = {True: "member", False: "no member"}
+        return [
+            {"segment": name, "left": words[left], "right": words[right], "merged": "decided from both histories"}
+            for name, left, right in rows
+        ]
 
     def on_split(self, *, pairs: Sequence[SplitPair], now: datetime) -> None:  # noqa: ARG002 - the protocol's signature
         """Give places on lists back to the side whose identifier was put there; membership is evaluated anew."""

@@ -14,7 +14,7 @@ NAME = re.compile(r"CDP_[A-Z][A-Z_]*[A-Z]")
 # How the source asks the environment.
 ASKED = re.compile(r"""(?:\benv(?:\.\w+)?\(|(?:env|environ)(?:\.get\(|\[))\s*["'](CDP_[A-Z_]+)["']""")
 # Between the product's own processes, or for its tests.
-INTERNAL = {"CDP_TESTS_DATA_DIR"}
+INTERNAL = {"CDP_TESTS_DATA_DIR", "CDP_TESTS_SPARK"}
 
 
 def documented() -> set[str]:

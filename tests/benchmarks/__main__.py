@@ -21,6 +21,7 @@ from tests.benchmarks.importing import import_rows
 from tests.benchmarks.latency import accepted_to_visible, event_to_membership, exit_by_time
 from tests.benchmarks.lookup import profile_lookup
 from tests.benchmarks.matching import matching
+from tests.benchmarks.matching_newcomers import matching_newcomers
 from tests.benchmarks.preview import preview
 from tests.benchmarks.process import process_with_segments, process_without_segments
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
@@ -75,6 +76,7 @@ BENCHMARKS = {
     "rules-apply": Benchmark(resolve_again, 2_000, 200_000, shared=False),
     "rules-placeholder": Benchmark(placeholder, 20_000, 1_000_000, shared=False),
     "matching": Benchmark(matching, 1_000, 1_000_000, shared=False),
+    "matching-newcomers": Benchmark(matching_newcomers, 5_000, 1_000_000, shared=False),
     "first-run": Benchmark(first_run, 1, 1, shared=False),
 }
 # What a product in trouble makes a benchmark meet: the other figures are wanted all the same.

@@ -5,6 +5,7 @@ engine runs in a process of its own, so that its processor time and peak memory 
 """
 
 import csv
+import itertools
 import json
 import os
 import resource
@@ -43,11 +44,19 @@ SETS: dict[str, tuple[str, str, list[tuple[str, str]], str]] = {
         [("Site name", "text"), ("Address", "text"), ("Zip", "postcode"), ("Phone", "phone")],
         "",
     ),
+    "abt-buy": (
+        "np_abtbuy_gt.csv",
+        "entity",
+        [("name", "text"), ("description", "text"), ("price", "number")],
+        "source",
+    ),
     "restaurant": ("np_restaurant.csv", "unique_id", [(one, "text") for one in ("name", "address", "city")], ""),
 }
 SEEDS = (1, 2, 3)
 FEW, LABELS_OF_FEW, LABELS = 20_000, 200, 500
 TIMEOUT = 1_800
+EM_PAIRS = 100
+PEAKS: list[int] = []  # of memory, in learning and in matching, where an engine tells them apart
 
 
 def matching(size: int) -> list[Row]:
@@ -61,7 +70,7 @@ def matching(size: int) -> list[Row]:
         if records > size:
             continue
         for engine in ("ours", "dedupe", "splink"):
-            found = [_apart(engine, name, seed) for seed in (SEEDS if engine != "splink" else SEEDS[:1])]
+            found = [_apart(engine, name, seed) for seed in SEEDS]
             rows.append(_row(f"{engine}: {name}", records, [one for one in found if one]))
     found = _apart("ours", f"generated:{size}", 1)
     rows.append(_row("ours: generated people", size, [found] if found else []))
@@ -79,7 +88,8 @@ def _row(what: str, records: int, found: Sequence[dict[str, Any]]) -> Row:
         f"largest {middle['largest']:.0f}",
         "F1 of the better of both" if what.startswith("ours") else "",
         f"{middle['seconds']:.1f} s, cpu {middle['cpu']:.1f} s, {middle['memory'] / 1e6:.0f} MB"
-        + (f", matching alone {middle['matching']:.1f} s" if middle["matching"] else ""),
+        + (f", matching alone {middle['matching']:.1f} s" if middle["matching"] else "")
+        + (f", {middle['matching_memory'] / 1e6:.0f} MB" if middle["matching_memory"] else ""),
     )
 
 
@@ -104,26 +114,60 @@ def _read(name: str) -> tuple[list[dict[str, str]], list[str], list[tuple[str, s
         rows = [dict(zip(FIELDS, values, strict=True)) for values in zip(*people.columns.values(), strict=True)]
         return rows, list(map(str, people.truth)), PEOPLE, ""  # type: ignore[return-value]
     file, truth, fields, source = SETS[name]
+    if name == "abt-buy":
+        rows = _read_abt_buy()
+        return rows, [row[truth] for row in rows], fields, source
     with (DATA / file).open(newline="", encoding="utf-8", errors="replace") as opened:
         rows = list(csv.DictReader(opened, skipinitialspace=True))
     return rows, [row[truth] for row in rows], fields, source
 
 
+def _read_abt_buy() -> list[dict[str, str]]:
+    """Return the products of both shops; one of the second is the entity of what the truth pairs it with."""
+
+    def read(part: str) -> list[dict[str, str]]:
+        with (DATA / f"np_abtbuy_{part}.csv").open(newline="", encoding="utf-8", errors="replace") as opened:
+            return list(csv.DictReader(opened, delimiter="|"))
+
+    pairs = {pair["D2"]: pair["D1"] for pair in read("gt")}
+    ours = [{**row, "source": "abt", "entity": row["id"]} for row in read("abt")]
+    return ours + [{**row, "source": "buy", "entity": pairs.get(row["id"], f"buy {row['id']}")} for row in read("buy")]
+
+
 def run_ours(name: str, seed: int) -> tuple[list[int], float]:
     """Learn from answers that the truth gives, and match."""
+    from profiles.matching import trial as trials
     from profiles.matching.fields import Field
     from profiles.matching.spec import ModelSpec
-    from profiles.matching.trial import try_model
 
+    def run_model(*given: Any, **named: Any) -> Any:
+        """Match, with the peak of memory counted anew from here on."""
+        peaks.append(_peak())
+        Path("/proc/self/clear_refs").write_text("5")
+        found = original(*given, **named)
+        peaks.append(_peak())
+        return found
+
+    peaks: list[int] = []
+    original, trials.run_model = trials.run_model, run_model
     rows, truth, fields, source = _read(name)
     if source:
         rows = [{**row, "source": row[source]} for row in rows]
     mode = "link" if source else "deduplicate"
     spec = ModelSpec(name, name, (), tuple(Field(*one) for one in fields), mode, 0.995)
     labels = LABELS_OF_FEW if len(rows) < FEW else LABELS
-    trial = try_model(spec=spec, rows=rows, truth=truth, labels=labels, seed=seed)
+    trial = trials.try_model(spec=spec, rows=rows, truth=truth, labels=labels, seed=seed)
     sys.stderr.write(f"{trial.candidates} candidates, {len(trial.model.rules)} rules, steps {dict(trial.steps)}\n")
+    sys.stderr.write(f"peak of learning {peaks[0] / 1e6:.0f} MB, of matching {peaks[1] / 1e6:.0f} MB\n")
+    PEAKS.extend(peaks)
     return trial.clusters, trial.matching_seconds
+
+
+def _peak() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def run_dedupe(name: str, seed: int) -> tuple[list[int], float]:
@@ -172,34 +216,57 @@ def run_splink(name: str, seed: int) -> tuple[list[int], float]:
     import pandas as pd
     import splink.comparison_library as cl
     from splink import DuckDBAPI, Linker, SettingsCreator, block_on
-    from splink.clustering import cluster_pairwise_predictions_at_threshold  # noqa: F401
 
     from profiles.matching.fields import normalise
 
     rows, _, fields, source = _read(name)
+    names = [trait.replace(" ", "_") for trait, _ in fields]
     frame = pd.DataFrame(
-        [{trait.replace(" ", "_"): normalise(row[trait] or None, kind) for trait, kind in fields} for row in rows]
+        [[normalise(row[trait] or None, kind) for trait, kind in fields] for row in rows], columns=names, dtype=object
     )
     frame["unique_id"] = range(len(frame))
-    names = [trait.replace(" ", "_") for trait, _ in fields]
-    made = {
-        trait: cl.LevenshteinAtThresholds(trait, [1, 2])
+    made = [
+        cl.DamerauLevenshteinAtThresholds(trait, [1, 2])
         if kind in ("date", "number", "phone", "postcode", "exact")
         else cl.JaroWinklerAtThresholds(trait, [0.92, 0.8]).configure(term_frequency_adjustments=True)
         for trait, (_, kind) in zip(names, fields, strict=True)
-    }
-    rules = [block_on(a, b) for number, a in enumerate(names) for b in names[number + 1 :]][:20]
+    ]
+    # What a column, or its first word, gives few pairs of alone is a rule by itself; of the rest two together are.
+    parts = dict(zip(names, names, strict=True))
+    for trait, (_, kind) in zip(names, fields, strict=True):
+        if kind == "text":
+            frame[f"{trait}_1"] = frame[trait].str.partition(" ")[0]
+            parts[f"{trait}_1"] = f"split_part({trait}, ' ', 1)"
+    costs = {part: int((n := frame[part].value_counts()).mul(n - 1).sum() // 2) for part in parts}
+    alone = [part for part in parts if 0 < costs[part] <= 20 * len(rows)]
+    others = [pair for pair in itertools.combinations(names, 2) if not {*pair} & set(alone)]
+    rules = [*(block_on(parts[part]) for part in alone), *(block_on(*pair) for pair in others)]
     settings = SettingsCreator(
-        link_type="dedupe_only", comparisons=list(made.values()), blocking_rules_to_generate_predictions=rules
+        link_type="link_only" if source else "dedupe_only",
+        comparisons=made,
+        blocking_rules_to_generate_predictions=rules,
     )
-    linker = Linker(frame, settings, DuckDBAPI())
+    engine = DuckDBAPI()
+    origins = pd.Series([row[source] if source else "" for row in rows])
+    tables = [
+        engine.register(frame[origins == one].copy(), dataset_display_name=f"part_{one}")
+        for one in sorted(set(origins))
+    ]
+    linker = Linker(tables if source else tables[0], settings, log_level=40)
+    sure = list(itertools.combinations(sorted(names, key=costs.__getitem__)[:4], 3))
+    if not any(frame.dropna(subset=list(one)).duplicated(list(one)).sum() > EM_PAIRS for one in sure):
+        sure = list(itertools.combinations(sorted(parts, key=costs.__getitem__), 2))
+    certain = [block_on(*(parts[part] for part in one)) for one in sure]
+    linker.training.estimate_probability_two_random_records_match(certain, recall=0.7)
     linker.training.estimate_u_using_random_sampling(max_pairs=1e6, seed=seed)
-    for one in names[:2]:
-        linker.training.estimate_parameters_using_expectation_maximisation(block_on(one))
+    sessions = sorted(alone, key=costs.__getitem__)
+    first = names[:2] if frame.dropna(subset=names[:2]).duplicated(names[:2]).sum() > EM_PAIRS else sessions[-1:]
+    for trained in (first, sessions[:1]):
+        rule = block_on(*(parts[part] for part in trained))
+        linker.training.estimate_parameters_using_expectation_maximisation(rule)
     began = time.perf_counter()
     pairs = linker.inference.predict(threshold_match_probability=0.05)
     found = linker.clustering.cluster_pairwise_predictions_at_threshold(pairs, 0.95).as_pandas_dataframe()
-    del source
     labels = dict(zip(found["unique_id"], found["cluster_id"], strict=True))
     numbers: dict[Any, int] = {}
     return [
@@ -223,8 +290,9 @@ def main() -> None:
         **asdict(quality),
         "seconds": time.perf_counter() - began,
         "cpu": time.process_time() - cpu,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "memory": max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, *PEAKS, 0),
         "matching": alone,
+        "matching_memory": PEAKS[1] if PEAKS else 0,
     }
     sys.stdout.write(json.dumps(figures) + "\n")
 

@@ -7,11 +7,25 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
-from profiles.matching_models import MatchKey, MatchVersion
-from profiles.models import ChangeKind, Identifier, Merge, Profile
-from profiles.services import matching_work
+from cdp.core.digests import LOOKUP_BYTES, identifier_digest
+from consent.services.requests import NewRequest, approve_request, create_request
+from consent.services.running import run_privacy_requests
+from profiles.matching_models import (
+    MatchCandidate,
+    MatchedPair,
+    MatchedRecord,
+    MatchKey,
+    MatchLabel,
+    MatchModel,
+    MatchQuestion,
+    MatchVersion,
+)
+from profiles.models import ChangeKind, Identifier, IdentifierType, Merge, Profile
+from profiles.queries.people import name_identifier
+from profiles.services import matching_models, matching_work
 from profiles.services.matching_work import work_matching
 from profiles.services.merging import write_changes
 from tests.profiles.sending import source
@@ -150,8 +164,16 @@ def test_learns_from_answers_and_clusters_every_record(client, trained):
     assert MatchKey.objects.count() > 90
     # 60 labels cannot show a precision of 0.995: nothing is joined.
     assert client.get("/api/v1/identity/models/people/versions").json()["results"][0]["auto_link"] is None
-    assert run(client, apply=True)["merged"] == 0
+    again = run(client, apply=True)
+    assert again["merged"] == 0
     assert Merge.objects.count() == 0
+    # The same records, scored by the same version: nothing drifted.
+    assert again["drift"]["since"] == int(done["id"])
+    assert again["drift"]["probabilities"] == 0
+    measured = client.get("/api/v1/identity/models/people/versions").json()["results"][0]["measured"]
+    for name, interval in (("f1", "f1_interval"), ("b3_f1", "b3_interval")):
+        low, high = measured[interval]
+        assert 0 < low <= measured[name] <= high <= 1
 
 
 def test_a_decision_ends_a_pair_for_good(client, trained):
@@ -187,19 +209,115 @@ def test_a_decision_ends_a_pair_for_good(client, trained):
     assert clusters[first["left"]["record_id"]] != clusters[first["right"]["record_id"]]
 
 
-def test_compares_who_comes_in_after_a_run(client, trained):
-    run(client)
+def clusters_of(client, done):
+    rows = lines(client, f"/api/v1/identity/models/people/runs/{done['id']}/clusters?format=csv")
+    return {row["record_id"]: row["cluster_id"] for row in rows}
+
+
+def follow(*profiles):
+    """Tell the worker that profiles changed some time ago, and let it compare them."""
+    with connection.cursor() as cursor:
+        changes = [(one.pk, ChangeKind.CREATED, {}) for one in profiles]
+        write_changes(cursor, changes, timezone.now() - timedelta(seconds=30))
+    matching_work._Looked.at = float("-inf")
+    return work()
+
+
+def test_compares_who_comes_in_after_a_run_and_erases_all_of_it(client, trained):
+    done = run(client)
+    before = clusters_of(client, done)
     someone = Identifier.objects.get(value="crm/0").profile
     store([{**someone.traits, "email": ""}], key="crm-late")
     late = Identifier.objects.get(value="crm-late/0")
     late.source_id = Identifier.objects.get(value="crm/0").source_id
     late.save()
-    with connection.cursor() as cursor:
-        write_changes(cursor, [(late.profile_id, ChangeKind.CREATED, {})], timezone.now() - timedelta(seconds=30))
-    matching_work._Looked.at = float("-inf")
-    assert work() > 0
+    assert follow(late.profile) > 0
     found = client.get("/api/v1/identity/candidates?limit=100").json()["results"]
     assert {"crm/0", "crm-late/0"} in [{one["left"]["record_id"], one["right"]["record_id"]} for one in found]
+    # Only the cluster that it touches is another.
+    after = clusters_of(client, done)
+    assert after == {**before, "crm-late/0": before["crm/0"]}
+    assert MatchedPair.objects.filter(Q(left=late.profile_id) | Q(right=late.profile_id)).exists()
+
+    # Who changed into somebody else leaves the cluster again.
+    Profile.objects.filter(pk=late.profile_id).update(traits={"first": "Zoe", "last": "Quince", "born": "2001-09-09"})
+    assert follow(late.profile) > 0
+    alone = clusters_of(client, done)
+    assert {name: one for name, one in alone.items() if name != "crm-late/0"} == before
+    assert list(alone.values()).count(alone["crm-late/0"]) == 1
+
+    # Erasure: nothing of it is left anywhere in matching.
+    Identifier.objects.create(
+        type=IdentifierType.objects.get(key="email"),
+        lookup=identifier_digest("email", "late@post.example")[:LOOKUP_BYTES],
+        value="late@post.example",
+        profile=late.profile,
+        first_seen_at=NOW,
+        source_id=late.source_id,
+    )
+    pair = {"left": "crm-late/0", "right": "crm/3", "answer": "different"}
+    assert client.post("/api/v1/identity/models/people/labels", {"pairs": [pair]}, format="json").json() == {"taken": 1}
+    model = MatchModel.objects.get()
+    MatchQuestion.objects.create(model=model, left_node=1, right_node=late.pk, asked_at=NOW)
+    kept = [query.count() for query in everything_but(late)]
+    now = timezone.now()
+    identity = name_identifier(type="email", value="late@post.example")
+    request = create_request(new=NewRequest("erasure", [identity], "gdpr", now, "api", "system"), now=now)
+    approve_request(request_id=str(request.id), actor="system", now=now)
+    run_privacy_requests(clock=timezone.now)
+    assert not Profile.objects.filter(pk=late.profile_id).exists()
+    assert [query.count() for query in everything_but(late)] == kept
+    rows = (MatchQuestion, MatchLabel, MatchCandidate, MatchedRecord, MatchedPair, MatchKey)
+    assert sum(kept) == sum(model.objects.count() for model in rows)
+
+
+def everything_but(record):
+    """Return the rows of matching that do not speak of a record."""
+    nodes = Q(left_node=record.pk) | Q(right_node=record.pk)
+    sides = Q(left=record.profile_id) | Q(right=record.profile_id)
+    return (
+        MatchQuestion.objects.exclude(nodes),
+        MatchLabel.objects.exclude(nodes),
+        MatchCandidate.objects.exclude(nodes | sides),
+        MatchedRecord.objects.exclude(profile_id=record.profile_id),
+        MatchedPair.objects.exclude(sides),
+        MatchKey.objects.exclude(profile_id=record.profile_id),
+    )
+
+
+def test_leaves_alone_who_objects_to_being_matched(client, trained):
+    run(client)
+    first = client.get("/api/v1/identity/candidates?limit=1").json()["results"][0]
+    officer = api("compliance_officer")
+    purpose = {"key": "identity_matching", "name": "Matching", "legal_basis": "legitimate_interests"}
+    assert officer.post("/api/v1/purposes", purpose, format="json").status_code == 201
+    says = {"profile_id": first["left"]["profile_id"], "purpose": "identity_matching", "state": "objected"}
+    assert officer.post("/api/v1/consents", says, format="json").status_code == 201
+
+    decided = client.post(f"/api/v1/identity/candidates/{first['id']}/decide", {"decision": "same"}, format="json")
+    assert decided.status_code == 409
+    assert Merge.objects.count() == 0
+    records = clusters_of(client, run(client))
+    assert trained.keys() - records.keys() == {first["left"]["record_id"]}
+    named = {
+        one[side]["record_id"]
+        for one in client.get("/api/v1/identity/candidates?limit=1000").json()["results"]
+        for side in ("left", "right")
+    }
+    assert named
+    assert first["left"]["record_id"] not in named
+
+
+def test_says_that_matching_is_off_where_its_packages_are_missing(client, monkeypatch):
+    source("import", "crm")
+    assert client.post("/api/v1/identity/models", MODEL, format="json").status_code == 201
+    monkeypatch.setattr(matching_models, "find_spec", lambda name: None)
+    posts = {"": MODEL, "/people/answers": {"answers": []}, "/people/labels": {"pairs": []}, "/people/train": {}}
+    asked = [client.post(f"/api/v1/identity/models{path}", body, format="json") for path, body in posts.items()]
+    asked.append(client.post("/api/v1/identity/models/people/runs", {}, format="json"))
+    asked += [client.get(f"/api/v1/identity/models{path}") for path in ("", "/people", "/people/questions")]
+    assert [(one.status_code, one.json()["code"]) for one in asked] == [(503, "matching.off")] * 8
+    assert work() == 0
 
 
 def test_refuses_a_trained_model_that_was_changed(client, trained):

@@ -238,6 +238,23 @@ def test_a_merge_enters_a_survivor_that_was_not_a_member() -> None:
     assert kinds == [(False, "left", "merge"), (True, "entered", "merge")]
 
 
+def test_a_merge_is_shown_beforehand_with_the_segments_that_it_can_change() -> None:
+    from segments.services.merging import SegmentMerging
+
+    segment("pro", trait("plan", "eq", "pro"))
+    segment("old", trait("age", "gt", 60))
+    segment("all", {"type": "everyone"})
+    identify("ana", plan="pro")
+    identify("ben", age=70)
+    catch_up(NOW + SECOND)
+    pair = (profile_of("ana"), profile_of("ben"))
+    name = dict(Segment.objects.values_list("key", "name"))
+    shown = SegmentMerging().preview(pair=pair, now=NOW)
+    assert [(row["segment"], row["left"], row["right"]) for row in shown] == sorted(
+        [(name["pro"], "member", "no member"), (name["old"], "no member", "member")]
+    )
+
+
 def test_keeps_membership_on_whichever_internal_id_survives() -> None:
     from segments.services.merging import SegmentMerging
 

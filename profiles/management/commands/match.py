@@ -2,18 +2,21 @@
 
 import csv
 import sys
-from importlib.util import find_spec
+import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from cdp.core.errors import CdpError
-from profiles.errors import BadModel, MatchingIsOff
+from profiles.errors import BadModel
 from profiles.matching.spec import ModelSpec, read_spec
+from profiles.services.matching_cluster import on_cluster
+from profiles.services.matching_models import require_matching
 
-OFF = "Fuzzy matching is off: its packages are not installed. `make up` says which compiler they need."
+if TYPE_CHECKING:
+    from profiles.matching.trial import Trial
 
 
 class Command(BaseCommand):
@@ -29,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--key", default="", metavar="COLUMN", help="names each record; default: the first column")
         parser.add_argument("--labels", type=int, default=200, help="how many questions are answered")
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--spark", default="", metavar="URL", help="score on this cluster, and here, and compare")
         parser.add_argument("--out", required=True, metavar="clusters.csv", help="record_id,cluster_id")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -46,8 +50,7 @@ class Command(BaseCommand):
 
 
 def _match(options: dict[str, Any]) -> dict[str, Any]:
-    if find_spec("dedupe") is None:
-        raise MatchingIsOff(OFF)
+    require_matching()
     # Its packages are compiled at install time and may be missing.
     from profiles.matching.trial import try_model  # noqa: PLC0415
 
@@ -57,6 +60,7 @@ def _match(options: dict[str, Any]) -> dict[str, Any]:
         trial = try_model(spec=spec, rows=rows, truth=truth, labels=options["labels"], seed=options["seed"])
     except ValueError as error:
         raise BadModel(str(error)) from error
+    compared = _on_spark(options["spark"], trial) if options["spark"] else {}
     with Path(options["out"]).open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["record_id", "cluster_id"])
@@ -75,7 +79,20 @@ def _match(options: dict[str, Any]) -> dict[str, Any]:
         "auto_link_probability": trial.model.auto_link,
         "training_seconds": round(trial.training_seconds, 1),
         "matching_seconds": round(trial.matching_seconds, 1),
+        **compared,
     }
+
+
+def _on_spark(url: str, trial: "Trial") -> dict[str, Any]:
+    """Score the same candidates on a cluster; return how many pairs are the same, and how far scores differ."""
+    from profiles.matching.model import compare_found, run_model  # noqa: PLC0415 - as above
+
+    with on_cluster(url) as find:
+        began = time.perf_counter()
+        found = find(trial.model, trial.table)
+        seconds = time.perf_counter() - began
+    trial.clusters = [int(one) for one in run_model(trial.model, trial.table, find=lambda *_: found).clusters]
+    return {"spark": {**compare_found(trial.scored, *found), "seconds": round(seconds, 1)}}
 
 
 def _read_model(path: Path) -> ModelSpec:

@@ -1,0 +1,29 @@
+"""The weights of a trained classifier: all that scoring needs of what was learned, without what learns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from profiles.matching.table import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The classifier: a weight per column of the matrix, and the bias; the logit of the probability is their sum."""
+
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    bias: float
+
+    def probabilities(self, matrix: Array) -> Array:
+        """Return the probability of each row."""
+        logit = matrix @ np.asarray(self.values, np.float32).astype(np.float64) + self.bias
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
+
+    def contributions(self, row: Array) -> dict[str, float]:
+        """Return what each column of the table adds to the logit of one pair, in bits."""
+        found: dict[str, float] = {}
+        for name, weight, value in zip(self.names, self.values, row.tolist(), strict=True):
+            column = name.rpartition(":")[0]
+            found[column] = found.get(column, 0.0) + weight * value / float(np.log(2))
+        return found
