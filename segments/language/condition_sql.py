@@ -134,7 +134,7 @@ class _Writer:
         cast = self.condition.cast
         if cast in {"datetime", "date"}:
             zone = self.frame.zone_sql(self.rows)
-            instant = f"cdp_instant({value}, {zone})"
+            instant = f"cdp_instant({as_text(value)}, {zone})"
             return instant if cast == "datetime" else f"({instant} at time zone {zone})::date"
         names = {"string": "cdp_text", "number": "cdp_number", "boolean": "cdp_boolean"}
         return f"{names[cast]}({value})" if cast in names else value
