@@ -86,20 +86,24 @@ def in_order(items: Iterable[Followed]) -> list[Followed]:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something in which everyone is to be looked at: because it is new, or because time has come."""
+    """Something in which everyone is to be looked at: because it is new, or because time has come.
+
+    `seconds` is what that took last; None if it never was done.
+    """
 
     token: str
     is_new: bool
+    seconds: float | None
 
 
 def read_due(now: datetime) -> list[Due]:
-    """Return in what everyone is to be looked at now."""
-    segments = Segment.objects.filter(due_filter(now)).values_list("key", "live_version", "version")
-    traits = ComputedTrait.objects.filter(due_filter(now)).values_list("key", "live_version", "version")
-    return [
-        *(Due(f"segment:{key}", computed != latest) for key, computed, latest in segments),
-        *(Due(f"trait:{key}", computed != latest) for key, computed, latest in traits),
-    ]
+    """Return in what everyone is to be looked at now, what waits longest first."""
+    found = []
+    for kind, table in (("trait", ComputedTrait), ("segment", Segment)):
+        rows = table.objects.filter(due_filter(now)).order_by(F("next_run_at").asc(nulls_first=True), "pk")  # type: ignore[attr-defined]
+        for key, computed, latest, seconds in rows.values_list("key", "live_version", "version", "compute_seconds"):
+            found.append(Due(f"{kind}:{key}", computed != latest, seconds or None))
+    return found
 
 
 def due_filter(now: datetime) -> Q:

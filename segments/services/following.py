@@ -18,7 +18,7 @@ from cdp.core import locks
 from profiles.models import Work
 from segments.language.plan import Setting
 from segments.models import ComputedTrait, NextCheck, Segment, TraitValue
-from segments.queries.following import Followed, LiveTrait, due_filter, read_due, read_followed, table_of
+from segments.queries.following import Due, Followed, LiveTrait, due_filter, read_due, read_followed, table_of
 from segments.queries.segments import LiveSegment, read_setting
 from segments.services.computing import compute_all, compute_some
 from segments.services.evaluation import (
@@ -36,6 +36,10 @@ from segments.services.evaluation import (
 WORK_ROWS = 5_000
 DUE_CHECKS = 5_000
 RUN_SECONDS = 10.0
+# While everyone is looked at, nobody else's membership is brought up to date. So where much of it waits, each pass does
+# about this much, and one that is killed loses no more.
+WHOLE_SECONDS = 5.0
+UNKNOWN_SECONDS = 1.0
 TICK = timedelta(microseconds=1)
 # Work about counts belongs to no profile (`merging.note_counts`).
 NOBODY = 0
@@ -136,7 +140,7 @@ def _pass(clock: Clock) -> int:
         checks = cursor.fetchall()
         cursor.execute(TAKE_DUE_VALUES, [now, DUE_CHECKS])
         values = cursor.fetchall()
-        due = read_due(now)
+        due = _some_of(read_due(now))
         if not rows and not checks and not values and not due:
             return 0
         followed = read_followed(due=[each.token for each in due if each.is_new])
@@ -151,6 +155,16 @@ def _pass(clock: Clock) -> int:
                 _ask_everyone(round, item, kinds={reason.kind for reason in asked.values()})
         _run(followed, round)
     return len(rows) + len(checks) + len(values) + len(due)
+
+
+def _some_of(due: list[Due]) -> list[Due]:
+    """Return as many as a pass may do, at least one."""
+    seconds = 0.0
+    for count, each in enumerate(due):
+        seconds += UNKNOWN_SECONDS if each.seconds is None else each.seconds
+        if seconds > WHOLE_SECONDS:
+            return due[: max(count, 1)]
+    return due
 
 
 def _add_checks(round: Round, checks: Iterable[tuple[int, int]], known: Mapping[int, str]) -> None:
