@@ -114,7 +114,8 @@ class Destination(models.Model):
 
     `request` and `removal` are templates (`segments.sending.templates`); a webhook has a URL in `request` alone.
     `sealed` holds the signing secrets and what templates call secrets. `retry_at` in the future means that the line
-    rests after `failures` in a row; `window` is how many deliveries were last claimed at once.
+    rests after `failures` in a row; `window` is how many deliveries were last claimed at once, `people_per_request` how
+    many may go in one request.
 
     Personal data: none.
     """
@@ -143,6 +144,7 @@ class Destination(models.Model):
     failures = models.IntegerField(default=0)
     retry_at = models.DateTimeField(null=True)
     window = models.IntegerField(default=8)
+    people_per_request = models.SmallIntegerField(default=1, db_default=1)
     last_at = models.DateTimeField(null=True)
     last_status = models.IntegerField(null=True)
     last_reason = models.TextField(blank=True)

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from segments.api.fields import KeyField, StrictSerializer
 from segments.sending.hashing import TRANSFORMS
 from segments.sending.presets import PRESETS
-from segments.sending.templates import BODY_FORMATS, METHODS
+from segments.sending.templates import BODY_FORMATS, METHODS, MOST_PEOPLE_PER_REQUEST
 from segments.sending_models import DeliveryRecord, Destination, Export, ExportSchedule
 
 FORMATS = tuple(Export.Format.values)
@@ -185,6 +185,9 @@ class DestinationFields(StrictSerializer):
         write_only=True,
         help_text="Never shown again; null takes one away",
     )
+    people_per_request = serializers.IntegerField(
+        min_value=1, max_value=MOST_PEOPLE_PER_REQUEST, required=False, help_text="How many may go in one request"
+    )
     send_entered = serializers.BooleanField(required=False)
     send_left = serializers.BooleanField(required=False)
     enabled = serializers.BooleanField(required=False)
@@ -219,6 +222,7 @@ class DestinationSchema(serializers.Serializer):
     request = TemplateField()
     removal = TemplateField(allow_null=True)
     secrets = serializers.ListField(child=serializers.CharField(), help_text="Their names")
+    people_per_request = serializers.IntegerField()
     send_entered = serializers.BooleanField()
     send_left = serializers.BooleanField()
     enabled = serializers.BooleanField()

@@ -87,6 +87,7 @@ def present_destination(row: Destination, going: Going, *, now: datetime) -> dic
         "request": row.request,
         "removal": row.removal,
         "secrets": row.secret_names,
+        "people_per_request": row.people_per_request,
         "send_entered": row.send_entered,
         "send_left": row.send_left,
         "enabled": row.enabled,

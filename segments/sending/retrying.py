@@ -25,13 +25,14 @@ MOST_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one attempt."""
+    """What came of one attempt, which was about so many `people`."""
 
     state: str
     reason: str = ""
     status: int | None = None
     pause_seconds: float = 0.0
     took_ms: int = 0
+    people: int = 1
 
 
 def judge_answer(*, status: int, retry_after: str, now: datetime, took_ms: int) -> Outcome:

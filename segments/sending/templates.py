@@ -6,7 +6,7 @@ percent-encoded. Secrets are named, ``{{secret.token}}``, and kept apart.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -27,6 +27,7 @@ OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-enc
 FIXED = ("event", "reason", "segment.key", "segment.name", "delivery.id", "sent_at")
 MOST_HEADERS = 30
 MOST_BYTES = 64 * 1024
+MOST_PEOPLE_PER_REQUEST = 1_000
 MEMBERS = ("method", "url", "headers", "body", "body_format")
 
 
@@ -100,18 +101,43 @@ def read_template(given: Any, *, path: str, known: Collection[str]) -> Template:
     return template
 
 
-def write_request(template: Template, values: Mapping[str, Any]) -> Written:
+def check_many(template: Template, *, path: str) -> None:
+    """Make sure that a template can be about many people: what it says of a person stands in the one item of a list.
+
+    Raises
+    ------
+    InvalidSending
+        If it says something of a person elsewhere, or nowhere.
+    """
+    around = [template.url, *template.headers.values()]
+    items: list[Any] = []
+    if template.body_format == "json":
+        around += _texts(_without_items(template.body, items))
+    if len(items) != 1 or any(_is_personal(text) for text in around):
+        message = (
+            "With several people in a request, the body is JSON with one list of one item, such as "
+            '{"people": [{"id": "{{person.id}}"}]}: it is repeated for each person. No {{person.…}} stands elsewhere.'
+        )
+        raise InvalidSending([FieldError(f"{path}.body", "not_for_many", message)])
+
+
+def write_request(
+    template: Template, values: Mapping[str, Any], people: Sequence[Mapping[str, Any]] | None = None
+) -> Written:
     """Fill in a template.
 
     Parameters
     ----------
     values : mapping
         By the names of places; a place without a value stays empty, or null where it is a value of its own.
+    people : sequence of mapping or None
+        Further values of each person, for the item of a list that is repeated (`check_many`).
     """
     headers = {name: _fill(text, values) for name, text in template.headers.items()}
     kind, body = "", b""
     if template.body_format == "json":
-        kind, body = "application/json", orjson.dumps(_filled(template.body, values))
+        filled = _filled(template.body, values) if people is None else _repeated(template.body, values, people)
+        kind, body = "application/json", orjson.dumps(filled)
     elif template.body_format == "form":
         pairs = {name: _as_text(value) for name, value in _filled(template.body, values).items()}
         kind, body = "application/x-www-form-urlencoded", urlencode(pairs).encode()
@@ -188,6 +214,33 @@ def _filled(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_filled(inner, values) for inner in value]
     return value
+
+
+def _is_personal(text: str) -> bool:
+    return any(name.strip().startswith("person.") for name in PLACE.findall(text))
+
+
+def _is_item(value: Any) -> bool:
+    """Tell whether a value is the list whose only item is repeated for each person."""
+    return isinstance(value, list) and len(value) == 1 and any(_is_personal(text) for text in _texts(value))
+
+
+def _without_items(value: Any, items: list[Any]) -> Any:
+    """Return a body without the lists that are repeated, which are added to `items`."""
+    if _is_item(value):
+        items.append(value[0])
+        return None
+    if isinstance(value, Mapping):
+        return {name: _without_items(inner, items) for name, inner in value.items()}
+    return [_without_items(inner, items) for inner in value] if isinstance(value, list) else value
+
+
+def _repeated(value: Any, values: Mapping[str, Any], people: Sequence[Mapping[str, Any]]) -> Any:
+    if _is_item(value):
+        return [_filled(value[0], {**values, **person}) for person in people]
+    if isinstance(value, Mapping):
+        return {_fill(str(name), values): _repeated(inner, values, people) for name, inner in value.items()}
+    return [_repeated(inner, values, people) for inner in value] if isinstance(value, list) else _filled(value, values)
 
 
 def _fill(text: str, values: Mapping[str, Any], *, encode: bool = False) -> str:

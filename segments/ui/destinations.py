@@ -181,12 +181,12 @@ def _say(request: HttpRequest, outcome: retrying.Outcome) -> None:
 
 
 def _common(given: dict[str, Any]) -> dict[str, Any]:
-    names = ("purpose", "channel", "recipient", "columns", "secrets", "send_entered", "send_left")
+    names = ("purpose", "channel", "recipient", "columns", "secrets", "people_per_request", "send_entered", "send_left")
     return {name: given[name] for name in names}
 
 
 def _initial(row: Destination) -> dict[str, Any]:
-    names = ("name", "purpose", "channel", "recipient", "send_entered", "send_left")
+    names = ("name", "purpose", "channel", "recipient", "people_per_request", "send_entered", "send_left")
     return {
         **{name: getattr(row, name) for name in names},
         "url": row.request["url"],

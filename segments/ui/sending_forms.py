@@ -13,6 +13,7 @@ from segments.queries.segments import list_segments
 from segments.sending.columns import Column, read_columns
 from segments.sending.errors import InvalidSending
 from segments.sending.presets import PRESETS
+from segments.sending.templates import MOST_PEOPLE_PER_REQUEST
 from segments.sending_models import Destination, Export, ExportSchedule
 from segments.ui.forms import KEY
 
@@ -174,6 +175,15 @@ class DestinationForm(AudienceForm):
     secrets = JsonField(
         label="Secrets", help_text='For example {"token": "…"}: kept sealed, never shown again. Empty: they stay.'
     )
+    people_per_request = forms.IntegerField(
+        label="People per request",
+        min_value=1,
+        max_value=MOST_PEOPLE_PER_REQUEST,
+        initial=1,
+        required=False,
+        help_text="More than one where the receiver takes lists: of a body such as "
+        '{"people": [{"id": "{{person.id}}"}]} the item is repeated.',
+    )
     send_entered = forms.BooleanField(label="Tell who enters", required=False, initial=True)
     send_left = forms.BooleanField(
         label="Tell who leaves", required=False, initial=True, help_text="Withdrawals are always told."
@@ -186,6 +196,10 @@ class DestinationForm(AudienceForm):
         if not is_new:
             for name in ("key", "segment", "kind"):
                 del self.fields[name]
+
+    def clean_people_per_request(self) -> int:
+        """Return the number; an empty field means one by one."""
+        return self.cleaned_data["people_per_request"] or 1
 
     def clean_secrets(self) -> dict[str, Any]:
         """Return an object of texts."""

@@ -129,8 +129,9 @@ def _start(run: _Run) -> bool:
         run.threads = ThreadPoolExecutor(max_workers=LINES, thread_name_prefix="deliver")
         run.lines = [Line() for _ in range(LINES)]
     recipe, stopped = read_recipe(run.destination), Event()
-    # Each thread has a connection of its own, and every eighth delivery.
-    parts = [window.claimed[place::LINES] for place in range(min(LINES, len(window.claimed)))]
+    # Each thread has a connection of its own, and every eighth request.
+    requests = in_requests(window.claimed, most=run.destination.people_per_request)
+    parts = [requests[place::LINES] for place in range(min(LINES, len(requests)))]
     run.under_way = [
         run.threads.submit(_send_part, recipe, part, line, stopped)
         for part, line in zip(parts, run.lines, strict=False)
@@ -138,14 +139,31 @@ def _start(run: _Run) -> bool:
     return True
 
 
-def _send_part(recipe: Recipe, part: Sequence[Claimed], line: Line, stopped: Event) -> list[Result]:
-    """Send some deliveries one after the other; touches no database, because it runs in threads."""
+def in_requests(claimed: Sequence[Claimed], *, most: int) -> list[list[Claimed]]:
+    """Return deliveries as they are sent: at most so many of one kind and reason together.
+
+    What was tried before goes by itself: it may be what the receiver could not bear.
+    """
+    together: dict[tuple[str, str], list[Claimed]] = {}
+    alone = []
+    for one in claimed:
+        if one.row.attempts or most == 1:
+            alone.append([one])
+        else:
+            together.setdefault((one.parcel.kind, one.parcel.reason), []).append(one)
+    full = [some[place : place + most] for some in together.values() for place in range(0, len(some), most)]
+    return [*alone, *full]
+
+
+def _send_part(recipe: Recipe, part: Sequence[list[Claimed]], line: Line, stopped: Event) -> list[Result]:
+    """Send some requests one after the other; touches no database, because it runs in threads."""
     results = []
-    for one in part:
-        outcome = Outcome(retrying.NOT_TRIED) if stopped.is_set() else post(recipe, one.parcel, line)
+    for some in part:
+        parcels = [one.parcel for one in some]
+        outcome = Outcome(retrying.NOT_TRIED) if stopped.is_set() else post(recipe, parcels, line)
         if outcome.state in {retrying.LINE_FAILED, retrying.GONE}:
             stopped.set()
-        results.append((one, outcome))
+        results += [(one, outcome) for one in some]
     return results
 
 

@@ -20,7 +20,7 @@ from segments.sending.columns import Column, read_columns
 from segments.sending.errors import ColumnsHidden, DestinationTaken, InvalidSending, SegmentNotLive
 from segments.sending.retrying import Outcome
 from segments.sending.signing import make_secret
-from segments.sending.templates import PLACE, read_template
+from segments.sending.templates import PLACE, check_many, read_template
 from segments.sending_models import Destination
 from segments.services.sending.fitting import check_fields, check_fit
 from segments.services.sending.gated import GOOD_FOR_SECONDS
@@ -31,6 +31,7 @@ from segments.services.sending.recipes import known_places, open_secrets, read_r
 DEFAULT_COLUMNS = ("id",)
 NOBODY = UUID("00000000-0000-4000-8000-000000000000")
 MOST_SECRETS = 20
+CHANGEABLE = ("name", "recipient", "people_per_request", "send_entered", "send_left", "enabled")
 DAY = timedelta(days=1)
 
 # Members of whom it was not told, and those of whom it was told that are no members.
@@ -77,6 +78,7 @@ class NewDestination:
     columns: Sequence[Any] = DEFAULT_COLUMNS
     removal: Mapping[str, Any] | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    people_per_request: int = 1
     send_entered: bool = True
     send_left: bool = True
     enabled: bool = True
@@ -108,7 +110,9 @@ def create_destination(*, new: NewDestination, principal: Principal, now: dateti
     columns = read_columns(list(new.columns))
     _check_columns(columns, principal)
     check_fields(segment=segment, purpose=fit.purpose, columns=columns)
-    request, removal = _read_templates(new.kind, new.request, new.removal, columns, list(new.secrets))
+    request, removal = _read_templates(
+        new.kind, new.request, new.removal, columns, list(new.secrets), many=new.people_per_request > 1
+    )
     _check_addresses(request, removal)
     signing = [make_secret()] if new.kind == Destination.Kind.WEBHOOK else []
     with transaction.atomic():
@@ -127,6 +131,7 @@ def create_destination(*, new: NewDestination, principal: Principal, now: dateti
             removal=removal,
             sealed=seal_secrets(signing=signing, values=_checked_secrets(new.secrets)),
             secret_names=sorted(new.secrets),
+            people_per_request=new.people_per_request,
             send_entered=new.send_entered,
             send_left=new.send_left,
             enabled=new.enabled,
@@ -171,9 +176,10 @@ def change_destination(*, key: str, fields: Mapping[str, Any], principal: Princi
             fields.get("removal", held.removal),
             columns,
             list(values),
+            many=fields.get("people_per_request", held.people_per_request) > 1,
         )
         was_enabled = held.enabled
-        for name in ("name", "recipient", "send_entered", "send_left", "enabled"):
+        for name in CHANGEABLE:
             setattr(held, name, fields.get(name, getattr(held, name)))
         held.purpose, held.channel, held.request, held.removal = fit.purpose, fit.channel, request, removal
         held.columns = [column.as_json() for column in columns]
@@ -247,7 +253,7 @@ def try_destination(*, key: str, actor: str, now: datetime) -> Outcome:
     message_id = f"msg_{held.pk}_test_{int(now.timestamp())}"
     parcel = Parcel(0, message_id, "test", "", values, time.monotonic() + GOOD_FOR_SECONDS)
     with Line() as line:
-        outcome = post(read_recipe(held), parcel, line)
+        outcome = post(read_recipe(held), [parcel], line)
     with transaction.atomic():
         _note(held, "tried", actor, now, state=outcome.state, status=outcome.status)
     return outcome
@@ -259,7 +265,7 @@ def _check_columns(columns: Sequence[Column], principal: Principal) -> None:
 
 
 def _read_templates(
-    kind: str, request: Any, removal: Any, columns: Sequence[Column], secret_names: Sequence[str]
+    kind: str, request: Any, removal: Any, columns: Sequence[Column], secret_names: Sequence[str], *, many: bool
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     known = known_places(columns=columns, secret_names=secret_names)
     read = read_template(request, path="request", known=known)
@@ -267,13 +273,20 @@ def _read_templates(
         if read.body is not None or removal is not None:
             message = "A webhook says everything in its own form: give url and headers only."
             raise InvalidSending([FieldError("request.body", "webhook", message)])
+        if many and any(name.startswith("person.") for name in read.places()):
+            message = "With several people in a request no {{person.…}} stands in URL or headers."
+            raise InvalidSending([FieldError("request.url", "not_for_many", message)])
         return read.as_json(), None
+    if many:
+        check_many(read, path="request")
     if removal is None:
         if "event" not in read.places():
             message = "Say how somebody is removed: by a request of its own, or by {{event}} in this one."
             raise InvalidSending([FieldError("removal", "missing", message)])
         return read.as_json(), None
     taken_off = read_template(removal, path="removal", known=known)
+    if many:
+        check_many(taken_off, path="removal")
     return read.as_json(), taken_off.as_json()
 
 

@@ -57,4 +57,5 @@ def read_recipe(destination: Destination) -> Recipe:
         secrets=secrets,
         segment_key=destination.segment.key,
         segment_name=destination.segment.name,
+        people_per_request=destination.people_per_request,
     )

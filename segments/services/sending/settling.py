@@ -15,6 +15,8 @@ from segments.sending_models import Activated, Delivery, DeliveryRecord, Destina
 from segments.services.sending.claiming import LEFT, Claimed, count_outcomes
 
 SMALLEST, LARGEST = 8, 256
+# With many people in a request more are claimed at once; judging and writing down more than this takes too long.
+MOST_TIMES_LARGEST = 8
 # What is sent within this leaves time for twice as many before the judgement is too old.
 FAST_MS = 400
 EXPIRED = "expired"
@@ -133,11 +135,13 @@ def _line_changes(destination: Destination, outcomes: Sequence[Outcome], now: da
     if any(one.state in {retrying.SENT, retrying.DEAD} for one in tried):
         changes |= {"failures": 0, "retry_at": None}
     slow = len(tried) < len(outcomes)
-    full = len(outcomes) >= destination.window and sum(one.took_ms for one in tried) < FAST_MS * SMALLEST
+    took_ms = sum(one.took_ms / one.people for one in tried)
+    full = len(outcomes) >= destination.window and took_ms < FAST_MS * SMALLEST
     if slow:
         changes["window"] = max(SMALLEST, destination.window // 2)
     elif full and not destination.failures:
-        changes["window"] = min(LARGEST, destination.window * 2)
+        largest = LARGEST * min(destination.people_per_request, MOST_TIMES_LARGEST)
+        changes["window"] = min(largest, destination.window * 2)
     return changes
 
 
