@@ -13,6 +13,7 @@ import psycopg2
 
 from tests.benchmarks.accept import accept_batches, accept_single
 from tests.benchmarks.consent import suppression_lookup, withdrawal
+from tests.benchmarks.deliver import deliver
 from tests.benchmarks.encryption import encrypt_traits
 from tests.benchmarks.erasure import erasure
 from tests.benchmarks.first_run import first_run
@@ -27,6 +28,7 @@ from tests.benchmarks.process import process_with_segments, process_without_segm
 from tests.benchmarks.product import BenchmarkFailed, Product, own_product, running_product
 from tests.benchmarks.proofs import audit, backup
 from tests.benchmarks.quality import measure_quality
+from tests.benchmarks.rebuild import rebuild
 from tests.benchmarks.report import Row, machine, table
 from tests.benchmarks.retail import online_retail
 from tests.benchmarks.rules import process_with_rules
@@ -66,6 +68,8 @@ BENCHMARKS = {
     "backup": Benchmark(backup, 5_000, 200_000, shared=False),
     "undo": Benchmark(undo, 12_000, 1_000_000),
     "preview": Benchmark(preview, 20_000, 1_000_000, shared=False),
+    "rebuild": Benchmark(rebuild, 20_000, 1_000_000, shared=False),
+    "deliver": Benchmark(deliver, 20_000, 1_000_000, shared=False),
     "online-retail": Benchmark(online_retail, 1, 1, shared=False),
     "import": Benchmark(import_rows, 20_000, 1_000_000, shared=False),
     "quality": Benchmark(measure_quality, 20_000, 200_000, shared=False),

@@ -34,7 +34,7 @@ def accepted_to_visible(product: Product, size: int) -> list[Row]:
         http = product.http()
         for place in range(size):
             person = f"seen-{time.time_ns()}-{place}"
-            accepted_at = _track(product, write_key, person, "Bench Seen")
+            accepted_at = track_one(product, write_key, person, "Bench Seen")
             path = f"/api/v1/profiles?identifier=user_id:{person}"
             _wait_until(lambda path=path: bool(product.call("GET", path, over=http)["results"]))
             waits.append(time.monotonic() - accepted_at)
@@ -64,8 +64,8 @@ def event_to_membership(product: Product, size: int) -> list[Row]:
     ):
         for place in range(size):
             person = f"enters-{time.time_ns()}-{place}"
-            accepted_at = _track(product, write_key, person, "Bench Enters")
-            _wait_until(partial(_is_member, cursor, "bench-enters", person))
+            accepted_at = track_one(product, write_key, person, "Bench Enters")
+            _wait_until(partial(is_member, cursor, "bench-enters", person))
             waits.append(time.monotonic() - accepted_at)
             time.sleep(max(0.0, 0.4 - waits[-1]))
     product.settle()
@@ -88,7 +88,7 @@ def exit_by_time(product: Product, size: int) -> list[Row]:
     for place in range(size):
         person = f"leaves-{time.time_ns()}-{place}"
         at = datetime.now(UTC)
-        _track(product, write_key, person, "Bench Leaves", at=at)
+        track_one(product, write_key, person, "Bench Leaves", at=at)
         due[person] = at.timestamp() + STAY_SECONDS
         time.sleep(0.02)
     late: list[float] = []
@@ -118,7 +118,7 @@ def exit_by_time(product: Product, size: int) -> list[Row]:
 @contextmanager
 def _load(product: Product, write_key: str, *, seconds: float) -> Iterator[None]:
     """Keep 500 single events a second coming."""
-    make = partial(_singles, write_key, int(LOAD_PER_SECOND * seconds))
+    make = partial(singles, write_key, int(LOAD_PER_SECOND * seconds))
     runner = threading.Thread(
         target=run_load,
         args=(product.base_url, make),
@@ -132,12 +132,13 @@ def _load(product: Product, write_key: str, *, seconds: float) -> Iterator[None]
         runner.join()
 
 
-def _singles(write_key: str, count: int, _: int, thread: int) -> Requests:
+def singles(write_key: str, count: int, _: int, thread: int) -> Requests:
+    """Return half of `count` requests of one message each: two threads send them."""
     items = messages(thread, count=count // 2, people=20_000, named=f"load-{time.time_ns()}")
     return [post_bytes("/v1/track" if b'"type":"track"' in item else "/v1/identify", write_key, item) for item in items]
 
 
-def _track(product: Product, write_key: str, person: str, event: str, *, at: datetime | None = None) -> float:
+def track_one(product: Product, write_key: str, person: str, event: str, *, at: datetime | None = None) -> float:
     """Send one event; return the moment of the answer."""
     content: dict[str, Any] = {"userId": person, "event": event, "messageId": person, "properties": {}}
     if at is not None:
@@ -165,7 +166,8 @@ def _segment(product: Product, key: str, match: dict[str, Any]) -> None:
         product.call("POST", "/api/v1/segments", content)
 
 
-def _is_member(cursor: Any, segment: str, person: str) -> bool:
+def is_member(cursor: Any, segment: str, person: str) -> bool:
+    """Tell whether there is a row of membership."""
     cursor.execute(MEMBER, [segment, person])
     return cursor.fetchone() is not None
 
