@@ -60,6 +60,7 @@ except UnknownCalendar as unknown:
     raise ImproperlyConfigured(f"CDP_HOLIDAYS: {unknown}") from unknown
 CDP_SESSION_MINUTES = env.int("CDP_SESSION_MINUTES", default=30)
 CDP_SMALLEST_GROUP = env.int("CDP_SMALLEST_GROUP", default=10)
+CDP_SEGMENT_COST_LIMIT = env.int("CDP_SEGMENT_COST_LIMIT", default=200_000_000)
 CDP_CURRENCY = env("CDP_CURRENCY", default="EUR").strip().upper()
 
 # The IAB framework (TCF): the own number in its list of vendors, and consent tools that its register has deleted.

@@ -171,6 +171,23 @@ class NowNotAllowed(SegmentError):
         super().__init__(message, errors=[FieldError("now", self.code, message)])
 
 
+class TooExpensive(SegmentError):
+    """Keeping the segment current would take the machine from everybody else."""
+
+    code = "segment.too_expensive"
+    status = 422
+    title = "The definition takes too much work to keep current"
+
+    def __init__(self, estimate: int, limit: int) -> None:
+        message = (
+            f"The estimated work is {estimate:,}; at most {limit:,} is allowed (CDP_SEGMENT_COST_LIMIT). "
+            "Narrow a window, test fewer events, or keep the segment a draft."
+        )
+        super().__init__(message, errors=[FieldError("definition.match", self.code, message)])
+        self.estimate = estimate
+        self.limit = limit
+
+
 class PreviewTooSlow(SegmentError):
     """The preview was stopped so that it does not slow everybody else."""
 

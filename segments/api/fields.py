@@ -134,11 +134,19 @@ class SegmentSchema(serializers.Serializer):
     tags = serializers.ListField(child=serializers.CharField())
 
 
-class SegmentPreviewSchema(serializers.Serializer):
-    """What a definition finds."""
+class CostSchema(serializers.Serializer):
+    """What keeping a definition current would cost, in units of the database's planner and in a word."""
 
-    count = serializers.IntegerField()
+    estimate = serializers.IntegerField()
+    level = serializers.ChoiceField(choices=("light", "moderate", "heavy"))
+
+
+class SegmentPreviewSchema(serializers.Serializer):
+    """What a definition finds; of a small group no count to whoever may not see persons."""
+
+    count = serializers.IntegerField(allow_null=True)
     sample = serializers.ListField(child=serializers.DictField())
+    cost = CostSchema()
     sentence = serializers.CharField()
     sql = serializers.CharField()
     took_ms = serializers.IntegerField()

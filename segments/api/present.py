@@ -8,6 +8,8 @@ from profiles.models import Profile
 from profiles.queries.profiles import present_profiles
 from segments.language.evaluate import Explanation, sentence
 from segments.models import ListMember, Membership, MembershipChange, Segment, SegmentVersion
+from segments.queries.cost import Cost
+from segments.queries.groups import shown_size
 from segments.queries.preview import Preview
 from segments.queries.segments import has_match, parsed, read_definitions
 
@@ -32,11 +34,14 @@ def present_segments(segments: Sequence[Segment]) -> list[dict[str, Any]]:
     ]
 
 
-def present_preview(found: Preview, *, principal: Principal) -> dict[str, Any]:
-    """Return a preview; the sample is masked for whoever may not see personal data."""
+def present_preview(found: Preview, *, cost: Cost, principal: Principal) -> dict[str, Any]:
+    """Return a preview; the sample is masked for whoever may not see personal data, and left out for whoever may not
+    see persons, as the count of a small group is."""
+    sample = found.sample_ids if principal.may("profiles:read") else []
     return {
-        "count": found.count,
-        "sample": present_profiles(sorted(found.sample_ids), principal=principal, now=found.now),
+        "count": shown_size(principal, found.count),
+        "sample": present_profiles(sorted(sample), principal=principal, now=found.now),
+        "cost": {"estimate": cost.estimate, "level": cost.level},
         "sentence": found.sentence,
         "sql": found.sql,
         "took_ms": found.took_ms,

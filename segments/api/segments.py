@@ -23,6 +23,7 @@ from segments.api.present import (
 from segments.errors import NowNotAllowed
 from segments.models import Membership, Segment
 from segments.queries.catalogue import narrow_segments
+from segments.queries.cost import estimate_cost
 from segments.queries.overlap import read_overlap
 from segments.queries.people import explain_membership
 from segments.queries.preview import preview
@@ -126,14 +127,15 @@ class PreviewSegment(APIView):
         operation_id="segments_preview", request=fields.PreviewRequest, responses=fields.SegmentPreviewSchema
     )
     def post(self, request: Request) -> Response:
-        """Answer count, sample, sentence and SQL."""
+        """Answer count, sample, sentence, SQL and what keeping it current would cost."""
         given = fields.read_input(fields.PreviewRequest, request.data)
         asked = given.get("now")
         if asked and settings.CDP_ENV != "development":
             raise NowNotAllowed
         now = fields.read_moment(asked) if asked else timezone.now()
         found = preview(definition=given["definition"], now=now, inline=bool(asked), key=given.get("key"))
-        return Response(present_preview(found, principal=principal_of(request)))
+        cost = estimate_cost(definition=found.definition, now=now)
+        return Response(present_preview(found, cost=cost, principal=principal_of(request)))
 
 
 class SegmentMembers(APIView):

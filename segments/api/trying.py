@@ -1,5 +1,6 @@
 """Trying definitions by REST: what each row does, who is in and why, whom channels reach, how two groups differ."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from cdp.core.access import Principal, need
 from cdp.core.api.principal import principal_of
 from cdp.core.errors import FieldError, InvalidInput
 from profiles.queries.people import get_by_uuid
@@ -20,16 +22,19 @@ from segments.api.present import present_tree
 from segments.errors import NowNotAllowed
 from segments.language.reading import Fault, read_path
 from segments.queries.comparing import Comparison, compare_segments
-from segments.queries.groups import smallest_group
+from segments.queries.groups import shown_difference, shown_size, smallest_group
 from segments.queries.history import MOST_DAYS, read_sizes
 from segments.queries.people import explain_definition
 from segments.queries.preview import SAMPLE, Trial, find_members, read_trial
 from segments.queries.reach import read_reach
 from segments.queries.segments import get_segment, installation_zone, read_definitions
 from segments.queries.suggestions import read_values
-from segments.queries.variations import count_variations
+from segments.queries.unreadable import Unreadable, by_path, count_unreadable
+from segments.queries.variations import RowCounts, count_variations
 
 MAX_NAME = 200
+SIDES = ("left", "right")
+REACHED = ("matching", "has_address", "consented", "not_suppressed")
 
 
 class PreviewRows(APIView):
@@ -45,9 +50,11 @@ class PreviewRows(APIView):
     def post(self, request: Request) -> Response:
         """Answer, for each row, who fulfils it, who is left after it, and who would be found without it."""
         trial = trial_of(fields.read_input(fields.PreviewRequest, request.data))
+        principal = principal_of(request)
         count, rows = count_variations(trial=trial)
-        told = [{**asdict(row), "difference": row.without - count} for row in rows]
-        return Response({"count": count, "rows": told, "now": trial.now})
+        unread = by_path(count_unreadable(trial=trial))
+        told = [present_row(row, count, unread.get(row.path, ()), principal=principal) for row in rows]
+        return Response({"count": shown_size(principal, count), "rows": told, "now": trial.now})
 
 
 class PreviewPeople(APIView):
@@ -61,7 +68,9 @@ class PreviewPeople(APIView):
         responses=trying_fields.PeopleAnswer,
     )
     def post(self, request: Request) -> Response:
-        """Answer each person with the result of every row."""
+        """Answer each person with the result of every row; needs `profiles:read` too."""
+        principal = principal_of(request)
+        need(principal, "profiles:read")
         given = fields.read_input(trying_fields.PeopleRequest, request.data)
         named = given.pop("profile_ids", None)
         trial = trial_of(given)
@@ -69,7 +78,6 @@ class PreviewPeople(APIView):
             ids = find_members(trial=trial, most=SAMPLE)
         else:
             ids = list(dict.fromkeys(get_by_uuid(public_id=str(one)).profile_id for one in named))
-        principal = principal_of(request)
         shown = present_by_id(ids, principal=principal, now=trial.now)
         people = [
             {"profile": shown[profile_id], "member": member, "tree": present_tree(tree, principal=principal)}
@@ -93,9 +101,17 @@ class PreviewReach(APIView):
         given = fields.read_input(trying_fields.ReachRequest, request.data)
         purpose = given.pop("purpose", None) or None
         trial = trial_of(given)
+        principal = principal_of(request)
         count, channels = read_reach(trial=trial, purpose=purpose)
-        told = [{**asdict(each), "channel": each.channel or None} for each in channels]
-        return Response({"count": count, "channels": told, "now": trial.now})
+        told = [
+            {
+                "purpose": each.purpose,
+                "channel": each.channel or None,
+                **{name: shown_size(principal, getattr(each, name)) for name in REACHED},
+            }
+            for each in channels
+        ]
+        return Response({"count": shown_size(principal, count), "channels": told, "now": trial.now})
 
 
 class CompareSegments(APIView):
@@ -112,13 +128,14 @@ class CompareSegments(APIView):
         """Answer the shares of the trait's values, and the course of its numbers."""
         given = fields.read_input(trying_fields.CompareRequest, request.data)
         now = timezone.now()
+        principal = principal_of(request)
         found = compare_segments(
             left=_side(given["left"], "left", now),
             right=_side(given["right"], "right", now),
             trait=given["trait"],
-            smallest=smallest_group(principal_of(request)),
+            smallest=smallest_group(principal),
         )
-        return Response({"trait": given["trait"], **present_comparison(found)})
+        return Response({"trait": given["trait"], **present_comparison(found, principal=principal)})
 
 
 class SuggestValues(APIView):
@@ -188,26 +205,53 @@ def trial_of(given: dict[str, Any]) -> Trial:
     return read_trial(definition=given["definition"], now=now, inline=bool(asked), key=given.get("key"))
 
 
-def present_comparison(found: Comparison) -> dict[str, Any]:
-    """Return a comparison with shares."""
-    sizes = dict(zip(("left", "right"), found.counts, strict=True))
-    rows = [
-        {
-            "value": value,
-            "left": left,
-            "right": right,
-            "left_share": _share(left, sizes["left"]),
-            "right_share": _share(right, sizes["right"]),
-        }
-        for value, left, right in found.values
-    ]
-    numbers = None if found.numbers is None else dict(zip(sizes, map(asdict, found.numbers), strict=True))
+def present_row(row: RowCounts, whole: int, unread: Sequence[Unreadable], *, principal: Principal) -> dict[str, Any]:
+    """Return what a row does, and what it could not read."""
+    without = shown_difference(principal, row.without, whole)
     return {
-        "counts": sizes,
+        "path": row.path,
+        "sentence": row.sentence,
+        "count": shown_size(principal, row.count),
+        "left_after": None if row.left_after is None else shown_size(principal, row.left_after),
+        "without": without,
+        "difference": None if without is None else without - whole,
+        "uncastable": [
+            {
+                "field": each.field,
+                "cast": each.cast,
+                "events": each.events or None,
+                "count": shown_size(principal, each.count),
+            }
+            for each in unread
+        ],
+    }
+
+
+def present_comparison(found: Comparison, *, principal: Principal) -> dict[str, Any]:
+    """Return a comparison with shares."""
+    left_size, right_size = found.counts
+    rows = []
+    for value, left, right in found.values:
+        shown = _pair((left, right), principal)
+        shares = {
+            "left_share": None if shown["left"] is None else _share(left, left_size),
+            "right_share": None if shown["right"] is None else _share(right, right_size),
+        }
+        rows.append({"value": value, **shown, **shares})
+    numbers = None
+    if found.numbers is not None:
+        told = [{**asdict(each), "known": shown_size(principal, each.known)} for each in found.numbers]
+        numbers = dict(zip(SIDES, told, strict=True))
+    return {
+        "counts": _pair(found.counts, principal),
         "values": rows,
-        "others": dict(zip(sizes, found.others, strict=True)),
+        "others": _pair(found.others, principal),
         "numbers": numbers,
     }
+
+
+def _pair(sizes: tuple[int, int], principal: Principal) -> dict[str, int | None]:
+    return {side: shown_size(principal, size) for side, size in zip(SIDES, sizes, strict=True)}
 
 
 def _share(part: int, whole: int) -> float:

@@ -36,21 +36,31 @@ class CompareRequest(StrictSerializer):
     trait = serializers.CharField(max_length=200)
 
 
+class UncastableSchema(serializers.Serializer):
+    """Values that a row could not read, and how many people, or latest events, have one."""
+
+    field = serializers.CharField()
+    cast = serializers.CharField()
+    events = serializers.CharField(allow_null=True)
+    count = serializers.IntegerField(allow_null=True)
+
+
 class RowSchema(serializers.Serializer):
-    """What a row does."""
+    """What a row does; of small groups no counts to whoever may not see persons."""
 
     path = serializers.CharField()
     sentence = serializers.CharField()
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
     left_after = serializers.IntegerField(allow_null=True)
-    without = serializers.IntegerField()
-    difference = serializers.IntegerField()
+    without = serializers.IntegerField(allow_null=True)
+    difference = serializers.IntegerField(allow_null=True)
+    uncastable = UncastableSchema(many=True)
 
 
 class RowsAnswer(serializers.Serializer):
     """What each row does."""
 
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
     rows = RowSchema(many=True)
     now = serializers.DateTimeField()
 
@@ -75,39 +85,39 @@ class ChannelReachSchema(serializers.Serializer):
 
     purpose = serializers.CharField()
     channel = serializers.CharField(allow_null=True)
-    matching = serializers.IntegerField()
-    has_address = serializers.IntegerField()
-    consented = serializers.IntegerField()
-    not_suppressed = serializers.IntegerField()
+    matching = serializers.IntegerField(allow_null=True)
+    has_address = serializers.IntegerField(allow_null=True)
+    consented = serializers.IntegerField(allow_null=True)
+    not_suppressed = serializers.IntegerField(allow_null=True)
 
 
 class ReachAnswer(serializers.Serializer):
-    """Whom channels reach."""
+    """Whom channels reach; of small groups no counts to whoever may not see persons."""
 
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
     channels = ChannelReachSchema(many=True)
     now = serializers.DateTimeField()
 
 
 class PairSchema(serializers.Serializer):
-    """People of both groups."""
+    """People of both groups; of small ones no counts to whoever may not see persons."""
 
-    left = serializers.IntegerField()
-    right = serializers.IntegerField()
+    left = serializers.IntegerField(allow_null=True)
+    right = serializers.IntegerField(allow_null=True)
 
 
 class ComparedValueSchema(PairSchema):
     """A value with its shares."""
 
     value = serializers.CharField(allow_null=True)
-    left_share = serializers.FloatField()
-    right_share = serializers.FloatField()
+    left_share = serializers.FloatField(allow_null=True)
+    right_share = serializers.FloatField(allow_null=True)
 
 
 class NumbersSchema(serializers.Serializer):
     """The course of a trait's numbers: quantiles .1, .25, .5, .75, .9."""
 
-    known = serializers.IntegerField()
+    known = serializers.IntegerField(allow_null=True)
     least = serializers.FloatField(allow_null=True)
     most = serializers.FloatField(allow_null=True)
     mean = serializers.FloatField(allow_null=True)

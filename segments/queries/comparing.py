@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from segments.errors import InvalidDefinition
 from segments.language.compile import from_sql, with_sources
 from segments.language.condition_sql import rows_at
-from segments.language.plan import Frame, Plan
+from segments.language.plan import Frame, Plan, Setting
 from segments.language.reading import Fault, read_path
 from segments.language.traits import trait_at
 from segments.queries.preview import Trial, ask, statement_text
@@ -19,7 +20,9 @@ SIDES = ("left_side", "right_side")
 
 COUNTED = """
 select value, coalesce(sum(people) filter (where side = 1), 0)::bigint,
-    coalesce(sum(people) filter (where side = 2), 0)::bigint, bool_or(numeric)
+    coalesce(sum(people) filter (where side = 2), 0)::bigint, bool_or(numeric),
+    coalesce(sum(sum(people) filter (where side = 1)) over (), 0)::bigint,
+    coalesce(sum(sum(people) filter (where side = 2)) over (), 0)::bigint
 from (
     select side, case when jsonb_typeof(v) in ('array', 'object') then left(v::text, 200) else cdp_text(v) end as value,
         count(*) as people, bool_or(cdp_number(v) is not null) as numeric
@@ -31,7 +34,6 @@ MEASURED = """
 select side, count(n), min(n), max(n), avg(n), percentile_cont(%(quantiles)s::float8[]) within group (order by n)
 from (select side, cdp_number(v)::float8 as n from held) as numbers where n is not null group by side
 """
-SIZED = "select side, count(*) from held group by side"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +86,17 @@ def compare_segments(*, left: Trial, right: Trial, trait: str, smallest: int) ->
     PreviewTooSlow
         If it takes too long.
     """
-    found = dict(_ask(left, right, trait, SIZED))
-    sizes = found.get(1, 0), found.get(2, 0)
-    rows = _ask(left, right, trait, COUNTED.format(most=MOST_VALUES))
-    shown = [(value, a, b) for value, a, b, _ in rows if a + b >= smallest or value is None]
+    setting = read_setting()
+    texts = [_text(side, setting) for side in (left, right)]
+    held = _Held(left.now, setting, (texts[0], texts[1]), trait)
+    rows = held.ask(COUNTED.format(most=MOST_VALUES))
+    sizes = rows[0][4:] if rows else (0, 0)
+    shown = [(value, a, b) for value, a, b, *_ in rows if a + b >= smallest or value is None]
     others = sizes[0] - sum(a for _, a, _ in shown), sizes[1] - sum(b for _, _, b in shown)
-    known = [numeric for value, _, _, numeric in rows if value is not None]
+    known = [row[3] for row in rows if row[0] is not None]
     if not known or not all(known):
         return Comparison(sizes, shown, others)
-    measured = {side: Numbers(*rest) for side, *rest in _ask(left, right, trait, MEASURED)}
+    measured = {side: Numbers(*rest) for side, *rest in held.ask(MEASURED)}
     told = [_told(measured.get(side, Numbers()), smallest) for side in (1, 2)]
     return Comparison(sizes, shown, others, (told[0], told[1]))
 
@@ -102,24 +106,36 @@ def _told(numbers: Numbers, smallest: int) -> Numbers:
     return numbers if numbers.known >= smallest else Numbers(numbers.known)
 
 
-def _ask(left: Trial, right: Trial, trait: str, question: str) -> list[tuple[Any, ...]]:
-    """Ask about the relation `held(side, v)`: of both groups' people, the value of the trait (null: not known)."""
-    plan = Plan(now=left.now, setting=read_setting())
-    try:
-        place = trait_at(read_path(trait, "trait"), plan, plan.main)
-    except Fault as fault:
-        raise InvalidDefinition(fault.errors) from fault
-    found = rows_at(place, Frame(plan, "UTC"), "c")
-    plan.bind(QUANTILES, "quantiles")
-    for name, trial in zip(SIDES, (left, right), strict=True):
-        # Each definition has its values under names of its own, so they are put in here.
-        compiled = trial.compile()
-        text = statement_text(compiled.sql, compiled.parameters).replace("%", "%%")
-        plan.sources[name] = lambda text=text: text  # type: ignore[misc]
-    plan.sources["held"] = lambda: (
-        f"select s.side, (select c.v from {found} where c.v <> 'null'::jsonb limit 1) as v\n"
-        f"    {from_sql(plan, besides=(*SIDES, 'held'))}\n"
-        "    join (select profile_id, 1 as side from left_side union all select profile_id, 2 from right_side) s"
-        " on s.profile_id = p.id"
-    )
-    return ask(with_sources(plan, question, last=(*SIDES, "held")), plan.parameters)
+def _text(trial: Trial, setting: Setting) -> str:
+    # Each definition has its values under names of its own, so they are put in here.
+    compiled = trial.compile(setting)
+    return statement_text(compiled.sql, compiled.parameters).replace("%", "%%")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The relation `held(side, v)`: of both groups' people, the value of the trait (null: not known)."""
+
+    now: datetime
+    setting: Setting
+    sides: tuple[str, str]
+    trait: str
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        """Answer a question about it."""
+        plan = Plan(now=self.now, setting=self.setting)
+        try:
+            place = trait_at(read_path(self.trait, "trait"), plan, plan.main)
+        except Fault as fault:
+            raise InvalidDefinition(fault.errors) from fault
+        found = rows_at(place, Frame(plan, "UTC"), "c")
+        plan.bind(QUANTILES, "quantiles")
+        for name, text in zip(SIDES, self.sides, strict=True):
+            plan.sources[name] = lambda text=text: text  # type: ignore[misc]
+        plan.sources["held"] = lambda: (
+            f"select s.side, (select c.v from {found} where c.v <> 'null'::jsonb limit 1) as v\n"
+            f"    {from_sql(plan, besides=(*SIDES, 'held'))}\n"
+            "    join (select profile_id, 1 as side from left_side union all select profile_id, 2 from right_side) s"
+            " on s.profile_id = p.id"
+        )
+        return ask(with_sources(plan, question, last=(*SIDES, "held")), plan.parameters)

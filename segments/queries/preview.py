@@ -15,6 +15,7 @@ from segments.language.compile import Compiled, compile_segment
 from segments.language.evaluate import sentence
 from segments.language.parse import parse
 from segments.language.person import Segment as Definition
+from segments.language.plan import Setting
 from segments.models import Segment, SegmentVersion
 from segments.queries.segments import has_match, parsed, read_catalogue, read_setting
 
@@ -44,6 +45,7 @@ class Preview:
     sql: str
     took_ms: int
     now: datetime
+    definition: Definition
 
 
 def preview(*, definition: Any, now: datetime, inline: bool = False, key: str | None = None) -> Preview:
@@ -73,7 +75,7 @@ def preview(*, definition: Any, now: datetime, inline: bool = False, key: str | 
     count, sample = ask(counting, compiled.parameters)[0]
     took_ms = round((time.perf_counter() - began) * 1000)
     sql = statement_text(compiled.sql, compiled.parameters)
-    return Preview(count, sorted(sample or []), sentence(tried.definition), sql, took_ms, now)
+    return Preview(count, sorted(sample or []), sentence(tried.definition), sql, took_ms, now, tried.definition)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,12 @@ class Trial:
     now: datetime
     inline: Mapping[str, Definition]
 
-    def compile(self) -> Compiled:
-        """Return the statement that finds its members."""
+    def compile(self, setting: Setting | None = None) -> Compiled:
+        """Return the statement that finds its members; `setting` where it was read already."""
         return compile_segment(
             self.definition,
             now=self.now,
-            setting=read_setting(),
+            setting=setting or read_setting(),
             inline=self.inline,
         )
 

@@ -16,6 +16,7 @@ from segments.language.check import check
 from segments.language.evaluate import depends
 from segments.language.parse import parse
 from segments.models import Segment, SegmentVersion
+from segments.queries.cost import check_cost
 from segments.queries.coverage import check_coverage
 from segments.queries.following import find_circle, find_users_of
 from segments.queries.segments import find_segment, get_segment, has_match, read_catalogue
@@ -62,6 +63,8 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
         If the definition breaks a rule of the language, or refers to what does not exist.
     FieldNotCovered
         If it uses a field that does not serve its purpose.
+    TooExpensive
+        If a live one would take too much work.
     KeyTaken
         If the key belongs to a segment with other properties.
     """
@@ -77,6 +80,8 @@ def create_segment(*, new: NewSegment, actor: str, clock: Clock) -> tuple[Segmen
             return _same_or_refuse(known, new), False
         _check_references(new.definition, key=new.key)
         check_coverage(key=new.key, definition=new.definition, tokens=tokens, purpose=new.purpose)
+        if new.status == LIVE:
+            check_cost(definition=new.definition, now=now)
         segment = Segment.objects.create(
             key=new.key,
             name=new.name,
@@ -103,7 +108,7 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
 
     Raises
     ------
-    NoSuchSegment, InvalidDefinition, FieldNotCovered
+    NoSuchSegment, InvalidDefinition, FieldNotCovered, TooExpensive
         As for `create_segment`.
     SegmentInUse
         If it would be archived while others refer to it.
@@ -123,6 +128,8 @@ def change_segment(*, key: str, fields: Mapping[str, Any], actor: str, clock: Cl
         # What is left as it is, or put aside, need not fit tags that came later: the officer sees it in their list.
         if definition != latest.definition or purpose != segment.purpose or (status == LIVE and before != LIVE):
             check_coverage(key=key, definition=definition, tokens=tokens, purpose=purpose)
+        if status == LIVE and (definition != latest.definition or before != LIVE):
+            check_cost(definition=definition, now=now)
         if "tags" in fields:
             fields = {**fields, "tags": clean_tags(fields["tags"])}
         changed = [name for name in CHANGEABLE if _differs(segment, fields, name)]

@@ -17,6 +17,7 @@ from cdp.core.access import Principal
 from cdp.core.ui.shell import show_page, signed_in
 from segments.models import Segment
 from segments.queries.catalogue import list_tags
+from segments.queries.groups import shown_size
 from segments.queries.preview import preview
 from segments.queries.segments import read_definitions
 from segments.queries.suggestions import read_suggestions
@@ -24,7 +25,7 @@ from segments.queries.templates import find_template, list_templates
 from segments.queries.versions import get_version
 from segments.services.definitions import NewSegment, change_segment, create_segment
 from segments.ui.forms import DefinitionForm
-from segments.ui.opening import open_segment, shown_size
+from segments.ui.opening import open_segment
 from segments.ui.words import read_number
 
 EMPTY = {"version": 1, "timezone": "installation", "match": {"type": "all", "of": []}}

@@ -7,14 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from cdp.core.access import Principal
 from cdp.core.ui.shell import show_page, signed_in
 from segments.models import Segment
 from segments.queries.comparing import Comparison, compare_segments
+from segments.queries.groups import shown_size, smallest_group
 from segments.queries.preview import Trial
 from segments.queries.segments import get_segment, has_match, list_segments, parsed, read_definitions
 from segments.queries.suggestions import read_trait_names
-from segments.ui.opening import shown_size
 
 MAX_NAME = 200
 CHARTED = 10
@@ -38,7 +37,7 @@ def compare(request: HttpRequest) -> HttpResponse:
             left=_trial(left, definitions),
             right=_trial(right, definitions),
             trait=asked["trait"],
-            smallest=_smallest(principal),
+            smallest=smallest_group(principal),
         )
         context |= {"left": left, "right": right, "found": found, "rows": _rows(found)}
         context |= {
@@ -53,11 +52,6 @@ def _trial(row: Segment, definitions: dict[int, object]) -> Trial:
     # What is saved was checked when it was.
     definition = definitions.get(row.pk) or read_definitions([row])[row.pk]
     return Trial(parsed(definition), timezone.now(), {})
-
-
-def _smallest(principal: Principal) -> int:
-    smallest: int = settings.CDP_SMALLEST_GROUP
-    return 1 if principal.sees_personal_data else smallest
 
 
 def _rows(found: Comparison) -> list[dict[str, object]]:

@@ -22,14 +22,17 @@ from profiles.queries.people import find_by_uuid
 from profiles.queries.profiles import present_by_id
 from profiles.queries.search import search_profiles
 from segments.language.evaluate import Explanation
+from segments.queries.cost import estimate_cost
 from segments.queries.event_counts import count_events
+from segments.queries.groups import shown_difference, shown_size, smallest_group
 from segments.queries.overlap import read_overlap_of
 from segments.queries.people import explain_definition
 from segments.queries.preview import SAMPLE, Trial, find_members, preview, read_trial
 from segments.queries.reach import read_reach
 from segments.queries.suggestions import read_property_names, read_values
+from segments.queries.unreadable import Unreadable, by_path, count_unreadable
 from segments.queries.variations import RowCounts, count_variations
-from segments.ui.opening import open_segment, shown_size
+from segments.ui.opening import open_segment
 
 MAX_NAME = 200
 MAX_PARTS = 10
@@ -50,6 +53,7 @@ def count(request: HttpRequest) -> JsonResponse:
             "sentence": found.sentence,
             "sql": found.sql,
             "took_ms": found.took_ms,
+            "cost": estimate_cost(definition=found.definition, now=found.now).level,
         }
     )
 
@@ -64,7 +68,8 @@ def closer(request: HttpRequest) -> JsonResponse:
     people: dict[str, Any] = {"sample": [], "pinned": []}
     if principal.may("profiles:read"):
         people = _people(trial, _watched(given), principal)
-    told = [_row(row, whole, principal) for row in rows]
+    unread = by_path(count_unreadable(trial=trial))
+    told = [_row(row, whole, unread.get(row.path, ()), principal) for row in rows]
     return JsonResponse({"rows": told, **people})
 
 
@@ -117,9 +122,8 @@ def values(request: HttpRequest) -> JsonResponse:
     path = tuple((asked["trait"] or asked["property"]).split("."))
     if not all(path) or len(path) > MAX_PARTS:
         return JsonResponse({"values": []})
-    smallest = 1 if principal.sees_personal_data else settings.CDP_SMALLEST_GROUP
     event = None if asked["trait"] else asked["event"]
-    found = read_values(path=path, event=event, text="", smallest=smallest)
+    found = read_values(path=path, event=event, text="", smallest=smallest_group(principal))
     return JsonResponse({"values": [{"value": value, "note": in_words(people)} for value, people in found]})
 
 
@@ -143,13 +147,15 @@ def in_words(people: int) -> str:
     return f"{people:,} {'person' if people == 1 else 'people'}".replace(",", "\u202f")
 
 
-def _row(row: RowCounts, whole: int, principal: Principal) -> dict[str, Any]:
-    """Return what a row does. A small difference tells as much of a few people as a small group does."""
+def _row(row: RowCounts, whole: int, unread: Sequence[Unreadable], principal: Principal) -> dict[str, Any]:
+    """Return what a row does, and what it could not read."""
     told: dict[str, Any] = {"path": row.path}
     if row.left_after is not None and shown_size(principal, row.left_after) is not None:
         told["left"] = row.left_after
-    if None not in (shown_size(principal, row.without), shown_size(principal, abs(row.without - whole))):
+    if shown_difference(principal, row.without, whole) is not None:
         told["without"] = row.without
+    if unread:
+        told["unread"] = [each.words(shown_size(principal, each.count), settings.CDP_SMALLEST_GROUP) for each in unread]
     return told
 
 

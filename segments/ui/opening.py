@@ -1,6 +1,5 @@
 """Who may open a single segment: by scope, or by a right on that very one."""
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from cdp.core.access import Principal, need
@@ -34,9 +33,3 @@ def open_segment(request: HttpRequest, key: str, scope: str = "segments:read") -
 def may_change(principal: Principal, row: Segment) -> bool:
     """Tell whether somebody may change a segment."""
     return principal.may("segments:write") or has_object_right(principal, obj=row, method="PATCH")
-
-
-def shown_size(principal: Principal, size: int) -> int | None:
-    """Return the size of a group as it may be told: None for a small one, unless the person may see its people."""
-    hidden = 0 < size < settings.CDP_SMALLEST_GROUP and not principal.may("profiles:read")
-    return None if hidden else size

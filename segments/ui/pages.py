@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -19,22 +20,27 @@ from profiles.queries.profiles import present_by_id
 from profiles.queries.search import search_profiles
 from segments.models import Segment
 from segments.queries.catalogue import Wanted, list_tags, search_segments
+from segments.queries.groups import shown_size
 from segments.queries.history import read_sizes
 from segments.queries.overlap import read_overlap
 from segments.queries.people import explain_membership
+from segments.queries.preview import Trial
 from segments.queries.rights import list_rights, list_staff
 from segments.queries.segments import (
+    has_match,
     installation_zone,
     list_members,
     list_membership_changes,
     list_versions,
+    parsed,
     read_definitions,
     read_latest,
 )
+from segments.queries.unreadable import count_unreadable
 from segments.services.definitions import change_segment
 from segments.services.rights import may_share
 from segments.ui.forms import RightForm, StatusForm
-from segments.ui.opening import may_change, open_segment, shown_size
+from segments.ui.opening import may_change, open_segment
 from segments.ui.words import tell, tell_changes, tell_observed, tell_people, tell_versions
 
 FEW = 10
@@ -166,6 +172,16 @@ def overlap(request: HttpRequest, key: str) -> HttpResponse:
         for other in read_overlap(segment=row)[:FEW]
     ]
     return show_part(request, "segments/overlap.html", segment=row, others=others)
+
+
+@require_safe
+def unreadable(request: HttpRequest, key: str) -> HttpResponse:
+    """Answer which values the definition could not read, and for how many people or events."""
+    principal, row = open_segment(request, key)
+    definition = read_definitions([row])[row.pk]
+    found = count_unreadable(trial=Trial(parsed(definition), timezone.now(), {})) if has_match(definition) else []
+    told = [each.words(shown_size(principal, each.count), settings.CDP_SMALLEST_GROUP) for each in found]
+    return show_part(request, "segments/unreadable.html", found=told)
 
 
 @require_safe

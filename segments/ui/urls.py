@@ -47,6 +47,7 @@ urlpatterns = [
     path("segments/<slug:key>/history", pages.changes, name="segment_changes"),
     path("segments/<slug:key>/sizes", pages.sizes, name="segment_sizes"),
     path("segments/<slug:key>/overlap", pages.overlap, name="segment_overlap"),
+    path("segments/<slug:key>/unreadable", pages.unreadable, name="segment_unreadable"),
     path("segments/<slug:key>/explain/<uuid:public_id>", pages.explain, name="explain_membership"),
     path("segments/<slug:key>/explain", pages.find_to_explain, name="find_to_explain"),
     path("exports", exports.exports, name="exports"),

@@ -328,8 +328,8 @@ def test_compares_two_segments_in_a_trait(django_assert_max_num_queries) -> None
     segment("pro", PRO, now=NOW)
     segment("everybody", {"type": "everyone"}, now=NOW)
     ada = signed_in("ada")
-    # Two questions about both, each with the limits of its own transaction and the computed traits around it.
-    with django_assert_max_num_queries(24):
+    # One question about both, with the limits of its own transaction around it.
+    with django_assert_max_num_queries(15):
         page = text_of(ada, "/segments/compare?left=pro&right=everybody&trait=plan")
     # All 3 of 3 have the plan in the one, 3 of 4 in the other.
     assert "100.0 %" in page

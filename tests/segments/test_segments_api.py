@@ -255,7 +255,7 @@ def test_refuses_a_now_that_is_no_time(rest: APIClient, now: Any) -> None:
 
 def test_hides_personal_data_in_the_sample() -> None:
     identify("ana", NOW, plan="pro", first_name="Anabel")
-    body = post(api("segments:read"), "segments/preview", {"definition": PRO}).json()
+    body = post(api("segments:read", "profiles:read"), "segments/preview", {"definition": PRO}).json()
     assert body["sample"][0]["traits"]["first_name"]["value"] == "A***"
 
 

@@ -109,7 +109,8 @@ def test_explains_members_and_pinned_people(rest: APIClient) -> None:
 
 @pytest.mark.usefixtures("four")
 def test_masks_what_was_found_in_people() -> None:
-    answer = post(api("segments:read"), "preview/people", {"definition": definition(trait("plan", "eq", "pro"))}).json()
+    body = {"definition": definition(trait("plan", "eq", "pro"))}
+    answer = post(api("segments:read", "profiles:read"), "preview/people", body).json()
     assert answer["people"][0]["tree"][0]["observed"] != "pro"
     assert answer["people"][0]["profile"]["traits"]["plan"]["value"] != "pro"
 
@@ -167,10 +168,33 @@ def test_compares_numbers_by_their_course(rest: APIClient) -> None:
 def test_small_groups_are_named_to_those_only_who_see_persons(rest: APIClient) -> None:
     everyone = {"definition": definition({"type": "everyone"})}
     body = {"left": everyone, "right": everyone, "trait": "country"}
-    told = post(api("segments:read"), "compare", body).json()
+    told = post(api("segments:read", "profiles:read"), "compare", body).json()
     assert (told["values"], told["others"]) == ([], {"left": 4, "right": 4})
+    told = post(api("segments:read"), "compare", body).json()
+    assert (told["counts"], told["others"]) == ({"left": None, "right": None}, {"left": None, "right": None})
     assert rest.get("/api/v1/segments/values?trait=country").json()["values"][0] == {"value": "DE", "count": 2}
     assert api("segments:read").get("/api/v1/segments/values?trait=country").json() == {"values": []}
+
+
+@pytest.mark.usefixtures("four")
+def test_small_groups_have_no_number_for_whoever_may_not_see_persons(settings: Any) -> None:
+    purpose("news", "consent", "email")
+    settings.CDP_SMALLEST_GROUP = 3
+    blind = api("segments:read")
+    body = {"definition": definition({"type": "all", "of": [trait("plan", "eq", "pro"), trait("age", "gt", 18)]})}
+    # Pro: ana, ben. Over 18: these and cy.
+    told = post(blind, "preview", body).json()
+    assert (told["count"], told["sample"]) == (None, [])
+    told = post(blind, "preview/rows", body).json()
+    rows = [(row["count"], row["left_after"], row["without"], row["difference"]) for row in told["rows"]]
+    # The number without the first row is 3, one more than with it: that would tell of the one.
+    assert (told["count"], rows) == (None, [(None, None, None, None), (3, None, None, None)])
+    told = post(blind, "preview/reach", body).json()
+    assert (told["count"], told["channels"][0]["matching"], told["channels"][0]["has_address"]) == (None, None, 0)
+    assert post(blind, "preview/people", body).status_code == 403
+    everyone = {"definition": definition({"type": "everyone"})}
+    told = post(blind, "preview", everyone).json()
+    assert (told["count"], told["sample"]) == (4, [])
 
 
 def test_suggests_values_of_properties(rest: APIClient) -> None:

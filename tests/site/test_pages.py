@@ -73,6 +73,7 @@ def pages() -> Iterator[str]:
         "/segments/buyers/history",
         "/segments/buyers/sizes",
         "/segments/buyers/overlap",
+        "/segments/buyers/unreadable",
         "/segments/buyers/sizes?days=90",
         "/segments/buyers/versions",
         "/segments/buyers/duplicate",

@@ -5,7 +5,7 @@
 const SegmentFindings = (() => {
   const D = SegmentDefinition;
   const MOST_PINNED = 3;
-  const NOTHING = { count: null, hidden: false, sample: [], sentence: "", sql: "", took: 0, rowCounts: {}, reach: [], shared: [], pinned: {}, faults: {}, fault: "" };
+  const NOTHING = { count: null, hidden: false, sample: [], sentence: "", sql: "", took: 0, cost: "", rowCounts: {}, reach: [], shared: [], pinned: {}, faults: {}, fault: "" };
 
   return {
     ...NOTHING,
@@ -51,7 +51,7 @@ const SegmentFindings = (() => {
         const found = await answer.json();
         this.busy = false;
         if (!answer.ok) return void this.showFaults(found, paths);
-        Object.assign(this, { count: found.count, hidden: found.count === null, sentence: found.sentence, sql: found.sql, took: found.took_ms, faults: {}, fault: "", stale: false });
+        Object.assign(this, { count: found.count, hidden: found.count === null, sentence: found.sentence, sql: found.sql, took: found.took_ms, cost: found.cost, faults: {}, fault: "", stale: false });
         await Promise.all([this.lookCloser(asked, paths), this.lookAround(asked)]);
       } catch (error) {
         if (error.name === "AbortError") return;
@@ -118,6 +118,14 @@ const SegmentFindings = (() => {
         words.push(`without this: ${change > 0 ? "+" : change < 0 ? "−" : "±"}${this.amount(Math.abs(change))}`);
       }
       return words.join(" · ");
+    },
+
+    unread(row) {
+      return (!this.stale && this.rowCounts[row.node.id]?.unread) || [];
+    },
+
+    costWords() {
+      return { light: "light to keep current", moderate: "some work to keep current", heavy: "heavy to keep current: narrow a window, or test fewer events" }[this.cost] ?? "";
     },
 
     share(part, whole) {
