@@ -39,7 +39,7 @@ WRITTEN = [
     "-infinity-",
     "20240615T101112Z",
     "2024-06-15T10:11:12 z",
-    "２０２４-06-15",
+    "\uff12\uff10\uff12\uff14-06-15",
     "",
 ]
 # What PostgreSQL's own reading forgives.

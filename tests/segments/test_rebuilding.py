@@ -31,7 +31,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.fixture
-def followed(committed: None) -> None:  # noqa: ARG001 - it comes first
+def followed(committed: None) -> None:
     """Give a segment, one that refers to it, one that refers to its complement, and three people."""
     identify("ana", plan="pro")
     identify("ben", plan="free")
