@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from cdp.core.patterns import Part, PatternFault, parse_pattern, pattern_matches
 from segments.language.durations import Duration
-from segments.language.fold import fold
+from segments.language.fold import fold, normal
 from segments.language.reading import (
     fault,
     join,
@@ -361,7 +361,7 @@ def _read_json(value: list[Any], path: str) -> tuple[Any, ...]:
             read_number(item, place)
         elif not isinstance(item, bool):
             raise fault(place, "wrong_type", f"must be a string, number or boolean, not {shown(item)}")
-    return tuple(value)
+    return tuple(normal(item) if isinstance(item, str) else item for item in value)
 
 
 def _read_ref(value: Any, path: str, steps: int) -> Ref:

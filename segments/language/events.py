@@ -214,8 +214,9 @@ class Did(Node):
         next_at = None
         if plan.timed and window.moves:
             away = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
+            last = f"select max(e.occurred_at) from profiles_event e where e.profile_id = p.id and {stretch.test('e')}"
             next_at = (
-                f"case when {a}.last_event_at >= {now} then {a}.last_event_at + {TICK_SQL} "
+                f"case when {a}.last_event_at >= {now} then ({last}) + {away} + {TICK_SQL} "
                 f"when {a}.last_event_at >= {stretch.since} then {a}.last_event_at + {away} + {TICK_SQL} end"
             )
         leaf = Leaf(test, next_at)

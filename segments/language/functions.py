@@ -27,10 +27,12 @@ def _shape(like: str, length: int, written: str) -> str:
     return f"WHEN {valid} AND {again} AND {YEARS} THEN value::timestamptz"
 
 
+BRANCHES = "\n    ".join(_shape(*shape) for shape in SHAPES)
 QUICK_INSTANT = f"""
 CREATE OR REPLACE FUNCTION cdp_instant(value text, zone text) RETURNS timestamptz
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT CASE {" ".join(_shape(*shape) for shape in SHAPES)}
+  SELECT CASE
+    {BRANCHES}
     WHEN value LIKE '____-__-__' AND pg_input_is_valid(value, 'date')
       AND value = to_char(value::date::timestamp, 'YYYY-MM-DD') AND {YEARS}
       THEN value::date::timestamp AT TIME ZONE zone

@@ -100,7 +100,7 @@ def read_due(now: datetime) -> list[Due]:
     """Return in what everyone is to be looked at now, what waits longest first."""
     found = []
     for kind, table in (("trait", ComputedTrait), ("segment", Segment)):
-        rows = table.objects.filter(due_filter(now)).order_by(F("next_run_at").asc(nulls_first=True), "pk")  # type: ignore[attr-defined]
+        rows = table.objects.filter(due_filter(now)).order_by(F("next_run_at").asc(nulls_first=True), "pk")
         for key, computed, latest, seconds in rows.values_list("key", "live_version", "version", "compute_seconds"):
             found.append(Due(f"{kind}:{key}", computed != latest, seconds or None))
     return found

@@ -78,7 +78,8 @@ def read_plan() -> dict[str, Any]:
 
 def _time(product: Product, key: str, definition: dict[str, Any], members: int | None, now: str, loaded: str) -> Row:
     body = {"definition": definition, "now": now}
-    took, found = [], {"count": -1, "cost": {}}
+    took = []
+    found: dict[str, Any] = {}
     http = product.http()
     for _ in range(REPEATS):
         began_at = time.monotonic()

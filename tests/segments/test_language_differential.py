@@ -85,3 +85,10 @@ def test_sql_and_reference_agree(block: int) -> None:
         with transaction.atomic():
             one_example(seed)
             transaction.set_rollback(True)
+
+
+# Where longer runs once found the two to differ: an event later than `now`, and a list of decomposed text.
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", [352, 582])
+def test_agrees_where_a_longer_run_found_a_difference(seed: int) -> None:
+    one_example(seed)

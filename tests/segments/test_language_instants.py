@@ -47,11 +47,13 @@ FORGIVEN = " +-:.TZtz0129aéJ\t"
 
 
 def texts() -> Iterator[str]:
-    """Yield the texts, and each of them with a character or two exchanged, left out or put in."""
+    """Yield the texts, each of them with other digits, and with a character or two exchanged, left out or put in."""
     draw = random.Random(20)
     yield from WRITTEN
     for text in WRITTEN:
-        for _ in range(150):
+        for _ in range(60):
+            yield "".join(draw.choice("012") if one.isdecimal() and draw.random() < 0.2 else one for one in text)
+        for _ in range(100):
             changed = list(text)
             for _ in range(draw.randint(1, 2)):
                 place = draw.randrange(len(changed) + 1)

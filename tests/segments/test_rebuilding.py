@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("committed")
 PLANS = {"pro": {"ana", "cy"}, "free": {"ben"}}
 EVERYONE = {"ana", "ben", "cy"}
 PATIENCE = 20
+State = tuple[set[str], set[str], int]
 ENTER = "INSERT INTO segments_membership (segment_id, profile_id, since) VALUES (%s, %s, now())"
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
@@ -140,7 +142,7 @@ def test_saving_may_be_killed_before_any_of_its_statements() -> None:
     while at <= total:
         before = Segment.objects.get(key="some")
         plan = "free" if plan_of(before.version) == "pro" else "pro"
-        sent = in_child(lambda plan=plan: redefine("some", trait_is("plan", "eq", plan)), at=at)
+        sent = in_child(partial(redefine, "some", trait_is("plan", "eq", plan)), at=at)
         total = total or sent
         wait_until_free()
         left = Segment.objects.get(key="some")
@@ -161,8 +163,8 @@ def test_a_worker_may_be_killed_before_any_of_its_statements() -> None:
     # The next day everyone is looked at in this one, and Ben's new plan moves him in the others.
     identify("ben", NOW + DAY, plan="pro")
     tomorrow = NOW + DAY + SECOND
-    before = ({"ana", "cy"}, {"ana"}, 1)
-    after = (EVERYONE, set(), 0)
+    before: State = ({"ana", "cy"}, {"ana"}, 1)
+    after: State = (EVERYONE, set(), 0)
     states = [before]
     while in_child(lambda: follow_changes(clock=lambda: tomorrow), at=len(states)) == 0:
         wait_until_free()
