@@ -26,7 +26,7 @@ from segments.queries.computed_traits import (
     summarise_values,
     trait_sentence,
 )
-from segments.queries.groups import smallest_group
+from segments.queries.groups import shown_size, smallest_group
 from segments.queries.segments import parsed_trait
 from segments.services.computed_traits import NewTrait, change_trait, create_trait, delete_trait
 
@@ -94,7 +94,7 @@ class FrequentValueSchema(serializers.Serializer):
 class ValuesSummarySchema(serializers.Serializer):
     """What the values of a computed trait come to."""
 
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
     numbers = TraitNumbersSchema(allow_null=True)
     values = FrequentValueSchema(many=True)
 
@@ -187,18 +187,19 @@ class PreviewComputedTrait(APIView):
 
     @extend_schema(operation_id="computed_traits_preview", request=TraitPreviewRequest, responses=TraitPreviewSchema)
     def post(self, request: Request) -> Response:
-        """Answer what the values come to, and ten people with theirs."""
+        """Answer what the values come to, and ten people with theirs to whoever may see persons."""
         given = fields.read_input(TraitPreviewRequest, request.data)
         principal = principal_of(request)
         now = timezone.now()
         found = preview_trait(definition=given["definition"], now=now, smallest=smallest_group(principal))
-        shown = present_by_id(found.summary.sample_ids, principal=principal, now=now)
+        some = found.summary.sample_ids if principal.may("profiles:read") else []
+        shown = present_by_id(some, principal=principal, now=now)
         sample = [
             {"profile": profile, "value": present_value(found.values.get(profile_id), principal)}
             for profile_id, profile in shown.items()
         ]
         told = {"sample": sample, "sentence": found.sentence, "sql": found.sql, "took_ms": found.took_ms, "now": now}
-        return Response({**present_summary(found.summary), **told})
+        return Response({**present_summary(found.summary, principal=principal), **told})
 
 
 class ComputedTraitSummary(APIView):
@@ -209,8 +210,9 @@ class ComputedTraitSummary(APIView):
     @extend_schema(operation_id="computed_traits_summary", responses=ValuesSummarySchema)
     def get(self, request: Request, key: str) -> Response:
         """Answer the number of people, the course of numbers and the most frequent values."""
-        summary = summarise_values(trait=get_trait(key=key), smallest=smallest_group(principal_of(request)))
-        return Response(present_summary(summary))
+        principal = principal_of(request)
+        summary = summarise_values(trait=get_trait(key=key), smallest=smallest_group(principal))
+        return Response(present_summary(summary, principal=principal))
 
 
 class ComputedTraitValues(APIView):
@@ -249,10 +251,10 @@ def present_trait(trait: ComputedTrait) -> dict[str, Any]:
     }
 
 
-def present_summary(summary: ValuesSummary) -> dict[str, Any]:
-    """Return what values come to."""
+def present_summary(summary: ValuesSummary, *, principal: Principal) -> dict[str, Any]:
+    """Return what values come to; of a small group no count to whoever may not see persons."""
     frequent = [{"value": value, "count": people} for value, people in summary.frequent]
-    return {"count": summary.count, "numbers": summary.numbers, "values": frequent}
+    return {"count": shown_size(principal, summary.count), "numbers": summary.numbers, "values": frequent}
 
 
 def present_value(value: Any, principal: Principal) -> Any:

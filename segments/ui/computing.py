@@ -25,7 +25,7 @@ from segments.queries.computed_traits import (
     summarise_values,
     trait_sentence,
 )
-from segments.queries.groups import smallest_group
+from segments.queries.groups import shown_size, smallest_group
 from segments.queries.segments import parsed_trait
 from segments.queries.suggestions import read_suggestions
 from segments.services.computed_traits import NewTrait, change_trait, create_trait, delete_trait
@@ -119,7 +119,7 @@ def _form(
     summary = preview.summary if preview else None
     if row is not None and summary is None and row.status == LIVE:
         summary = summarise_values(trait=row, smallest=smallest_group(principal))
-    sample = _people(preview, principal) if preview else []
+    sample = _people(preview, principal) if preview and principal.may("profiles:read") else []
     return show_page(
         request,
         "segments/computed_trait.html",
@@ -131,6 +131,7 @@ def _form(
         offers=read_suggestions(),
         sentence=preview.sentence if preview else trait_sentence(parsed_trait(row.definition)) if row else "",
         summary=summary,
+        size=shown_size(principal, summary.count) if summary else None,
         sample=sample,
         faults=more.get("faults", []),
         tried=preview,

@@ -149,9 +149,11 @@ def test_is_tried_before_it_is_saved(rest: APIClient) -> None:
 @pytest.mark.usefixtures("shoppers")
 def test_few_people_are_not_told_of_to_those_who_see_none(rest: APIClient) -> None:
     body = {"definition": summary("last", property="colour")}
-    told = api("segments:read").post("/api/v1/computed-traits/preview", body, format="json").json()
+    told = api("segments:read", "profiles:read").post("/api/v1/computed-traits/preview", body, format="json").json()
     assert (told["count"], told["numbers"], told["values"]) == (1, None, [])
     assert told["sample"][0]["value"] != "red"
+    told = api("segments:read").post("/api/v1/computed-traits/preview", body, format="json").json()
+    assert (told["count"], told["numbers"], told["values"], told["sample"]) == (None, None, [], [])
 
 
 @pytest.mark.usefixtures("shoppers")
