@@ -1,5 +1,6 @@
 """What keeping a definition current would cost, estimated by the database's planner before anything is computed."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +31,7 @@ def estimate_cost(*, definition: Definition, now: datetime) -> Cost:
     """Return what looking at everyone by a definition costs, without doing it."""
     compiled = compile_membership(definition, now=now, setting=read_setting())
     [(plans,)] = ask(f"EXPLAIN (FORMAT JSON) {compiled.sql}", compiled.parameters)
-    total = round(plans[0]["Plan"]["Total Cost"])
+    total = math.ceil(plans[0]["Plan"]["Total Cost"])
     return Cost(total, next((level for bound, level in LEVELS if total < bound), HEAVY))
 
 
