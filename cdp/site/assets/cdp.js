@@ -86,7 +86,7 @@ function chartOptions(given) {
   const text = colour("--muted");
   const line = colour("--line");
   const stacked = Boolean(given.stacked);
-  const names = { stacked, grid: { display: false }, ticks: { color: text, maxRotation: 0, autoSkipPadding: 16 }, border: { color: line } };
+  const names = { stacked, grid: { display: false }, ticks: { color: text, maxRotation: 0, autoSkipPadding: 16, autoSkip: !given.horizontal }, border: { color: line } };
   const amounts = { stacked, beginAtZero: true, min: given.min, max: given.max, grid: { color: line }, border: { display: false }, ticks: { color: text, precision: 0, maxTicksLimit: 6 } };
   return {
     indexAxis: given.horizontal ? "y" : "x",
