@@ -256,6 +256,10 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 MFA_ADAPTER = "cdp.core.sign_in.second_factors.SecondFactorAdapter"
+MFA_FORMS = {
+    "add_webauthn": "cdp.core.ui.forms.AddKeyForm",
+    "authenticate_webauthn": "cdp.core.ui.forms.KeyForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 # Invitations prove the address; allauth's own list of verified addresses is not used.
 MFA_ALLOW_UNVERIFIED_EMAIL = True

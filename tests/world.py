@@ -81,10 +81,12 @@ def key_with(*scopes: str, name: str | None = None) -> str:
     )
 
 
-def signed_in(name: str, *, minutes_ago: float = 0, **options: Any) -> Client:
-    """Return a browser in which one of the staff signed in, just now or some minutes ago."""
+def signed_in(name: str | User, *, minutes_ago: float = 0, **options: Any) -> Client:
+    """Return a browser in which one of the staff, or another person, signed in, just now or some minutes ago."""
     client = Client(**options)
-    client.force_login(staff(name), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(
+        staff(name) if isinstance(name, str) else name, backend="django.contrib.auth.backends.ModelBackend"
+    )
     session = client.session
     session[RECORDS] = [{"method": "password", "at": time.time() - 60 * minutes_ago}]
     session[SEEN] = time.time()

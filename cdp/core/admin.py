@@ -9,8 +9,9 @@ from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.widgets import (
@@ -39,6 +40,34 @@ for unlisted in (EmailAddress, EmailConfirmation, SocialApp, SocialAccount, Soci
         admin.site.unregister(unlisted)
 
 
+class GuardedAdmin(ModelAdmin):
+    """A list whose objects are unknown to whoever may not see them.
+
+    Django looks an object up before it asks for the right, and so answers otherwise where there is none.
+    """
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask for the right first."""
+        self._need_right(request)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask for the right first."""
+        self._need_right(request)
+        return super().delete_view(request, object_id, extra_context)
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Ask for the right first."""
+        self._need_right(request)
+        return super().history_view(request, object_id, extra_context)
+
+    def _need_right(self, request: HttpRequest) -> None:
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+
+
 class UserForm(forms.ModelForm):
     """What an administrator may change of a person."""
 
@@ -57,7 +86,7 @@ class UserForm(forms.ModelForm):
 
 
 @admin.register(User)
-class UserAdmin(ModelAdmin):
+class UserAdmin(GuardedAdmin):
     """People. They come in by invitation."""
 
     form = UserForm
@@ -128,7 +157,7 @@ class InvitationForm(forms.ModelForm):
 
 
 @admin.register(Invitation)
-class InvitationAdmin(ModelAdmin):
+class InvitationAdmin(GuardedAdmin):
     """Invitations that are open; adding one sends the mail, deleting one makes the link useless."""
 
     form = InvitationForm
@@ -145,7 +174,7 @@ class InvitationAdmin(ModelAdmin):
         _take_over(obj, made)
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ReadOnlyAdmin(GuardedAdmin):
     """A list that is only read."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's signature

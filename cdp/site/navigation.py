@@ -8,16 +8,18 @@ from django.urls import reverse
 
 from cdp.core.access import ADMINISTRATOR, ROLE_SCOPES
 from cdp.core.api.principal import principal_of
+from cdp.core.queries.rights import kinds_given
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the menu; `scope` None: for administrators."""
+    """One line of the menu; `scope` None: for administrators. `kind`: also for who was given one of these to see."""
 
     title: str
     icon: str
     view: str
     scope: str | None
+    kind: str = ""
 
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -42,17 +44,17 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Audiences",
         (
-            Entry("Segments", "groups", "segments", "segments:read"),
+            Entry("Segments", "groups", "segments", "segments:read", "segment"),
             Entry("Computed traits", "function", "computed_traits", "segments:read"),
             Entry("Lists", "list_alt", "static_lists", "segments:read"),
-            Entry("Destinations", "send", "destinations", "segments:read"),
-            Entry("Exports", "download", "exports", "segments:read"),
+            Entry("Destinations", "send", "destinations", "segments:read", "destination"),
+            Entry("Exports", "download", "exports", "segments:read", "segment"),
         ),
     ),
     (
         "Consent",
         (
-            Entry("Consent", "how_to_reg", "purposes", "consents:read"),
+            Entry("Consent", "how_to_reg", "purposes", "consents:read", "purpose"),
             Entry("Fields and purposes", "label", "field_tags", "consents:read"),
             Entry("Receipts and webhooks", "send", "consent_outward", "consents:read"),
             Entry("Notices", "description", "notices", "consents:read"),
@@ -76,7 +78,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Collection",
         (
-            Entry("Sources", "input", "sources", "sources:read"),
+            Entry("Sources", "input", "sources", "sources:read", "source"),
             Entry("Inventory", "inventory_2", "inventory", "sources:read"),
             Entry("Imports", "upload_file", "imports", "sources:read"),
             Entry("Messages", "mail", "messages", "sources:read"),
@@ -105,14 +107,17 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu for the person who is signed in."""
     if not request.user.is_authenticated:
         return []
-    scopes = principal_of(request).scopes
+    principal = principal_of(request)
+    scopes = principal.scopes
+    # Every role sees the lists; only somebody without one has a menu of what they were given.
+    given = kinds_given(user_id=principal.user_id or 0) if not scopes else frozenset()
     is_administrator = scopes >= ROLE_SCOPES[ADMINISTRATOR]
     groups = [{"title": "", "items": [_item("Overview", "home", reverse("overview"))]}]
     for title, entries in MENU:
         items = [
             _item(entry.title, entry.icon, reverse(entry.view))
             for entry in entries
-            if (is_administrator if entry.scope is None else entry.scope in scopes)
+            if (is_administrator if entry.scope is None else entry.scope in scopes or entry.kind in given)
         ]
         if items:
             groups.append({"title": title, "items": items})

@@ -1,5 +1,6 @@
 """Purposes and notices by REST."""
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -9,6 +10,7 @@ from rest_framework.views import APIView
 
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
+from cdp.core.queries.rights import rows_within_rights
 from consent.api import fields
 from consent.api.present import present_notice, present_purpose
 from consent.models import Purpose
@@ -21,10 +23,14 @@ class Purposes(APIView):
 
     scope_resource = "consents"
 
+    def permission_rows(self) -> QuerySet[Purpose]:
+        """Return the purposes that the person may see."""
+        return rows_within_rights(list_purposes(), principal=principal_of(self.request), scope="consents:read")
+
     @extend_schema(operation_id="purposes_list", responses=fields.page_of(fields.PurposeSchema, "PurposePage"))
     def get(self, request: Request) -> Response:
         """Answer one page, by key."""
-        rows = list_purposes()
+        rows = self.permission_rows()
         return paginate(request, fetch=fetch_from(rows, "key"), key=key_from("key"), present=present_purpose)
 
     @extend_schema(

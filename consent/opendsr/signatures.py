@@ -8,6 +8,7 @@ OpenDSR 2.0, section 8 (FIPS 186-4); what vendors send is RSA PKCS#1 v1.5 with S
 import base64
 import binascii
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -50,11 +51,17 @@ def domains_of(certificate_pem: bytes) -> list[str]:
 
 def sign(body: bytes, *, key_pem: bytes) -> str:
     """Return the signature over the exact bytes, in base64."""
+    return base64.b64encode(_read_key(key_pem).sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+@lru_cache(maxsize=4)
+def _read_key(key_pem: bytes) -> rsa.RSAPrivateKey:
+    """Return a private key. Reading checks its primes, which takes far longer than signing: once is enough."""
     key = serialization.load_pem_private_key(key_pem, password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         message = "The key of OpenDSR is an RSA key."
         raise TypeError(message)
-    return base64.b64encode(key.sign(body, padding.PKCS1v15(), hashes.SHA256())).decode()
+    return key
 
 
 def is_valid(body: bytes, *, signature: str, certificate_pem: bytes) -> bool:

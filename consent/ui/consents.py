@@ -11,10 +11,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from cdp.core.access import Principal, show
 from cdp.core.api.pagination import fetch_from, key_from
+from cdp.core.queries.rights import rows_within_rights
 from cdp.core.queries.sizes import count_list
-from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
+from cdp.core.ui.shell import open_one, read_list, show_page, show_part, signed_in
 from consent.decision import GRANTED, STATES, SUBJECT
-from consent.models import Current, Decision
+from consent.models import Current, Decision, Purpose
 from consent.queries.desk import Standing, count_standings, list_conflicts, name_profiles
 from consent.queries.ledger import list_decisions
 from consent.queries.purposes import get_notice, get_purpose, list_notices, list_purposes
@@ -37,13 +38,17 @@ READ = ["GET", "HEAD", "POST"]
 @require_safe
 def purposes(request: HttpRequest) -> HttpResponse:
     """List the purposes; how people stand to them is counted by a request of its own."""
-    signed_in(request, "consents:read")
+    principal = signed_in(request)
+    rows = list(rows_within_rights(list_purposes(), principal=principal, scope="consents:read").order_by("name", "id"))
+    if not rows:
+        # Whoever was given none learns which right is missing.
+        signed_in(request, "consents:read")
     return show_page(
         request,
         "consent/purposes.html",
         title="Consent",
-        purposes=list(list_purposes().order_by("name", "id")),
-        conflicts=count_list(list_conflicts()),
+        purposes=rows,
+        conflicts=count_list(list_conflicts()) if principal.may("consents:read") else None,
     )
 
 
@@ -81,8 +86,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ)
 def change(request: HttpRequest, key: str) -> HttpResponse:
     """Change a purpose."""
-    principal = signed_in(request, "consents:write")
-    row = get_purpose(key=key)
+    principal, row = _open(request, key, "consents:write")
     initial = {name: getattr(row, name) for name in PurposeForm.base_fields}
     for name in ("channels", "recipients", "consent_categories"):
         initial[name] = ", ".join(initial[name])
@@ -101,9 +105,10 @@ def change(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def purpose(request: HttpRequest, key: str) -> HttpResponse:
     """Show a purpose with its ledger, newest first."""
-    principal = signed_in(request, "consents:read")
-    row = get_purpose(key=key)
-    rows = list_decisions(purpose=key)
+    principal, row = _open(request, key)
+    # A right on the purpose is none on the decisions of people.
+    sees_ledger = principal.may("consents:read")
+    rows = list_decisions(purpose=key) if sees_ledger else list_decisions(purpose=key).none()
     page = read_list(request, fetch=fetch_from(rows, "-id"), key=key_from("id"))
     return show_page(
         request,
@@ -112,8 +117,12 @@ def purpose(request: HttpRequest, key: str) -> HttpResponse:
         purpose=row,
         page=page,
         ledger=show_ledger(page.rows, principal),
-        size=count_list(rows),
+        size=count_list(rows) if sees_ledger else None,
     )
+
+
+def _open(request: HttpRequest, key: str, scope: str = "consents:read") -> tuple[Principal, Purpose]:
+    return open_one(request, lambda: get_purpose(key=key), scope)
 
 
 @require_safe

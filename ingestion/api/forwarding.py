@@ -111,6 +111,7 @@ class _OfSource(APIView):
     """What the views of a source's forwarding share."""
 
     scope_resource = "sources"
+    deletes_parts = True
 
     def permission_object(self) -> Source:
         """Return the source, on which a person may have a right of their own."""

@@ -14,10 +14,11 @@ from cdp.core.access import Principal, show
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
 from cdp.core.api.times import read_time
+from cdp.core.queries.rights import rows_within_rights
 from cdp.core.services.audit import note_read
 from ingestion.api import shapes
 from ingestion.api.treatments import SourceView
-from ingestion.models import QualityRule
+from ingestion.models import QualityRule, Source
 from ingestion.quality.scores import Dimensions
 from ingestion.queries.field_rules import list_rules
 from ingestion.queries.offending import DIMENSIONS, Offender, find_offending, read_wanted
@@ -311,6 +312,11 @@ class FieldRules(SourceView):
         rows = list_rules(source=get_source(key=key))
         return paginate(request, fetch=fetch_from(rows, "-id"), key=key_from("id"), present=present_rule)
 
+    def _seen_source(self, principal: Principal, key: str) -> Source:
+        """Return a source whose values the person may compare with: one that they may not see is unknown to them."""
+        rows = rows_within_rights(Source.objects.filter(key=key), principal=principal, scope="sources:read")
+        return get_source(key=key if rows.exists() else "")
+
     @extend_schema(operation_id="quality_rules_save", request=FieldRuleInput, responses={201: FieldRuleSchema})
     def post(self, request: Request, key: str) -> Response:
         """Make the rule of a field; it takes the place of the one that the field has."""
@@ -319,7 +325,7 @@ class FieldRules(SourceView):
         fields = dict(given.validated_data)
         known = fields.pop("known_in")
         if known:
-            fields["known_in"] = get_source(key=known["source"])
+            fields["known_in"] = self._seen_source(principal_of(request), known["source"])
             fields |= {f"known_{name}": known[name] for name in ("type", "event", "field")}
         principal = principal_of(request)
         row = save_field_rule(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -12,6 +13,7 @@ from rest_framework.views import APIView
 from cdp.core.access import Principal
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
+from cdp.core.queries.rights import rows_within_rights
 from ingestion.api import shapes
 from ingestion.models import Source
 from ingestion.queries.sources import get_source
@@ -45,6 +47,10 @@ class Sources(APIView):
 
     scope_resource = "sources"
 
+    def permission_rows(self) -> QuerySet[Source]:
+        """Return the sources that the person may see."""
+        return rows_within_rights(list_sources(), principal=principal_of(self.request), scope="sources:read")
+
     @extend_schema(
         operation_id="sources_list",
         parameters=[OpenApiParameter("limit", int), OpenApiParameter("cursor")],
@@ -55,7 +61,7 @@ class Sources(APIView):
         principal = principal_of(request)
         return paginate(
             request,
-            fetch=fetch_from(list_sources(), "key"),
+            fetch=fetch_from(self.permission_rows(), "key"),
             key=key_from("key"),
             present=lambda source: present_source(source, principal),
         )

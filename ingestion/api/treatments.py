@@ -64,6 +64,7 @@ class SourceView(APIView):
     """A view of something that belongs to a source."""
 
     scope_resource = "sources"
+    deletes_parts = True
 
     def permission_object(self) -> Source:
         """Return the source, on which a person may have a right of their own."""

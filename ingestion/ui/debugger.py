@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from cdp.core.ui.shell import show_page, show_part, signed_in
+from cdp.core.ui.shell import show_page, show_part
 from ingestion.models import Source
-from ingestion.queries.sources import get_source
 from ingestion.queries.tail import OUTCOMES, PENDING, TailRow, count_waiting, find_latest, read_wanted
 from ingestion.ui.forms import LookupForm
+from ingestion.ui.opening import open_source
 
 FILTERS = ("outcome", "event", "property")
 NO_CONTENT = 204
@@ -21,8 +21,7 @@ NO_CONTENT = 204
 @require_safe
 def debugger(request: HttpRequest, key: str) -> HttpResponse:
     """Show the last messages; `?outcome=`, `?event=` and `?property=` narrow, `?paused=1` stops the clock."""
-    signed_in(request, "sources:read")
-    source = get_source(key=key)
+    _, source = open_source(request, key)
     return show_page(
         request,
         "ingestion/debugger.html",
@@ -37,8 +36,8 @@ def debugger(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def debugger_rows(request: HttpRequest, key: str) -> HttpResponse:
     """Answer the list alone; nothing if it is as the page has it."""
-    signed_in(request, "sources:read")
-    context = _tail(request, get_source(key=key))
+    _, source = open_source(request, key)
+    context = _tail(request, source)
     if request.GET.get("seen") == context["seen"]:
         return HttpResponse(status=NO_CONTENT)
     return show_part(request, "ingestion/debugger_rows.html", **context)

@@ -18,7 +18,6 @@ from cdp.core.ui.shell import read_list, show_page, signed_in
 from ingestion.models import Source, TreatmentKind
 from ingestion.queries.findings import read_findings
 from ingestion.queries.presenting import PLAIN
-from ingestion.queries.sources import get_source
 from ingestion.queries.treatments import find_version, get_version, list_versions
 from ingestion.services.examining import EMPTY, Edit, Examined, edit_treatment, examine, write_definition
 from ingestion.services.treatments import MAX_NOTE_CHARACTERS
@@ -26,6 +25,7 @@ from ingestion.services.trying import Tried
 from ingestion.spec.differences import ABSENT, Difference, find_differences
 from ingestion.treatment.cleaning import RAW
 from ingestion.treatment.shapes import safe_name, shape_of
+from ingestion.ui.opening import open_source
 
 SHOWN = 10
 VERSIONS = 10
@@ -62,11 +62,10 @@ def answer_editor(
     Checking needs `sources:read`, as the previews of REST do; saving `sources:write`.
     """
     if request.method != "POST":
-        signed_in(request, "sources:read")
-        return show_editor(request, source=get_source(key=key), kind=kind, template=template, title=title, **more)
+        _, source = open_source(request, key)
+        return show_editor(request, source=source, kind=kind, template=template, title=title, **more)
     saves = request.POST.get("act") == "save"
-    principal = signed_in(request, "sources:write" if saves else "sources:read")
-    source = get_source(key=key)
+    principal, source = open_source(request, key, "sources:write" if saves else "sources:read")
     form = EditForm(request.POST)
     form.is_valid()
     given = form.cleaned_data
@@ -113,7 +112,7 @@ def show_editor(
     **more: Any,
 ) -> HttpResponse:
     """Show the page of a kind: the editor with what was examined, what was found, the versions."""
-    principal = signed_in(request, "sources:read")
+    principal = signed_in(request)
     in_force = find_version(source=source, kind=kind)
     wanted = request.GET.get("version", "")
     number = int(wanted) if wanted.isdecimal() and len(wanted) < len(str(2**31)) else None

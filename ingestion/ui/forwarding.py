@@ -9,11 +9,10 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from cdp.core.ui.shell import show_page, show_part, signed_in
+from cdp.core.ui.shell import show_page, show_part
 from consent.queries.purposes import list_purposes
 from ingestion.models import Forwarding, Source
 from ingestion.queries.forwarding import read_forwarding_state
-from ingestion.queries.sources import get_source
 from ingestion.services.forwarding import (
     ForwardingSettings,
     discard_copies,
@@ -24,6 +23,7 @@ from ingestion.services.forwarding import (
     set_forwarding,
     try_forwarding,
 )
+from ingestion.ui.opening import open_source
 
 SAME_CONTROLLER = "same_controller"
 OWN = (SAME_CONTROLLER, "It is our own old system")
@@ -79,8 +79,7 @@ class ForwardingForm(forms.Form):
 def forwarding(request: HttpRequest, key: str) -> HttpResponse:
     """Show what a source forwards and how that goes; change it."""
     writes = request.method == "POST"
-    principal = signed_in(request, "sources:write" if writes else "sources:read")
-    source = get_source(key=key)
+    principal, source = open_source(request, key, "sources:write" if writes else "sources:read")
     row = find_forwarding(key=key)
     form = ForwardingForm(request.POST if writes else None, initial=_initial(row), is_new=row is None)
     if writes and form.is_valid():
@@ -100,16 +99,14 @@ def forwarding(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def forwarding_state(request: HttpRequest, key: str) -> HttpResponse:
     """Answer the numbers alone."""
-    signed_in(request, "sources:read")
-    return show_part(
-        request, "ingestion/forwarding_state.html", **_context(get_source(key=key), get_forwarding(key=key))
-    )
+    _, source = open_source(request, key)
+    return show_part(request, "ingestion/forwarding_state.html", **_context(source, get_forwarding(key=key)))
 
 
 @require_POST
 def try_it(request: HttpRequest, key: str) -> HttpResponse:
     """Send one event of nobody to the other system, and say what it answered."""
-    signed_in(request, "sources:write")
+    open_source(request, key, "sources:write")
     tested = try_forwarding(key=key, now=timezone.now())
     if tested.works:
         messages.success(request, f"The other system took the test event: {tested.status}, {tested.took_ms} ms.")
@@ -123,7 +120,7 @@ def try_it(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def replay(request: HttpRequest, key: str) -> HttpResponse:
     """Put what was given up back into the line."""
-    principal = signed_in(request, "sources:write")
+    principal, _ = open_source(request, key, "sources:write")
     count = replay_copies(key=key, actor=principal.actor, now=timezone.now())
     messages.success(request, f"{count:,} request{'' if count == 1 else 's'} will be sent again.")
     return redirect("forwarding", key)
@@ -132,7 +129,7 @@ def replay(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def discard(request: HttpRequest, key: str) -> HttpResponse:
     """Delete what was given up."""
-    principal = signed_in(request, "sources:write")
+    principal, _ = open_source(request, key, "sources:write")
     count = discard_copies(key=key, actor=principal.actor, now=timezone.now())
     messages.success(request, f"{count:,} request{'' if count == 1 else 's'} deleted.")
     return redirect("forwarding", key)
@@ -141,7 +138,7 @@ def discard(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def remove(request: HttpRequest, key: str) -> HttpResponse:
     """Forward nothing any more."""
-    principal = signed_in(request, "sources:write")
+    principal, _ = open_source(request, key, "sources:write")
     remove_forwarding(key=key, actor=principal.actor, now=timezone.now())
     messages.success(request, "Nothing is forwarded any more; the copies that waited are deleted.")
     return redirect("forwarding", key)

@@ -14,17 +14,20 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from cdp.core.access import Principal, show
+from cdp.core.queries.rights import rows_within_rights
 from cdp.core.services.audit import note_read
-from cdp.core.ui.shell import show_page, signed_in
+from cdp.core.ui.shell import show_page
 from ingestion.models import QualityState, Source
 from ingestion.queries.field_rules import list_rules
 from ingestion.queries.offending import Offender, find_offending, read_wanted
 from ingestion.queries.quality import HOUR, FieldQuality, Period, Report, read_reports
 from ingestion.queries.sources import get_source, read_source_keys
+from ingestion.queries.traffic import list_sources
 from ingestion.services.field_rules import NewFieldRule, delete_field_rule, save_field_rule
 from ingestion.services.measuring import start_measuring
 from ingestion.treatment.plans import PLANNED
 from ingestion.ui.explaining_quality import TITLES, explain
+from ingestion.ui.opening import open_source
 
 WINDOWS = {"1": "24 hours", "7": "7 days", "30": "30 days", "90": "90 days"}
 DEFAULT_DAYS = "7"
@@ -62,8 +65,7 @@ class Row:
 @require_safe
 def quality(request: HttpRequest, key: str) -> HttpResponse:
     """Show the quality of a source; `?days=` says how far back, `?of=` narrows the fields to one event."""
-    signed_in(request, "sources:read")
-    source = get_source(key=key)
+    _, source = open_source(request, key)
     period, days = _period(request)
     (report,) = read_reports(sources=[source], period=period, keys=read_source_keys())
     names = {_name(one.type, one.event) for one in report.fields}
@@ -102,8 +104,7 @@ def quality(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def measure(request: HttpRequest, key: str) -> HttpResponse:
     """Start measuring at once what came since the last time."""
-    signed_in(request, "sources:write")
-    source = get_source(key=key)
+    _, source = open_source(request, key, "sources:write")
     if start_measuring(now=timezone.now()) is None:
         messages.info(request, "Nothing new has come since the last time, or measuring is under way.")
     else:
@@ -114,8 +115,7 @@ def measure(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def offending(request: HttpRequest, key: str) -> HttpResponse:
     """List the messages behind a number."""
-    principal = signed_in(request, "sources:read")
-    source = get_source(key=key)
+    principal, source = open_source(request, key, "sources:read")
     period, days = _period(request)
     wanted = read_wanted(request.GET, period)
     keys = read_source_keys()
@@ -188,10 +188,9 @@ class FieldRuleForm(forms.Form):
 def rules(request: HttpRequest, key: str) -> HttpResponse:
     """List the rules for fields, and save one."""
     writes = request.method == "POST"
-    principal = signed_in(request, "sources:write" if writes else "sources:read")
-    source = get_source(key=key)
+    principal, source = open_source(request, key, "sources:write" if writes else "sources:read")
     initial = {"event": request.GET.get("event", ""), "field": request.GET.get("field", "")}
-    form = FieldRuleForm(request.POST if writes else None, initial=initial, keys=sorted(read_source_keys().values()))
+    form = FieldRuleForm(request.POST if writes else None, initial=initial, keys=_known_sources(principal))
     if writes and form.is_valid():
         save_field_rule(source=source, new=_new_rule(form.cleaned_data), actor=principal.actor, now=timezone.now())
         messages.success(request, "The rule is saved. Messages are held against it from the next measuring on.")
@@ -212,11 +211,16 @@ def rules(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 def remove_rule(request: HttpRequest, key: str, rule_id: int) -> HttpResponse:
     """Take a rule away."""
-    principal = signed_in(request, "sources:write")
-    source = get_source(key=key)
+    principal, source = open_source(request, key, "sources:write")
     delete_field_rule(source=source, rule_id=rule_id, actor=principal.actor, now=timezone.now())
     messages.success(request, "The rule is gone. What was counted with it stays.")
     return redirect("quality_rules", source.key)
+
+
+def _known_sources(principal: Principal) -> list[str]:
+    """Return the sources whose values somebody may compare with."""
+    rows = rows_within_rights(list_sources(), principal=principal, scope="sources:read")
+    return sorted(rows.values_list("key", flat=True))
 
 
 def _new_rule(given: dict[str, Any]) -> NewFieldRule:

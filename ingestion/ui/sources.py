@@ -10,9 +10,9 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from cdp.core.queries.rights import rows_within_rights
 from cdp.core.ui.shell import show_page, signed_in
 from ingestion.collecting.snippet import is_installed
-from ingestion.errors import UnknownSource
 from ingestion.models import Outcome, Source
 from ingestion.queries.alerts import list_open_alerts, present_alerts
 from ingestion.queries.traffic import count_outcomes_by_source, list_sources, read_traffic
@@ -20,6 +20,7 @@ from ingestion.queries.write_keys import read_write_key
 from ingestion.services.sources import SourceSettings, change_source, create_source
 from ingestion.ui.connecting import list_examples
 from ingestion.ui.forms import KILO, ChangeForm, SourceForm
+from ingestion.ui.opening import open_source
 
 OUTCOMES = [outcome.label for outcome in Outcome]
 
@@ -27,16 +28,19 @@ OUTCOMES = [outcome.label for outcome in Outcome]
 @require_safe
 def sources(request: HttpRequest) -> HttpResponse:
     """List the sources with what became of their messages."""
-    signed_in(request, "sources:read")
+    principal = signed_in(request)
+    rows = list(rows_within_rights(list_sources(), principal=principal, scope="sources:read").order_by("key", "id"))
+    if not rows:
+        # Whoever was given none learns which right is missing.
+        signed_in(request, "sources:read")
     counts = count_outcomes_by_source()
-    rows = list(list_sources().order_by("key", "id"))
     return show_page(
         request,
         "ingestion/sources.html",
         title="Sources",
         outcomes=OUTCOMES,
         sources=[(one, _row(counts.get(one.pk))) for one in rows],
-        unattributed=sum(counts.get(None, {}).values()),
+        unattributed=sum(counts.get(None, {}).values()) if principal.may("sources:read") else 0,
     )
 
 
@@ -65,8 +69,7 @@ def create(request: HttpRequest) -> HttpResponse:
 def source(request: HttpRequest, key: str) -> HttpResponse:
     """Show a source: its key, how to send, what came; and change its settings."""
     writes = request.method == "POST"
-    principal = signed_in(request, "sources:write" if writes else "sources:read")
-    row = _get(key)
+    principal, row = open_source(request, key, "sources:write" if writes else "sources:read")
     now = timezone.now()
     form = ChangeForm(request.POST if writes else None, initial=_initial(row))
     if writes and form.is_valid():
@@ -94,14 +97,6 @@ def source(request: HttpRequest, key: str) -> HttpResponse:
 
 def _row(counts: dict[str, int] | None) -> list[tuple[str, int]]:
     return [(label, (counts or {}).get(label, 0)) for label in OUTCOMES]
-
-
-def _get(key: str) -> Source:
-    row = list_sources().filter(key=key).first()
-    if row is None:
-        message = "There is no such source."
-        raise UnknownSource(message)
-    return row
 
 
 def _initial(row: Source) -> dict[str, Any]:

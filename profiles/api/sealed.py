@@ -22,6 +22,12 @@ class SealedTraitSchema(serializers.Serializer):
     opening = serializers.BooleanField()
 
 
+class SealedTraitsAnswer(serializers.Serializer):
+    """All of them, by name."""
+
+    results = SealedTraitSchema(many=True)
+
+
 def present_sealed(row: SealedTrait) -> dict[str, object]:
     """Return one as REST shows it."""
     return {"name": row.name, "since": row.sealed_at, "by": row.sealed_by, "opening": row.opened_at is not None}
@@ -32,7 +38,7 @@ class EncryptedTraits(APIView):
 
     scopes = {"GET": "profiles:read"}
 
-    @extend_schema(operation_id="traits_encrypted", responses=SealedTraitSchema(many=True))
+    @extend_schema(operation_id="traits_encrypted", responses=SealedTraitsAnswer)
     def get(self, _request: Request) -> Response:
         """Answer all, by name."""
         return Response({"results": [present_sealed(row) for row in list_sealed()]})

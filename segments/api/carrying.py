@@ -13,6 +13,7 @@ from cdp.core.api.principal import principal_of
 from cdp.core.errors import FieldError, InvalidInput
 from segments.api import fields
 from segments.api.present import present_segments, present_version
+from segments.api.segments import SegmentView
 from segments.language.difference import differences
 from segments.models import Segment
 from segments.queries.segments import find_segments, get_segment, list_segments, read_definitions
@@ -24,7 +25,7 @@ ARCHIVED = Segment.Status.ARCHIVED
 MOST = 2_147_483_647
 
 
-class OneVersion(APIView):
+class OneVersion(SegmentView):
     """Reads a version of a definition."""
 
     scopes = {"GET": "segments:read"}
@@ -35,7 +36,7 @@ class OneVersion(APIView):
         return Response(present_version(get_version(segment=get_segment(key=key), version=min(version, MOST))))
 
 
-class DiffVersion(APIView):
+class DiffVersion(SegmentView):
     """Compares a version of a definition with another."""
 
     scopes = {"GET": "segments:read"}
@@ -64,14 +65,10 @@ class DiffVersion(APIView):
         )
 
 
-class RestoreVersion(APIView):
+class RestoreVersion(SegmentView):
     """Makes an earlier definition the latest again."""
 
     scopes = {"POST": "segments:write"}
-
-    def permission_object(self) -> Segment:
-        """Return the segment, on which a person may have a right of their own."""
-        return get_segment(key=self.kwargs["key"])
 
     @extend_schema(operation_id="segments_version_restore", request=None, responses=fields.SegmentSchema)
     def post(self, request: Request, key: str, version: int) -> Response:
@@ -79,7 +76,7 @@ class RestoreVersion(APIView):
         segment = restore_version(
             key=key, version=min(version, MOST), actor=principal_of(request).actor, clock=timezone.now
         )
-        return Response(present_segments([segment])[0])
+        return Response(present_segments([segment], principal=principal_of(request))[0])
 
 
 class DuplicateSegment(APIView):

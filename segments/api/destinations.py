@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -11,6 +12,7 @@ from rest_framework.views import APIView
 
 from cdp.core.api.pagination import fetch_from, key_from, paginate, read_page
 from cdp.core.api.principal import principal_of
+from cdp.core.queries.rights import rows_within_rights
 from segments.api import fields
 from segments.api import sending_fields as shapes
 from segments.api.sending_present import present_destinations, present_record
@@ -50,6 +52,10 @@ class Destinations(APIView):
 
     scope_resource = "segments"
 
+    def permission_rows(self) -> QuerySet[Destination]:
+        """Return the destinations that the person may see."""
+        return rows_within_rights(list_destinations(), principal=principal_of(self.request), scope="segments:read")
+
     @extend_schema(
         operation_id="destinations_list",
         parameters=PAGE,
@@ -57,7 +63,7 @@ class Destinations(APIView):
     )
     def get(self, request: Request) -> Response:
         """Answer one page, by key."""
-        page = read_page(request, fetch=fetch_from(list_destinations(), "key"), key=key_from("key"))
+        page = read_page(request, fetch=fetch_from(self.permission_rows(), "key"), key=key_from("key"))
         return Response(page.body(present_destinations(page.rows, now=timezone.now())))
 
     @extend_schema(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -20,7 +21,8 @@ from segments.api import fields
 from segments.api import sending_fields as shapes
 from segments.api.sending_present import present_exports, present_schedule
 from segments.models import Segment
-from segments.queries.exports import get_export, get_schedule, list_exports, list_schedules
+from segments.queries.exports import get_export, get_exported_segment, get_schedule, list_schedules
+from segments.queries.rights import visible_exports, visible_segments
 from segments.queries.segments import get_segment
 from segments.services.sending.exports import NewExport, create_export, delete_export, open_file
 from segments.services.sending.filing import CSV_TYPE, PARQUET_TYPE
@@ -59,6 +61,10 @@ class Exports(APIView):
 
     scope_resource = "segments"
 
+    def permission_rows(self) -> QuerySet[Segment]:
+        """Return the segments whose exports the person may see."""
+        return visible_segments(principal=principal_of(self.request))
+
     def permission_object(self) -> Segment:
         """Return the segment that is asked for: a person may have the right to export just this one."""
         given = self.request.data
@@ -76,7 +82,9 @@ class Exports(APIView):
     def get(self, request: Request) -> Response:
         """Answer one page, newest first."""
         asked = request.query_params
-        rows = list_exports(segment=asked.get("segment"), status=asked.get("status"))
+        rows = visible_exports(
+            principal=principal_of(request), segment=asked.get("segment"), status=asked.get("status")
+        )
         page = read_page(request, fetch=fetch_from(rows, "-pk"), key=key_from("pk"))
         return Response(page.body(present_exports(page.rows)))
 
@@ -89,7 +97,17 @@ class Exports(APIView):
         return Response(present_exports([made])[0], status=status.HTTP_202_ACCEPTED)
 
 
-class OneExport(APIView):
+class ExportView(APIView):
+    """A view of one export: a right on its segment is one on the export."""
+
+    deletes_parts = True
+
+    def permission_object(self) -> Segment:
+        """Return the segment."""
+        return get_exported_segment(export_id=self.kwargs["export_id"])
+
+
+class OneExport(ExportView):
     """Reads and deletes an export."""
 
     scope_resource = "segments"
@@ -106,7 +124,7 @@ class OneExport(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class ExportFile(APIView):
+class ExportFile(ExportView):
     """Hands out the file of an export."""
 
     scopes = {"GET": "segments:write"}

@@ -127,7 +127,7 @@ class SegmentSchema(serializers.Serializer):
     definition = DefinitionField()
     version = serializers.IntegerField()
     status = serializers.ChoiceField(choices=STATUSES)
-    count = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
     computed_at = serializers.DateTimeField(allow_null=True)
     purpose = serializers.CharField(allow_null=True)
     channel = serializers.CharField(allow_null=True)
@@ -255,8 +255,8 @@ class OverlapSchema(serializers.Serializer):
 
     key = serializers.CharField()
     name = serializers.CharField()
-    count = serializers.IntegerField()
-    shared = serializers.IntegerField()
+    count = serializers.IntegerField(allow_null=True)
+    shared = serializers.IntegerField(allow_null=True)
 
 
 class OverlapAnswer(serializers.Serializer):

@@ -14,8 +14,19 @@ from segments.queries.preview import Preview
 from segments.queries.segments import has_match, parsed, read_definitions
 
 
-def present_segments(segments: Sequence[Segment]) -> list[dict[str, Any]]:
-    """Return segments with their latest definitions, in one statement for any number of them."""
+def told_size(principal: Principal | None, size: int) -> int | None:
+    """Return a size as it may be told; a key that reads segments is told every one, a person as on the pages."""
+    return size if principal is None or principal.user_id is None else shown_size(principal, size)
+
+
+def present_segments(segments: Sequence[Segment], *, principal: Principal | None = None) -> list[dict[str, Any]]:
+    """Return segments with their latest definitions, in one statement for any number of them.
+
+    Parameters
+    ----------
+    principal : Principal or None
+        Who sees them, where it may be somebody with a right on single ones only.
+    """
     definitions = read_definitions(segments)
     return [
         {
@@ -24,7 +35,7 @@ def present_segments(segments: Sequence[Segment]) -> list[dict[str, Any]]:
             "definition": definitions[segment.pk],
             "version": segment.version,
             "status": segment.status,
-            "count": max(segment.member_count, 0),
+            "count": told_size(principal, max(segment.member_count, 0)),
             "computed_at": segment.computed_at,
             "purpose": segment.purpose or None,
             "channel": segment.channel or None,

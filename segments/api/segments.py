@@ -1,6 +1,7 @@
 """Segments by REST."""
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -19,6 +20,7 @@ from segments.api.present import (
     present_segments,
     present_tree,
     present_version,
+    told_size,
 )
 from segments.errors import NowNotAllowed
 from segments.models import Membership, Segment
@@ -27,11 +29,11 @@ from segments.queries.cost import estimate_cost
 from segments.queries.overlap import read_overlap
 from segments.queries.people import explain_membership
 from segments.queries.preview import preview
+from segments.queries.rights import visible_segments, within_sight
 from segments.queries.segments import (
     get_segment,
     list_members,
     list_membership_changes,
-    list_segments,
     list_versions,
     read_latest,
 )
@@ -40,10 +42,22 @@ from segments.services.definitions import NewSegment, change_segment, create_seg
 PAGE = [OpenApiParameter("limit", int), OpenApiParameter("cursor")]
 
 
+class SegmentView(APIView):
+    """A view of one segment, on which a person may have a right of their own."""
+
+    def permission_object(self) -> Segment:
+        """Return the segment."""
+        return get_segment(key=self.kwargs["key"])
+
+
 class Segments(APIView):
     """Lists segments, and creates one."""
 
     scope_resource = "segments"
+
+    def permission_rows(self) -> QuerySet[Segment]:
+        """Return the segments that the person may see."""
+        return visible_segments(principal=principal_of(self.request))
 
     @extend_schema(
         operation_id="segments_list",
@@ -57,12 +71,12 @@ class Segments(APIView):
     )
     def get(self, request: Request) -> Response:
         """Answer one page, by key."""
-        rows = list_segments()
+        rows = self.permission_rows()
         if request.query_params.get("status"):
             rows = rows.filter(status=request.query_params["status"])
         rows = narrow_segments(rows, tag=request.query_params.get("tag", ""), text=request.query_params.get("q", ""))
         page = read_page(request, fetch=fetch_from(rows, "key"), key=key_from("key"))
-        return Response(page.body(present_segments(page.rows)))
+        return Response(page.body(present_segments(page.rows, principal=principal_of(request))))
 
     @extend_schema(
         operation_id="segments_create",
@@ -87,19 +101,15 @@ class Segments(APIView):
         return Response(answer, status=status.HTTP_201_CREATED if created else status.HTTP_200_OK)
 
 
-class OneSegment(APIView):
+class OneSegment(SegmentView):
     """Reads, changes and deletes a segment."""
 
     scope_resource = "segments"
 
-    def permission_object(self) -> Segment:
-        """Return the segment, on which a person may have a right of their own."""
-        return get_segment(key=self.kwargs["key"])
-
     @extend_schema(operation_id="segments_read", responses=fields.SegmentSchema)
-    def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - Django's signature
+    def get(self, request: Request, key: str) -> Response:
         """Answer the segment."""
-        return Response(present_segments([get_segment(key=key)])[0])
+        return Response(present_segments([get_segment(key=key)], principal=principal_of(request))[0])
 
     @extend_schema(operation_id="segments_change", request=fields.SegmentFields, responses=fields.SegmentSchema)
     def patch(self, request: Request, key: str) -> Response:
@@ -108,8 +118,9 @@ class OneSegment(APIView):
         for name in ("purpose", "channel"):
             if name in given:
                 given[name] = given[name] or ""
-        segment = change_segment(key=key, fields=given, actor=principal_of(request).actor, clock=timezone.now)
-        return Response(present_segments([segment])[0])
+        principal = principal_of(request)
+        segment = change_segment(key=key, fields=given, actor=principal.actor, clock=timezone.now)
+        return Response(present_segments([segment], principal=principal)[0])
 
     @extend_schema(operation_id="segments_delete", responses={204: None})
     def delete(self, request: Request, key: str) -> Response:
@@ -173,7 +184,7 @@ class SegmentChanges(APIView):
         )
 
 
-class SegmentVersions(APIView):
+class SegmentVersions(SegmentView):
     """Lists the versions of a definition."""
 
     scopes = {"GET": "segments:read"}
@@ -189,7 +200,7 @@ class SegmentVersions(APIView):
         return paginate(request, fetch=fetch_from(rows, "-version"), key=key_from("version"), present=present_version)
 
 
-class SegmentOverlap(APIView):
+class SegmentOverlap(SegmentView):
     """Counts what a segment shares with others."""
 
     scopes = {"GET": "segments:read"}
@@ -203,7 +214,13 @@ class SegmentOverlap(APIView):
         """Answer the shares, the largest first."""
         named = request.query_params.get("with")
         others = [part.strip() for part in named.split(",") if part.strip()] if named else None
-        return Response({"results": read_overlap(segment=get_segment(key=key), others=others)})
+        found = read_overlap(segment=get_segment(key=key), others=others)
+        principal = principal_of(request)
+        told = [
+            {**one, **{name: told_size(principal, one[name]) for name in ("count", "shared")}}
+            for one in within_sight(found, principal=principal)
+        ]
+        return Response({"results": told})
 
 
 class ExplainMembership(APIView):

@@ -145,7 +145,7 @@ class ScheduleSchema(serializers.Serializer):
     preset = serializers.CharField(allow_null=True)
     columns = ColumnSchema(many=True)
     every = serializers.ChoiceField(choices=RHYTHMS)
-    at = serializers.TimeField()
+    at = serializers.CharField(help_text="HH:MM, in the time zone of the schedule")
     weekday = serializers.IntegerField()
     day = serializers.IntegerField()
     timezone = serializers.CharField()

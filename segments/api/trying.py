@@ -18,7 +18,8 @@ from cdp.core.errors import FieldError, InvalidInput
 from profiles.queries.people import get_by_uuid
 from profiles.queries.profiles import present_by_id
 from segments.api import fields, trying_fields
-from segments.api.present import present_tree
+from segments.api.present import present_tree, told_size
+from segments.api.segments import SegmentView
 from segments.errors import NowNotAllowed
 from segments.language.reading import Fault, read_path
 from segments.queries.comparing import Comparison, compare_segments
@@ -168,7 +169,7 @@ class SuggestValues(APIView):
         return Response({"values": [{"value": value, "count": count} for value, count in found]})
 
 
-class SegmentSizes(APIView):
+class SegmentSizes(SegmentView):
     """Tells how large a segment was, day by day."""
 
     scopes = {"GET": "segments:read"}
@@ -186,7 +187,11 @@ class SegmentSizes(APIView):
             raise InvalidInput(message, errors=[FieldError("days", "invalid_value", message)])
         today = timezone.localtime(timezone.now()).replace(hour=0, minute=0, second=0, microsecond=0)
         days = read_sizes(segment=get_segment(key=key), zone=installation_zone(), today=today, count=int(asked))
-        told = [{"date": day.date, "size": day.size, "entered": day.entered, "left": day.left} for day in days]
+        names = ("size", "entered", "left")
+        principal = principal_of(request)
+        told = [
+            {"date": day.date, **{name: told_size(principal, getattr(day, name)) for name in names}} for day in days
+        ]
         return Response({"days": told})
 
 

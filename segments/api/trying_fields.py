@@ -158,9 +158,9 @@ class SizeDaySchema(serializers.Serializer):
     """A day of a segment: its size at the end, and who came and went."""
 
     date = serializers.DateField()
-    size = serializers.IntegerField()
-    entered = serializers.IntegerField()
-    left = serializers.IntegerField()
+    size = serializers.IntegerField(allow_null=True)
+    entered = serializers.IntegerField(allow_null=True)
+    left = serializers.IntegerField(allow_null=True)
 
 
 class SizesAnswer(serializers.Serializer):

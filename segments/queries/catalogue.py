@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Func, Q, QuerySet
 
 from cdp.core.access import Principal
 from segments.models import Segment
 from segments.queries.rights import visible_segments
-
-TAGS = "SELECT DISTINCT tag FROM segments_segment, unnest(tags) AS t(tag) WHERE status <> 'archived' ORDER BY tag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,8 @@ def narrow_segments(rows: QuerySet[Segment], *, tag: str, text: str) -> QuerySet
     return rows
 
 
-def list_tags() -> list[str]:
-    """Return the tags in use, in order."""
-    with connection.cursor() as cursor:
-        cursor.execute(TAGS)
-        return [row[0] for row in cursor.fetchall()]
+def list_tags(*, principal: Principal) -> list[str]:
+    """Return the tags in use on segments that somebody may see, in order."""
+    rows = visible_segments(principal=principal).exclude(status=Segment.Status.ARCHIVED)
+    found = rows.annotate(tag=Func("tags", function="unnest")).values_list("tag", flat=True)
+    return sorted(set(found))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db.models import QuerySet
 
 from cdp.core.models import Job
+from segments.models import Segment
 from segments.sending.errors import NoSuchExport, NoSuchSchedule
 from segments.sending_models import Export, ExportSchedule
 
@@ -31,6 +32,20 @@ def get_export(*, export_id: int) -> Export:
     if found is None:
         raise NoSuchExport
     return found
+
+
+def get_exported_segment(*, export_id: int) -> Segment:
+    """Return the segment that an export is of.
+
+    Raises
+    ------
+    NoSuchExport
+        If there is no such export, or its segment is gone.
+    """
+    segment = get_export(export_id=export_id).segment
+    if segment is None:
+        raise NoSuchExport
+    return segment
 
 
 def list_schedules() -> QuerySet[ExportSchedule]:

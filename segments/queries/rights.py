@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
-from guardian.shortcuts import get_objects_for_user, get_users_with_perms
+from django.db.models import Exists, OuterRef, QuerySet
+from guardian.shortcuts import get_users_with_perms
 
 from cdp.core.access import Principal
 from cdp.core.models import User
+from cdp.core.queries.rights import rows_within_rights
 from segments.models import Segment
+from segments.queries.exports import list_exports
+from segments.sending_models import Export
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,27 @@ def list_staff() -> list[User]:
 
 def visible_segments(*, principal: Principal) -> QuerySet[Segment]:
     """Return the segments that somebody may see: all with `segments:read`, else those that they were given."""
+    return rows_within_rights(Segment.objects.all(), principal=principal, scope="segments:read")
+
+
+def changeable_segments(*, principal: Principal) -> QuerySet[Segment]:
+    """Return the segments that somebody may change, and so export."""
+    return rows_within_rights(Segment.objects.all(), principal=principal, scope="segments:write")
+
+
+def within_sight(told: list[dict[str, Any]], *, principal: Principal) -> list[dict[str, Any]]:
+    """Return what is told of other segments, each by its ``key``, without those that somebody may not see."""
     if principal.may("segments:read"):
-        return Segment.objects.all()
-    user = User.objects.filter(pk=principal.user_id or 0, is_active=True).first()
-    if user is None:
-        return Segment.objects.none()
-    found: QuerySet[Segment] = get_objects_for_user(user, "segments.view_segment", with_superuser=False)
-    return found
+        return told
+    keys = [one["key"] for one in told]
+    seen = set(visible_segments(principal=principal).filter(key__in=keys).values_list("key", flat=True))
+    return [one for one in told if one["key"] in seen]
+
+
+def visible_exports(*, principal: Principal, segment: str | None = None, status: str | None = None) -> QuerySet[Export]:
+    """Return the exports that somebody may see: those of the segments that they may see."""
+    rows = list_exports(segment=segment, status=status)
+    if principal.may("segments:read"):
+        return rows
+    seen = visible_segments(principal=principal)
+    return rows.filter(Exists(seen.filter(pk=OuterRef("segment_id"))))

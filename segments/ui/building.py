@@ -19,6 +19,7 @@ from segments.models import Segment
 from segments.queries.catalogue import list_tags
 from segments.queries.groups import shown_size
 from segments.queries.preview import preview
+from segments.queries.rights import within_sight
 from segments.queries.segments import read_definitions
 from segments.queries.suggestions import read_suggestions
 from segments.queries.templates import find_template, list_templates
@@ -66,7 +67,11 @@ def templates(request: HttpRequest) -> HttpResponse:
 
 
 def _builder(request: HttpRequest, title: str, row: Segment | None, start: dict[str, Any], **more: Any) -> HttpResponse:
-    offers = {**asdict(read_suggestions()), "tags": list_tags()}
+    principal = signed_in(request)
+    offers = {**asdict(read_suggestions()), "tags": list_tags(principal=principal)}
+    if not principal.may("segments:read"):
+        # Somebody who may change this one segment learns no names of others.
+        offers |= {"segments": within_sight(offers["segments"], principal=principal), "lists": []}
     segment = {
         "key": start.get("key", ""),
         "name": start.get("name", ""),

@@ -8,10 +8,18 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from cdp.core.access import Principal
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.reauthentication import recently_authenticated
-from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
-from segments.queries.exports import find_failed_jobs, get_export, get_schedule, list_exports, list_schedules
+from cdp.core.ui.shell import open_one, read_list, show_page, show_part, signed_in
+from segments.queries.exports import (
+    find_failed_jobs,
+    get_export,
+    get_exported_segment,
+    get_schedule,
+    list_schedules,
+)
+from segments.queries.rights import changeable_segments, visible_exports, visible_segments
 from segments.sending_models import Export
 from segments.services.sending.exports import NewExport, create_export, delete_export, open_file
 from segments.services.sending.filing import CSV_TYPE, PARQUET_TYPE
@@ -24,19 +32,25 @@ READ = ["GET", "HEAD", "POST"]
 @require_safe
 def exports(request: HttpRequest) -> HttpResponse:
     """List exports, newest first."""
-    signed_in(request, "segments:read")
-    page = read_list(request, fetch=fetch_from(list_exports(), "-pk"), key=key_from("pk"))
+    principal = signed_in(request)
+    if not principal.may("segments:read") and not visible_segments(principal=principal).exists():
+        signed_in(request, "segments:read")
+    rows = visible_exports(principal=principal)
+    page = read_list(request, fetch=fetch_from(rows, "-pk"), key=key_from("pk"))
     failed = find_failed_jobs(exports=page.rows)
-    rows = [{"row": row, "status": _status(row, failed)} for row in page.rows]
-    return show_page(request, "segments/exports.html", title="Exports", page=page, exports=rows)
+    told = [{"row": row, "status": _status(row, failed)} for row in page.rows]
+    return show_page(request, "segments/exports.html", title="Exports", page=page, exports=told)
 
 
 @require_http_methods(READ)
 @recently_authenticated
 def create(request: HttpRequest) -> HttpResponse:
-    """Make an export."""
-    principal = signed_in(request, "segments:write")
-    form = ExportForm(request.POST or None, initial={"segment": request.GET.get("segment", "")})
+    """Make an export; somebody with rights on single segments chooses among these."""
+    principal = signed_in(request)
+    segments = changeable_segments(principal=principal)
+    if not principal.may("segments:write") and not segments.exists():
+        signed_in(request, "segments:write")
+    form = ExportForm(request.POST or None, segments=segments, initial={"segment": request.GET.get("segment", "")})
     if form.is_valid():
         made = create_export(new=_asked(form.cleaned_data), principal=principal, now=timezone.now())
         return redirect("export", made.pk)
@@ -53,24 +67,22 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_safe
 def export(request: HttpRequest, export_id: int) -> HttpResponse:
     """Show how far an export is, and who was left out."""
-    signed_in(request, "segments:read")
-    row = get_export(export_id=export_id)
+    _, row = _open(request, export_id)
     return show_page(request, "segments/export.html", title=f"Export of {row.segment_key}", **_context(row))
 
 
 @require_safe
 def progress(request: HttpRequest, export_id: int) -> HttpResponse:
     """Answer the numbers alone."""
-    signed_in(request, "segments:read")
-    return show_part(request, "segments/export_progress.html", **_context(get_export(export_id=export_id)))
+    _, row = _open(request, export_id)
+    return show_part(request, "segments/export_progress.html", **_context(row))
 
 
 @require_safe
 @recently_authenticated
 def fetch(request: HttpRequest, export_id: int) -> HttpResponse:
     """Hand out the file; each person in it passes the gate once more."""
-    principal = signed_in(request, "segments:write")
-    row = get_export(export_id=export_id)
+    principal, row = _open(request, export_id, "segments:write")
     pieces = open_file(export=row, principal=principal, now=timezone.now())
     kind = PARQUET_TYPE if row.format == Export.Format.PARQUET else CSV_TYPE
     name = f"{row.segment_key}-{row.pk}.{row.format}"
@@ -83,8 +95,8 @@ def fetch(request: HttpRequest, export_id: int) -> HttpResponse:
 @require_POST
 def delete(request: HttpRequest, export_id: int) -> HttpResponse:
     """Delete an export with its file."""
-    principal = signed_in(request, "segments:write")
-    delete_export(export=get_export(export_id=export_id), actor=principal.actor, now=timezone.now())
+    principal, row = _open(request, export_id, "segments:write")
+    delete_export(export=row, actor=principal.actor, now=timezone.now())
     messages.success(request, "The export and its file are deleted.")
     return redirect("exports")
 
@@ -138,6 +150,14 @@ def act_on_schedule(request: HttpRequest, schedule_id: int, act: str) -> HttpRes
         switch_schedule(schedule=found, enabled=act == "resume", principal=principal, now=now)
     messages.success(request, {"delete": "Deleted.", "resume": "It goes on."}.get(act, "Paused."))
     return redirect("export_schedules")
+
+
+def _open(request: HttpRequest, export_id: int, scope: str = "segments:read") -> tuple[Principal, Export]:
+    """Return who looks and the export: by their role, or by a right on its segment."""
+    principal = signed_in(request)
+    if not principal.may(scope):
+        open_one(request, lambda: get_exported_segment(export_id=export_id), scope)
+    return principal, get_export(export_id=export_id)
 
 
 def _asked(given: Any) -> NewExport:

@@ -12,8 +12,8 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from cdp.core.access import Principal, mask
-from cdp.core.api.json import load
+from cdp.core.access import Principal, mask, need
+from cdp.core.api.json import load, read_or_none
 from cdp.core.errors import InvalidInput
 from cdp.core.ui.shell import signed_in
 from consent.queries.purposes import list_purposes
@@ -29,6 +29,7 @@ from segments.queries.overlap import read_overlap_of
 from segments.queries.people import explain_definition
 from segments.queries.preview import SAMPLE, Trial, find_members, preview, read_trial
 from segments.queries.reach import read_reach
+from segments.queries.rights import within_sight
 from segments.queries.suggestions import read_property_names, read_values
 from segments.queries.unreadable import Unreadable, by_path, count_unreadable
 from segments.queries.variations import RowCounts, count_variations
@@ -100,7 +101,9 @@ def around(request: HttpRequest) -> JsonResponse:
             "count": shown_size(principal, other["count"]),
             "shared": shown_size(principal, other["shared"]),
         }
-        for other in read_overlap_of(trial=trial, besides=_text(given, "key"))[:MOST_SHARED]
+        for other in within_sight(read_overlap_of(trial=trial, besides=_text(given, "key")), principal=principal)[
+            :MOST_SHARED
+        ]
     ]
     return JsonResponse({"reach": reach, "shared": shared})
 
@@ -242,12 +245,15 @@ def _given(request: HttpRequest) -> dict[str, Any]:
     ------
     NotAuthenticated
         If nobody is signed in: what strangers send is not read.
+    MissingScope
+        If it cannot be read, and so names no segment on which somebody without the scope has a right.
     InvalidInput
         If it is no object.
     """
-    signed_in(request)
-    given = load(request.body)
+    principal = signed_in(request)
+    given = read_or_none(request.body) if not principal.may("segments:read") else load(request.body)
     if not isinstance(given, dict):
+        need(principal, "segments:read")
         message = "Send a JSON object."
         raise InvalidInput(message)
     return given

@@ -2,13 +2,11 @@
 
 from django.http import HttpRequest
 
-from cdp.core.access import Principal, need
-from cdp.core.api.permissions import has_object_right
-from cdp.core.ui.shell import signed_in
+from cdp.core.access import Principal
+from cdp.core.api.permissions import CHANGE, has_object_right
+from cdp.core.ui.shell import open_one
 from segments.models import Segment
-from segments.queries.segments import find_segment, get_segment
-
-METHODS = {"segments:read": "GET", "segments:write": "PATCH"}
+from segments.queries.segments import get_segment
 
 
 def open_segment(request: HttpRequest, key: str, scope: str = "segments:read") -> tuple[Principal, Segment]:
@@ -21,15 +19,9 @@ def open_segment(request: HttpRequest, key: str, scope: str = "segments:read") -
     NoSuchSegment
         If it does not exist.
     """
-    principal = signed_in(request)
-    if principal.may(scope):
-        return principal, get_segment(key=key)
-    row = find_segment(key=key)
-    if row is None or not has_object_right(principal, obj=row, method=METHODS[scope]):
-        need(principal, scope)
-    return principal, get_segment(key=key)
+    return open_one(request, lambda: get_segment(key=key), scope)
 
 
 def may_change(principal: Principal, row: Segment) -> bool:
     """Tell whether somebody may change a segment."""
-    return principal.may("segments:write") or has_object_right(principal, obj=row, method="PATCH")
+    return principal.may("segments:write") or has_object_right(principal, obj=row, right=CHANGE)

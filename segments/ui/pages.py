@@ -25,7 +25,7 @@ from segments.queries.history import read_sizes
 from segments.queries.overlap import read_overlap
 from segments.queries.people import explain_membership
 from segments.queries.preview import Trial
-from segments.queries.rights import list_rights, list_staff
+from segments.queries.rights import list_rights, list_staff, within_sight
 from segments.queries.segments import (
     has_match,
     installation_zone,
@@ -68,7 +68,7 @@ def segments(request: HttpRequest) -> HttpResponse:
         title="Segments",
         segments=[(row, tell(definitions[row.pk]), shown_size(principal, row.member_count)) for row in rows],
         wanted=wanted,
-        tags=list_tags(),
+        tags=list_tags(principal=principal),
         statuses=Segment.Status.values,
         narrowed=any(given.values()),
     )
@@ -169,7 +169,7 @@ def overlap(request: HttpRequest, key: str) -> HttpResponse:
     principal, row = open_segment(request, key)
     others = [
         {**other, "shared": shown_size(principal, other["shared"]), "count": shown_size(principal, other["count"])}
-        for other in read_overlap(segment=row)[:FEW]
+        for other in within_sight(read_overlap(segment=row), principal=principal)[:FEW]
     ]
     return show_part(request, "segments/overlap.html", segment=row, others=others)
 

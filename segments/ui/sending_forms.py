@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.db.models import QuerySet
 
 from consent.queries.purposes import list_purposes
 from segments.models import Segment
@@ -101,9 +102,10 @@ class AudienceForm(forms.Form):
         label="Recipient", max_length=200, help_text="Who receives the data, for the register of disclosures."
     )
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, segments: QuerySet[Segment] | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
-        live = list_segments().filter(status=Segment.Status.LIVE).order_by("name", "id")
+        offered = list_segments() if segments is None else segments
+        live = offered.filter(status=Segment.Status.LIVE).order_by("name", "id")
         if "segment" in self.fields:
             self.fields["segment"].choices = [(one.key, one.name) for one in live]  # type: ignore[attr-defined]
         purposes = [(one.key, one.name) for one in list_purposes().order_by("name", "id")]

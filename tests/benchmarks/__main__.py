@@ -12,6 +12,7 @@ from http.client import HTTPException
 import psycopg2
 
 from tests.benchmarks.accept import accept_batches, accept_single
+from tests.benchmarks.access import access
 from tests.benchmarks.consent import suppression_lookup, withdrawal
 from tests.benchmarks.deliver import deliver
 from tests.benchmarks.encryption import encrypt_traits
@@ -63,6 +64,7 @@ BENCHMARKS = {
     "lookup": Benchmark(profile_lookup, 500, 2_000),
     "erasure": Benchmark(erasure, 2_000, 10_000),
     "withdrawal": Benchmark(withdrawal, 60, 1_000),
+    "access": Benchmark(access, 10, 50),
     "suppression": Benchmark(suppression_lookup, 200_000, 10_000_000, shared=False),
     "audit": Benchmark(audit, 20_000, 1_000_000, shared=False),
     "backup": Benchmark(backup, 5_000, 200_000, shared=False),

@@ -1,5 +1,7 @@
 """What every answer carries, and what an installation is asked by a name that is not its own."""
 
+from io import BytesIO
+
 import pytest
 from django.test import Client
 
@@ -88,3 +90,33 @@ def test_security_txt_names_whom_the_operator_named(settings):
     lines = answer.content.decode().splitlines()
     assert "Contact: mailto:security@house.example" in lines
     assert any(line.startswith("Expires: ") for line in lines)
+
+
+# --- What is too much ------------------------------------------------------------------------------------------------
+
+
+def test_refuses_a_form_of_too_many_fields_or_files():
+    browser = signed_in("ada")
+    fields = "&".join(f"f{number}=1" for number in range(1001))
+    assert browser.post("/sources/new", fields, content_type="application/x-www-form-urlencoded").status_code == 400
+    files = {f"f{number}": BytesIO(b"x") for number in range(101)}
+    assert browser.post("/imports", files).status_code == 400
+
+
+def test_refuses_a_body_over_the_limit_before_it_is_read(settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    client = api("administrator")
+    answer = client.post("/api/v1/sources", b'{"key": "' + b"x" * 1000 + b'"}', content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (413, "input.too_large")
+
+
+@pytest.mark.parametrize("body", ['{"a":' * 65 + "1" + "}" * 65, "[" * 200_000])
+def test_refuses_json_that_is_nested_too_deeply(body):
+    answer = api("administrator").post("/api/v1/sources", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "json.invalid")
+
+
+def test_the_answer_of_a_security_key_is_read_as_strictly():
+    for credential in ("9" * 5000, "[" * 5000, '{"a":' * 100, "[]", "null", '{"id": 1e400}'):
+        answer = signed_in("ada").post("/account/keys/add", {"name": "x", "credential": credential})
+        assert answer.status_code == 422, credential[:20]

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from django.db import connection
 
+from ingestion.errors import InvalidImport
+from ingestion.imports.read_parquet import read_parquet
 from ingestion.imports.reading import open_rows, read_sample
 from ingestion.imports.shape import detect_shape
 from ingestion.models import Message
@@ -195,6 +197,32 @@ def test_refuses_what_is_damaged_or_made_to_hurt(tmp_path, content, words):
     assert code in (1, 2)
     assert words in err, (out, err)
     assert Message.objects.count() == 0 or code == 1
+
+
+def parquet_of_one_value(size, rows):
+    """Return a file of some kilobytes: the value stands in it once, however many rows have it."""
+    places = pa.array([0] * rows, pa.int32())
+    out = io.BytesIO()
+    table = pa.table({"name": pa.DictionaryArray.from_arrays(places, ["x" * size])})
+    pq.write_table(table, out, compression="zstd", store_schema=False)
+    assert len(out.getvalue()) < 100_000
+    return out
+
+
+def test_unpacks_a_value_that_repeats_a_part_of_the_rows_at_a_time():
+    file = parquet_of_one_value(200_000, 2_000)
+    before, most = pa.total_allocated_bytes(), 0
+    for number, row in enumerate(read_parquet(file)):
+        assert len(row[0]) == 200_000
+        if number % 100 == 0:
+            most = max(most, pa.total_allocated_bytes() - before)
+    # All at once would be 400 MB.
+    assert most < 100_000_000
+
+
+def test_refuses_a_value_that_no_row_could_hold():
+    with pytest.raises(InvalidImport, match="longer than"):
+        list(read_parquet(parquet_of_one_value(1024 * 1024 + 1, 10)))
 
 
 def test_survives_lines_and_cells_of_any_length():

@@ -171,7 +171,7 @@ def test_exports_to_the_person_what_is_sealed():
 def test_refuses_conditions_that_compare_it_and_takes_those_that_ask_whether_it_is_there():
     encrypt()
     send(identify("u1", diagnosis=SECRET), identify("u2"))
-    client = api("segments:read", "personal_data:read")
+    client = api("segments:read", "profiles:read", "personal_data:read")
 
     def preview(condition: dict[str, Any]) -> Any:
         definition = {"version": 1, "timezone": "UTC", "match": {"type": "trait", "path": "diagnosis", **condition}}

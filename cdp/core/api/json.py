@@ -78,6 +78,14 @@ def load(raw: bytes) -> Any:
     return value
 
 
+def read_or_none(raw: bytes) -> Any:
+    """Read JSON as `load` does; None for what it would refuse."""
+    try:
+        return load(raw)
+    except BadJson:
+        return None
+
+
 def _check(root: Any) -> bool:
     """Refuse NUL and deep nesting; tell whether a number may have lost digits on the way."""
     rounded = False

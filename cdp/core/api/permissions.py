@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+WRITING = ("post", "put", "patch", "delete")
 PUBLIC = "public"
+VIEW, CHANGE, DELETE = "view", "change", "delete"
 
 
 def needed_scope(view: Any, method: str) -> str | None:
     """Return the scope that a view declares for a method.
 
     A view says ``scopes = {"GET": "profiles:read", "POST": "profiles:write"}``, or ``scope_resource = "profiles"``:
-    reading for GET and HEAD, writing for the rest. HEAD and OPTIONS count as GET. None: not declared.
+    reading for GET and HEAD, writing for the rest. HEAD counts as GET, and so does OPTIONS where there is a GET;
+    else it is for whoever may do what there is. None: not declared.
     """
+    if method == "OPTIONS" and not hasattr(view, "get"):
+        method = next((name.upper() for name in WRITING if hasattr(view, name)), method)
     scopes: dict[str, str] = getattr(view, "scopes", None) or {}
     if method in scopes:
         return scopes[method]
@@ -36,31 +41,39 @@ def needed_scope(view: Any, method: str) -> str | None:
         return scopes["GET"]
     resource: str | None = getattr(view, "scope_resource", None)
     if resource is None:
-        # A view that only writes still answers OPTIONS to whoever may write.
-        return next(iter(scopes.values()), None) if method == "OPTIONS" else None
+        return None
     return f"{resource}:{'read' if method in READING else 'write'}"
 
 
-def has_object_right(principal: Principal, *, obj: Model, method: str) -> bool:
-    """Tell whether a person has been given the right to view or change this one object (django-guardian)."""
+def needed_right(scope: str, method: str) -> str:
+    """Return the right on a single object that stands for a scope: what the scope lets one do, not how it is asked.
+
+    A file that only those may fetch who may write is not given to whoever may view, though it is asked for by GET.
+    """
+    if scope.endswith(":read"):
+        return VIEW
+    return DELETE if method == "DELETE" else CHANGE
+
+
+def has_object_right(principal: Principal, *, obj: Model, right: str) -> bool:
+    """Tell whether a person has been given the right to view, change or delete this one object (django-guardian)."""
     if principal.user_id is None:
         return False
     user = User.objects.filter(pk=principal.user_id, is_active=True).first()
     if user is None:
         return False
-    action = {"DELETE": "delete"}.get(method, "view" if method in READING else "change")
-    return f"{action}_{obj._meta.model_name}" in get_perms(user, obj)
+    return f"{right}_{obj._meta.model_name}" in get_perms(user, obj)
 
 
-def _has_right(principal: Principal, find_object: Callable[[], Model], *, method: str) -> bool:
-    """Tell whether the view's object may be used; one that does not exist gives no right, and so stays unknown."""
+def has_right_on(principal: Principal, find_object: Callable[[], Model], *, right: str) -> bool:
+    """Tell whether an object may be used; one that does not exist gives no right, and so stays unknown."""
     if principal.user_id is None:
         return False
     try:
         obj = find_object()
     except (Http404, NotFound, ObjectDoesNotExist):
         return False
-    return has_object_right(principal, obj=obj, method=method)
+    return has_object_right(principal, obj=obj, right=right)
 
 
 def _check_source(principal: Principal, view: "APIView", scope: str) -> None:
@@ -83,7 +96,9 @@ class HasScope(BasePermission):
     """Lets pass who holds the declared scope. A view that declares none lets nobody pass.
 
     A view of single objects may define ``permission_object()``: then a person without the scope passes who has the
-    right on that very object.
+    right on that very object; `deletes_parts` says that DELETE takes something from it, which is a change of it. A view
+    of a list may define ``permission_rows()``, the rows that the person was given a
+    right on: then it may be read by whoever has any, and shows these alone.
     """
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
@@ -102,7 +117,11 @@ class HasScope(BasePermission):
             _check_source(principal, view, scope)
             return True
         find_object = getattr(view, "permission_object", None)
-        if find_object is not None and _has_right(principal, find_object, method=method):
+        act = "" if getattr(view, "deletes_parts", False) else method
+        if find_object is not None and has_right_on(principal, find_object, right=needed_right(scope, act)):
+            return True
+        find_rows = getattr(view, "permission_rows", None)
+        if find_rows is not None and method in READING and principal.user_id is not None and find_rows().exists():
             return True
         message = f"This needs the scope {scope}."
         raise MissingScope(message)

@@ -1,5 +1,6 @@
 """Coming in: invitations, and a new password by mail."""
 
+import time
 from typing import Any
 
 from django.conf import settings
@@ -17,12 +18,22 @@ from cdp.core.services.invitations import accept_invitation, find_invitation
 from cdp.core.ui.forms import AcceptInvitationForm, QueuedPasswordResetForm
 from cdp.core.ui.policy import strict_policy
 
+# Writing the mail takes some milliseconds, which only an address that is known would cost.
+ANSWER_SECONDS = 0.25
+
 
 class RequestNewPassword(views.PasswordResetView):
-    """Asks for the address; answers the same whether it is known or not."""
+    """Asks for the address; answers the same, and after the same time, whether it is known or not."""
 
     form_class = QueuedPasswordResetForm
     success_url = reverse_lazy("password_reset_done")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Queue the mail, and wait until as much time has gone by as it ever takes."""
+        answer_at = time.monotonic() + ANSWER_SECONDS
+        answer = super().post(request, *args, **kwargs)
+        time.sleep(max(answer_at - time.monotonic(), 0))
+        return answer
 
 
 class NewPasswordRequested(views.PasswordResetDoneView):

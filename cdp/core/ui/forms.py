@@ -3,7 +3,7 @@
 from typing import Any
 
 from allauth.mfa.base.forms import ReauthenticateForm
-from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, ReauthenticateWebAuthnForm
 from axes.handlers.proxy import AxesProxyHandler
 from django import forms
 from django.conf import settings
@@ -15,7 +15,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from unfold.forms import AuthenticationForm as UnfoldAuthenticationForm
 
+from cdp.core.api.json import read_or_none
 from cdp.core.services import mail
+
+MAX_CREDENTIAL = 16_384
 
 
 class QueuedPasswordResetForm(PasswordResetForm):
@@ -78,6 +81,44 @@ class SignInForm(UnfoldAuthenticationForm):
         self.fields["username"].widget.attrs.update({"autocomplete": "username", "inputmode": "email"})
 
 
+class CredentialField(forms.JSONField):
+    """The answer of a security key, read as strictly as JSON is read everywhere else.
+
+    Django's field lets through what breaks Python's own reader: numbers of thousands of digits, deep nesting.
+    """
+
+    def to_python(self, value: Any) -> Any:
+        """Return the answer."""
+        if not isinstance(value, str) or not value.strip():
+            return super().to_python(value)
+        found = read_or_none(value.encode("utf-8", "replace")) if len(value) <= MAX_CREDENTIAL else None
+        if not isinstance(found, dict):
+            raise ValidationError("The security key gave no answer that can be read.", code="invalid")
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:  # noqa: ARG002 - Django's signature
+        """Show nothing of an answer again: it holds for one time."""
+        return initial
+
+
+class AddKeyForm(AddWebAuthnForm):
+    """A security key or passkey to add."""
+
+    credential = CredentialField(widget=forms.HiddenInput)
+
+
+class KeyForm(AuthenticateWebAuthnForm):
+    """The answer of a security key when somebody signs in."""
+
+    credential = CredentialField(widget=forms.HiddenInput)
+
+
+class KeyAgainForm(ReauthenticateWebAuthnForm):
+    """The answer of a security key before a step that matters."""
+
+    credential = CredentialField(widget=forms.HiddenInput)
+
+
 class ProveForm(forms.Form):
     """One proof of who is signed in: the password, a code, or the answer of a security key."""
 
@@ -94,7 +135,7 @@ class ProveForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
     )
-    credential = forms.CharField(max_length=16_384, required=False, widget=forms.HiddenInput)
+    credential = forms.CharField(max_length=MAX_CREDENTIAL, required=False, widget=forms.HiddenInput)
     method = "password"
 
     def __init__(self, *args: Any, request: HttpRequest, kinds: set[str], **kwargs: Any) -> None:
@@ -106,7 +147,7 @@ class ProveForm(forms.Form):
         """Hold the proof against the person's own; failures count as failures to sign in do."""
         given = super().clean() or {}
         if given.get("credential"):
-            return self._check(ReauthenticateWebAuthnForm(data=self.data, user=self.request.user), "credential")
+            return self._check(KeyAgainForm(data=self.data, user=self.request.user), "credential")
         if given.get("code"):
             return self._check(ReauthenticateForm(data=self.data, user=self.request.user), "code")
         if not given.get("password"):

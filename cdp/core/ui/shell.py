@@ -1,18 +1,21 @@
 """Pages inside the shell: who looks, the frame around a page, and lists by cursor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from unfold.sites import UnfoldAdminSite
 
 from cdp.core.access import Principal, need
 from cdp.core.api.pagination import Cursor, Fetch, Key, decode_cursor, encode_cursor
+from cdp.core.api.permissions import has_right_on, needed_right
 from cdp.core.api.principal import principal_of
 
 ROWS = 50
+One = TypeVar("One", bound=Model)
 
 
 class Frame(UnfoldAdminSite):
@@ -40,6 +43,35 @@ def signed_in(request: HttpRequest, *scopes: str) -> Principal:
     for scope in scopes:
         need(principal, scope)
     return principal
+
+
+def open_one(
+    request: HttpRequest, find: Callable[[], One], scope: str, *, deletes: bool = False
+) -> tuple[Principal, One]:
+    """Return who looks and the object that the page is about.
+
+    Parameters
+    ----------
+    find : callable
+        Returns the object, or raises that there is none.
+    scope : str
+        What opens every object of the kind. Somebody without it needs the right on this very one: to view it for
+        ``RESOURCE:read``, to change it for ``RESOURCE:write``.
+    deletes : bool
+        Whether the right to delete it is what is needed.
+
+    Raises
+    ------
+    MissingScope
+        Whether the object exists or not: who may not see it does not learn which.
+    NotFound
+        If it does not exist, to whoever could see it.
+    """
+    principal = signed_in(request)
+    right = needed_right(scope, "DELETE" if deletes else "")
+    if not principal.may(scope) and not has_right_on(principal, find, right=right):
+        need(principal, scope)
+    return principal, find()
 
 
 def show_page(request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any) -> HttpResponse:
