@@ -5,7 +5,7 @@ Imported by the worker only.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,23 +39,7 @@ WITH RECURSIVE near(id) AS (
 )
 SELECT id FROM near LIMIT %(most)s
 """
-PAIRS = """
-DELETE FROM profiles_matchedpair WHERE run_id = %s AND ("left" = ANY(%s::bigint[]) OR "right" = ANY(%s::bigint[]))
-"""
-TOUCHED = """
-WITH RECURSIVE beside AS (
-    SELECT unnest(%(fresh)s::bigint[]) AS id
-    UNION SELECT o.profile_id FROM profiles_matchedrecord r JOIN profiles_matchedrecord o
-        ON o.run_id = r.run_id AND o.cluster = r.cluster
-    WHERE r.run_id = %(run)s AND r.profile_id = ANY(%(fresh)s::bigint[])
-), near(id) AS (
-    SELECT id FROM beside
-    UNION SELECT CASE WHEN p."left" = n.id THEN p."right" ELSE p."left" END
-    FROM near n JOIN profiles_matchedpair p ON (p."left" = n.id OR p."right" = n.id)
-    WHERE p.run_id = %(run)s AND p.probability >= %(least)s
-)
-SELECT id FROM near LIMIT %(most)s
-"""
+LEAVE = "DELETE FROM profiles_matchedrecord WHERE run_id = %s AND profile_id = ANY(%s::bigint[])"
 PAIRS = """
 SELECT "left", "right", probability FROM profiles_matchedpair
 WHERE run_id = %s AND probability >= %s AND "left" = ANY(%s::bigint[]) AND "right" = ANY(%s::bigint[])
@@ -75,7 +59,8 @@ def cluster_anew(
     spec: ModelSpec,
     trained: TrainedModel,
     fresh: Sequence[int],
-    pairs: Iterable[tuple[int, int, float]],
+    there: Sequence[int],
+    pairs: Sequence[tuple[int, int, float]],
 ) -> None:
     """Bring the clusters of the model's last run up to date.
 
@@ -83,7 +68,9 @@ def cluster_anew(
     ----------
     fresh : sequence of int
         Profiles that are new or changed.
-    pairs : iterable of (int, int, float)
+    there : sequence of int
+        Those of them that may be matched; the others leave their clusters.
+    pairs : sequence of (int, int, float)
         Their likely pairs now, with the probability of each.
     """
     run = MatchRun.objects.filter(model=model, status=MatchRun.Status.DONE).order_by("-id").first()
@@ -97,10 +84,17 @@ def cluster_anew(
         wanted: dict[str, Any] = {"fresh": literal, "run": run.pk, "least": trained.threshold, "most": MOST_TOUCHED + 1}
         cursor.execute(TOUCHED, wanted)
         touched = sorted(row[0] for row in cursor.fetchall())
+        gone = set(fresh) - set(there)
+        cursor.execute(LEAVE, [run.pk, int_array(gone)])
         if len(touched) > MOST_TOUCHED:
             return
-        clusters = _cluster(model, spec, trained, run, touched)
-        _write(run, spec, clusters)
+        touched = [one for one in touched if one not in gone]
+        if set(touched) == set(there) and not any(likely >= trained.threshold for _, _, likely in pairs):
+            # Tied to nobody, as most are.
+            parts = {profile_id: number for number, profile_id in enumerate(touched)}
+        else:
+            parts = _cluster(model, spec, trained, run, touched)
+        _write(run, spec, parts)
 
 
 def _cluster(

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Q
 
 from cdp.core.copying import copy_rows, int_array
 from profiles.matching.blocking import MOST_IN_BLOCK, Keys
 from profiles.matching.model import TrainedModel, read_model, score_pairs
 from profiles.matching.spec import ModelSpec
 from profiles.matching.table import Table
-from profiles.matching_models import MatchKey, MatchModel
+from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
 from profiles.queries.matching_records import Records, load_records, read_kept_apart, source_ids
 from profiles.services.matching_components import cluster_anew
 from profiles.services.matching_frequencies import load_as_all
@@ -24,6 +25,7 @@ from profiles.services.matching_models import spec_of
 from profiles.services.matching_runs import guard_of, put_into_review
 from profiles.services.matching_versions import read_version
 
+State = MatchCandidate.State
 AT_ONCE = 300
 # Changes count once they are this old: a batch that is still to be committed has an earlier number.
 SETTLED = timedelta(seconds=10)
@@ -31,7 +33,7 @@ LOOKED_BACK = timedelta(days=2)
 
 CHANGED = """
 SELECT id, profile_id FROM profiles_change
-WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5) ORDER BY id LIMIT %s
+WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
 """
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
@@ -71,6 +73,12 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
     traits = [field.trait for field in spec.fields]
     newcomers = load_records(sources=spec.sources, traits=traits, ids=fresh)
     keys = _write_keys(model, trained, table_of(spec, newcomers), newcomers, fresh)
+    gone = set(fresh) - set(newcomers.ids)
+    if gone:
+        # They objected, or are restricted: nobody is to decide about them.
+        MatchCandidate.objects.filter(Q(left__in=gone) | Q(right__in=gone), model=model, state=State.OPEN).update(
+            state=State.GONE, decided_at=now
+        )
     pairs = _find_neighbours(model, keys)
     near: list[tuple[int, int, float]] = []
     if pairs:
@@ -85,7 +93,7 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
         triples = [(int(allowed[one, 0]), int(allowed[one, 1]), float(likely[one])) for one in kept]
         put_into_review(model, trained, table, records, triples, now)
         near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
-    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, pairs=near)
+    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near)
 
 
 def _write_keys(

@@ -1,10 +1,13 @@
 """Fuzzy matching as pages: models, labelling by keys, evaluation, the review queue."""
 
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -41,6 +44,7 @@ from profiles.services.matching_review import BulkRule, decide_candidate, decide
 
 ENOUGH_LABELS = 200
 RUNS, VERSIONS, PAIRS = 10, 10, 10
+SHOWN_IN_SHORT = 4
 # Of the population stability index, as it is commonly read.
 STEADY, ANOTHER = 0.1, 0.25
 ANSWERS = {"same": "s", "different": "d", "unsure": "u"}
@@ -224,16 +228,29 @@ def candidates(request: HttpRequest) -> HttpResponse:
     page = read_list(
         request, fetch=fetch_from(rows, "-probability", "-id"), key=key_from("probability", "id"), rows=PAIRS * 2
     )
+    if page.rows and principal.sees_personal_data:
+        note_read(actor=principal.actor, object="match_candidates")
     return show_page(
         request,
         "profiles/matching_candidates.html",
         title="Possible duplicates",
         page=page,
-        pairs=present_candidates(page.rows, principal=principal),
+        pairs=_in_short(page.rows, present_candidates(page.rows, principal=principal)),
+        rule={"least": "0.99", "most": "1", "decision": "different", **request.GET.dict()},
         state=state,
         states=MatchCandidate.State.values,
         models=[one.key for one in list_models().order_by("id")],
     )
+
+
+def _in_short(rows: Sequence[MatchCandidate], pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add what the first fields of both records say, so that the list can be read."""
+    for row, pair in zip(rows, pairs, strict=True):
+        traits = [one["trait"] for one in row.model.definition["fields"]]
+        for side in ("left", "right"):
+            values = [str(pair[side]["traits"][name]) for name in traits if pair[side]["traits"].get(name)]
+            pair[side]["in_short"] = ", ".join(values[:SHOWN_IN_SHORT]) or "nothing known"
+    return pairs
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -304,11 +321,9 @@ def bulk(request: HttpRequest) -> HttpResponse:
     """Show how many pairs a rule takes in, or decide them."""
     principal = signed_in(request, "identity:write")
     decision = "same" if request.POST.get("decision") == "same" else "different"
+    least, most = _number(request.POST.get("least", "")), _number(request.POST.get("most", ""))
     rule = BulkRule(
-        request.POST.get("model", ""),
-        decision,
-        _number(request.POST.get("least", "")) or 0.0,
-        _number(request.POST.get("most", "")) or 1.0,
+        request.POST.get("model", ""), decision, 0.0 if least is None else least, 1.0 if most is None else most
     )
     dry = request.POST.get("act") != "decide"
     pairs, decided = decide_in_bulk(rule=rule, dry_run=dry, actor=principal.actor, now=timezone.now())
@@ -319,7 +334,8 @@ def bulk(request: HttpRequest) -> HttpResponse:
         )
     else:
         messages.success(request, f"{decided} of {pairs} pairs were decided: {decision}.")
-    return redirect("match_candidates")
+    kept = {"model": rule.model, "least": rule.least, "most": rule.most, "decision": rule.decision}
+    return redirect(f"{reverse('match_candidates')}?{urlencode(kept)}#bulk")
 
 
 def _number(text: str) -> float | None:

@@ -271,6 +271,11 @@ def test_compares_who_comes_in_after_a_run_and_erases_all_of_it(client, trained)
     assert sum(kept) == sum(model.objects.count() for model in rows)
 
 
+def sides_of(public_id):
+    held = Profile.objects.get(uuid=public_id).pk
+    return Q(left=held) | Q(right=held)
+
+
 def everything_but(record):
     """Return the rows of matching that do not speak of a record."""
     nodes = Q(left_node=record.pk) | Q(right_node=record.pk)
@@ -299,6 +304,14 @@ def test_leaves_alone_who_objects_to_being_matched(client, trained):
     assert Merge.objects.count() == 0
     records = clusters_of(client, run(client))
     assert trained.keys() - records.keys() == {first["left"]["record_id"]}
+    # Who objects after a run leaves its clusters as soon as the worker looks.
+    says["profile_id"] = client.get("/api/v1/identity/candidates?limit=1").json()["results"][0]["left"]["profile_id"]
+    assert MatchCandidate.objects.filter(sides_of(says["profile_id"]), state="open").exists()
+    assert officer.post("/api/v1/consents", says, format="json").status_code == 201
+    assert follow(Profile.objects.get(uuid=says["profile_id"])) > 0
+    left = MatchedRecord.objects.order_by("-run_id").values_list("run_id", flat=True)[:1]
+    assert MatchedRecord.objects.filter(run_id__in=left).count() == len(records) - 1
+    assert not MatchCandidate.objects.filter(sides_of(says["profile_id"]), state="open").exists()
     named = {
         one[side]["record_id"]
         for one in client.get("/api/v1/identity/candidates?limit=1000").json()["results"]

@@ -41,7 +41,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 WAIT_SECONDS = 90
+# So little is there that planning and compiling cost more than they bring.
 CONFIGURATION = """
+spark.sql.adaptive.enabled false
+spark.sql.codegen.wholeStage false
 spark.executor.memory 512m
 spark.executor.cores 1
 spark.driver.memory 512m

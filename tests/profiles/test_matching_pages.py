@@ -70,8 +70,10 @@ def test_leads_from_a_model_through_answers_to_a_decision(ada):
     open_pairs = MatchCandidate.objects.filter(state="open")
     before = open_pairs.count()
     assert before > 0
-    ada.post("/possible-duplicates/decided", {**rule, "act": "preview"})
+    told = ada.post("/possible-duplicates/decided", {**rule, "act": "preview"}, follow=True)
     assert open_pairs.count() == before
+    # What was asked about stands there still, so that it is what is decided.
+    assert 'value="0.0"' in told.content.decode()
     ada.post("/possible-duplicates/decided", {**rule, "act": "decide"})
     assert open_pairs.count() == 0
 
