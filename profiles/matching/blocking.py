@@ -245,18 +245,16 @@ def _pairs(rows: Array, starts: Array, sizes: Array, table: Table, *, across: bo
     return np.concatenate(made)
 
 
-def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool, extra: Iterable[Array] = ()) -> Candidates:
+def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool) -> Candidates:
     """Return the pairs that share a key of any rule.
 
     Parameters
     ----------
     across : bool
         Only pairs of different sources (linking).
-    extra : iterable of numpy.ndarray
-        Further pairs as `left * size + right`, e.g. of predicates that dedupe learned.
     """
     keys, reports = Keys(table), []
-    waiting = [np.empty(0, np.int64), *extra]
+    waiting = [np.empty(0, np.int64)]
     for rule in rules:
         pairs, report = pairs_of_rule(keys, rule, across=across)
         reports.append(report)

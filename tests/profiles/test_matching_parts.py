@@ -2,18 +2,22 @@
 
 import numpy as np
 import pytest
+from dedupe import predicates as dedupe_predicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from profiles.matching.blocking import Keys, Rule, choose_rules, find_candidates, pairs_of_rule, sound
 from profiles.matching.clustering import cluster
-from profiles.matching.evaluating import auto_link_threshold, judge_clusters, lower_bound
+from profiles.matching.evaluating import auto_link_threshold, drift_of, judge_clusters, judge_labels, lower_bound
 from profiles.matching.features import compare
 from profiles.matching.fields import Field, normalise
-from profiles.matching.learner import make_deduper, weights_of
+from profiles.matching.learned import LEARNED, atoms_of
+from profiles.matching.learner import Learner, make_deduper, weights_of
 from profiles.matching.model import Guard, TrainedModel, read_model, run_model, write_model
+from profiles.matching.pool import make_pool
 from profiles.matching.spec import read_spec, write_spec
 from profiles.matching.table import make_table
+from profiles.matching.training import train_model
 
 FIELDS = (
     Field("name", "name"),
@@ -129,6 +133,58 @@ def test_finds_each_pair_that_shares_a_key_once(names):
     pairs = list(zip(found.left.tolist(), found.right.tolist(), strict=True))
     assert len(pairs) == len(set(pairs))
     assert set(pairs) == expected
+
+
+def test_blocks_by_what_dedupe_learned_as_dedupe_does():
+    table = random_table(150)
+    functions = [dedupe_predicates.tokenFieldPredicate, dedupe_predicates.sameThreeCharStartPredicate]
+    simple = [dedupe_predicates.StringPredicate(one, "street") for one in functions]
+    for predicate in (simple[0], simple[1], simple[0] + dedupe_predicates.StringPredicate(functions[1], "family")):
+        blocks = {}
+        for row in range(table.size):
+            for key in predicate(table.record(row)):
+                blocks.setdefault(key, set()).add(row)
+        expected = {(a, b) for block in blocks.values() for a in block for b in block if a < b}
+        assert expected
+        found, _ = pairs_of_rule(Keys(table), Rule(atoms_of(predicate)), across=False)
+        assert {divmod(int(pair), table.size) for pair in found} == expected
+
+
+def test_training_takes_what_dedupe_learned_within_its_budget():
+    # Every tenth record is there twice; a town says much and gives few pairs, so dedupe learns it.
+    names = [f"{a}{b}{c}" for a in ("an", "bel", "cor") for b in ("da", "el", "fi", "gra") for c in ("ha", "is", "jo")]
+    rows = [(name, f"town {number}") for number, name in enumerate(names)]
+    rows += [(name + "x", town) for name, town in rows[::2]]
+    truth = [*range(len(names)), *range(0, len(names), 2)]
+    fields = (Field("name", "name"), Field("town", "text"))
+    table = make_table(fields=fields, columns=[[r[0] for r in rows], [r[1] for r in rows]], size=len(rows))
+    learner = Learner(make_pool(table, across=False, rng=np.random.default_rng(1)), seed=1)
+    while len(learner.answers) < 60 and (places := learner.ask(10)):
+        pool = learner.pool
+        learner.answer({one: truth[int(pool.left[one])] == truth[int(pool.right[one])] for one in places})
+    model = train_model(learner, fields=fields, mode="deduplicate", precision=0.9)
+    learned = [rule for rule in model.rules if any(atom.startswith(LEARNED) for _, atom in rule.atoms)]
+    assert learned
+    report = next(one for one in run_model(model, table).candidates.reports if one.rule == learned[0].label)
+    assert report.pairs > 0
+
+
+def test_bounds_what_labels_show_by_drawing_them_again():
+    left, right = np.array([0, 0, 2, 4]), np.array([1, 2, 3, 5])
+    together, truth = np.array([True, True, True, False]), np.array([True, False, True, True])
+    quality = judge_labels(left, right, together, truth)
+    # Right: 0-1 and 2-3. Claimed: those and 0-2. Real: those and 4-5.
+    assert quality.f1 == pytest.approx(2 * 2 / (3 + 3))
+    # Precision per record, itself included: 2/3, 1, 2/3, 1, 1, 1; recall: 1, 1, 1, 1, 1/2, 1/2.
+    assert quality.b3_precision == pytest.approx((2 / 3 + 1 + 2 / 3 + 1 + 1 + 1) / 6)
+    assert quality.b3_recall == pytest.approx(5 / 6)
+    assert quality.f1_interval[0] < quality.f1 < quality.f1_interval[1]
+    assert quality.b3_interval[0] < quality.b3_f1 < quality.b3_interval[1]
+
+
+def test_drift_is_none_for_the_same_and_large_for_another_distribution():
+    assert drift_of([900, 50, 50], [90, 5, 5]) == pytest.approx(0, abs=0.01)
+    assert drift_of([900, 50, 50], [500, 250, 250]) > 0.25
 
 
 def test_chooses_rules_that_cover_for_few_pairs():
