@@ -32,9 +32,10 @@ def matching_newcomers(size: int) -> list[Row]:
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        check=True,
+        check=False,
     )
     sys.stderr.write(done.stderr[-2_000:])
+    done.check_returncode()
     single, batch, keys = done.stdout.splitlines()[-3:]
     told = f"{size:,} profiles, {keys} block keys"
     return [
@@ -131,13 +132,13 @@ def _fill(columns: dict[str, list[str | None]], size: int, at_once: int) -> None
             profiles, identifiers = [], []
             for row in rows:
                 traits = orjson.dumps({name: columns[name][row] for name in FIELDS if columns[name][row]}).decode()
-                profiles.append(f"{row + 1}\t{uuid.UUID(int=row + 1)}\t{now}\t{traits}\t{{}}\n")
-                identifiers.append(f"{kind}\t\\\\x{row + 1:032x}\ta{row}\t{row + 1}\t{now}\t1\n")
-            copy_rows(cursor, "profiles_profile", "id, uuid, created_at, traits, trait_meta", profiles)
+                profiles.append(f"{row + 1}\t{uuid.UUID(int=row + 1)}\t{now}\tf\t{traits}\t{{}}\n")
+                identifiers.append(f"{kind}\t\\\\x{row + 1:032x}\ta{row}\t{row + 1}\t{now}\t1\tf\t0\n")
+            copy_rows(cursor, "profiles_profile", "id, uuid, created_at, restricted, traits, trait_meta", profiles)
             copy_rows(
                 cursor,
                 "profiles_identifier",
-                "type_id, lookup, value, profile_id, first_seen_at, source_id",
+                "type_id, lookup, value, profile_id, first_seen_at, source_id, verified, alias_state",
                 identifiers,
             )
         cursor.execute("ANALYZE profiles_profile; ANALYZE profiles_identifier")
