@@ -65,7 +65,7 @@ def prepare_postgres(layout: Layout, *, profile: Profile) -> Postgres:
     prepare_sockets(layout, account=account)
     postgres = Postgres(programs=programs, cluster=home / "postgres", account=account)
     if not (postgres.cluster / "PG_VERSION").exists():
-        _initialise(postgres, password=ensure_secret(layout.root, name="postgres_password"))
+        _initialise(postgres, password=ensure_secret(layout.root, name="postgres_password"), syncs=profile != "tests")
     _check_version(postgres, version)
     _write_settings(postgres, layout=layout, profile=profile)
     _clear_leftovers(postgres)
@@ -112,7 +112,7 @@ def _package() -> Path:
     return Path(found.origin).parent
 
 
-def _initialise(postgres: Postgres, *, password: str) -> None:
+def _initialise(postgres: Postgres, *, password: str, syncs: bool) -> None:
     account, cluster = postgres.account, postgres.cluster
     # Made aside and renamed: a cluster that stands there is a whole one.
     draft = cluster.with_name("postgres.draft")
@@ -129,12 +129,14 @@ def _initialise(postgres: Postgres, *, password: str) -> None:
         account.give(secret)
         options = ["--encoding=UTF8", "--locale-provider=builtin", "--locale=C.UTF-8", "--lc-messages=C"]
         access = ["--auth=scram-sha-256", f"--username={USER}", f"--pwfile={secret}"]
-        _run([str(postgres.programs / "bin" / "initdb"), "-D", str(draft), *options, *access], account=account)
-        _run(
-            [str(postgres.programs / "bin" / "postgres"), "--single", "-D", str(draft), "postgres"],
-            account=account,
-            statements=f"CREATE DATABASE {DATABASE}\n",
-        )
+        programs = postgres.programs / "bin"
+        initdb = [str(programs / "initdb"), "-D", str(draft), *options, *access]
+        single = [str(programs / "postgres"), "--single", "-D", str(draft)]
+        if not syncs:
+            initdb.append("--no-sync")
+            single.append("-F")
+        _run(initdb, account=account)
+        _run([*single, "postgres"], account=account, statements=f"CREATE DATABASE {DATABASE}\n")
         draft.rename(cluster)
     finally:
         os.close(descriptor)

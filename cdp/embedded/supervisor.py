@@ -27,7 +27,7 @@ from cdp.embedded.children import (
     write_children,
 )
 from cdp.embedded.console import banner, follow_file, progress, seconds_since, write_line
-from cdp.embedded.environment import export_environment
+from cdp.embedded.environment import export_environment, keep_bytecode
 from cdp.embedded.layout import REPOSITORY, Layout, data_dir, prepare_layout
 from cdp.embedded.locks import is_locked, open_lock, read_holder, try_lock, write_holder
 from cdp.embedded.servers import ensure_servers, release_servers
@@ -83,6 +83,7 @@ def run_product() -> int:
 def _run(product: Product) -> int:
     layout = product.layout
     progress(f"Data directory {layout.root}")
+    keep_bytecode(layout.run / "bytecode")
     product.embedded = not os.environ.get("CDP_DATABASE_URL") or not os.environ.get("CDP_BROKER_URL")
     if product.embedded:
         progress("Starting PostgreSQL and Valkey")
