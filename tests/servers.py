@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from cdp.embedded import export_environment, release_servers
+from cdp.embedded.environment import keep_bytecode
+from cdp.embedded.layout import REPOSITORY
 
 _DATA_DIR = "CDP_TESTS_DATA_DIR"
 
@@ -20,6 +22,7 @@ _DATA_DIR = "CDP_TESTS_DATA_DIR"
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None, None, None]:
     """Start the servers before anybody reads the settings; pytest-xdist inherits the environment."""
+    keep_bytecode(REPOSITORY / ".venv" / "bytecode")
     if _DATA_DIR not in os.environ and not {"--help", "-h", "--version", "-V"} & set(args):
         data_dir = Path(tempfile.mkdtemp(prefix="cdp-tests-")).resolve()
         os.environ[_DATA_DIR] = str(data_dir)

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis
+from playwright.sync_api import Browser
 
 from cdp.embedded.address import Address, is_healthy
 from cdp.embedded.layout import REPOSITORY, Layout
@@ -37,6 +39,8 @@ class Product:
     process: subprocess.Popen[bytes] = field(init=False)
     # By their scopes. A command of `manage.py` takes seconds, most of them to begin.
     keys: dict[str, str] = field(default_factory=dict)
+    browser: Browser | None = None
+    before_stop: ExitStack = field(default_factory=ExitStack)
 
     @property
     def output(self) -> str:
@@ -145,15 +149,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(request: pytest.FixtureRequest) -> Generator[Product, None, None]:
-    """Run one installation for all journeys; they share it, so each uses names of its own."""
+    """Run one installation for all journeys; they share it, so each uses names of its own.
+
+    It ends with the last of them: what else the same process tests goes faster without it.
+    """
     if any(_drives_sdks(item) for item in request.session.items):
         begin_to_install()
     data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
     # Other servers of the tests are on this machine.
     product = start_product(data_dir, CDP_OUTGOING_ALLOW="127.0.0.1:*")
     yield product
+    product.before_stop.close()
     status = product.stop()
     output = product.output
     shutil.rmtree(data_dir, ignore_errors=True)
@@ -161,11 +169,11 @@ def product(request: pytest.FixtureRequest) -> Generator[Product, None, None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the journeys, and drive the SDKs last: they are installed meanwhile."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.journey)
-    items.sort(key=_drives_sdks)
+    """Mark the journeys, and drive the SDKs as the last of them: they are installed meanwhile."""
+    places = [place for place, item in enumerate(items) if Path(__file__).parent in item.path.parents]
+    for place, item in zip(places, sorted((items[place] for place in places), key=_drives_sdks), strict=True):
+        item.add_marker(pytest.mark.journey)
+        items[place] = item
 
 
 def _drives_sdks(item: pytest.Item) -> bool:

@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable
 from functools import cache
@@ -14,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from cdp.embedded.layout import REPOSITORY
+
 NODE = Path(__file__).parent / "node"
+# Goes with the environment that it belongs to, and nobody else can put anything there.
+KEPT = REPOSITORY / ".venv" / "sdks"
 # Pins a release of `backoff` that the other SDKs cannot live with, so it has a folder of its own.
 LEGACY = "analytics-python==1.4.post1"
 PINS = ("package.json", "package-lock.json")
@@ -44,7 +47,8 @@ def only_one(folder: Path) -> Generator[None, None, None]:
 
 def kept(name: str, digest: str, install: Callable[[Path], None]) -> Path:
     """Return the folder, filled by `install` if no run before has done it."""
-    folder = Path(tempfile.gettempdir()) / f"cdp-journeys-{name}-{digest[:12]}"
+    folder = KEPT / f"{name}-{digest[:12]}"
+    KEPT.mkdir(parents=True, exist_ok=True)
     with only_one(folder):
         if not (folder / ".complete").exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,31 +1,18 @@
 """`make up` itself: it survives what happens to its processes, and leaves none."""
 
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Generator
+import uuid
 from contextlib import closing
 from pathlib import Path
 
 import psycopg2
-import pytest
 
 from cdp.embedded.layout import REPOSITORY
 from cdp.embedded.processes import is_alive
-from tests.journeys.conftest import Product, start_product
-
-
-@pytest.fixture(scope="module")
-def own_product() -> Generator[Product, None, None]:
-    """Run an installation that tests may maltreat, if they leave it running."""
-    data_dir = Path(tempfile.mkdtemp(prefix="cdp-journey-")).resolve()
-    product = start_product(data_dir)
-    yield product
-    product.stop()
-    subprocess.run([sys.executable, "-m", "cdp.embedded", "stop"], cwd=REPOSITORY, env=product.env, check=True)
-    shutil.rmtree(data_dir)
+from tests.journeys.calling import post
+from tests.journeys.conftest import Product
 
 
 def up(product: Product, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -62,25 +49,24 @@ def test_says_which_process_it_starts_again(product: Product) -> None:
     assert "beat ended by SIGKILL; starting it again" in product.output
 
 
-def test_leaves_no_process_after_ctrl_c_and_starts_again_with_its_data(own_product: Product) -> None:
-    running = own_product.children()
-    first = own_product.manage("create_source", "shop", "--kind", "server")
-    assert own_product.stop(signal.SIGINT) == 0
+def test_leaves_nothing_in_the_way_when_it_is_killed_itself(product: Product) -> None:
+    running = product.children()
+    product.process.kill()
+    product.process.wait()
+    product.start()
+    assert [name for name, pid in running.items() if is_alive(pid)] == []
+
+
+def test_leaves_no_process_after_ctrl_c_and_starts_again_with_its_data(product: Product) -> None:
+    running = product.children()
+    source = f"source-{uuid.uuid4().hex[:10]}"
+    write_key = product.manage("create_source", source, "--kind", "server")
+    assert product.stop(signal.SIGINT) == 0
     assert [name for name, pid in running.items() if is_alive(pid)] == []
     # Without `make up`, a command starts the servers for itself and stops them again.
-    assert own_product.manage("create_source", "shop", "--kind", "server") == first
-    assert not (own_product.data_dir / "postgres" / "postmaster.pid").exists()
-    own_product.start()
+    assert product.manage("create_source", source, "--kind", "server") == write_key
+    assert not (product.data_dir / "postgres" / "postmaster.pid").exists()
+    product.start()
+    post(product, "/v1/track", {"userId": source, "event": "Came back"}, key=write_key)
     # The password of the first administrator is for the first start only.
-    assert own_product.output.count("Ready after") == 2
-    assert own_product.output.count("Sign in as ada@example.org") == 1
-
-
-def test_leaves_nothing_in_the_way_when_it_is_killed_itself(own_product: Product) -> None:
-    running = own_product.children()
-    own_product.process.kill()
-    own_product.process.wait()
-    own_product.start()
-    assert [name for name, pid in running.items() if is_alive(pid)] == []
-    assert own_product.stop(signal.SIGTERM) == 0
-    own_product.start()
+    assert product.output.count("Sign in as ada@example.org") == 1

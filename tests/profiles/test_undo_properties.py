@@ -33,7 +33,7 @@ from tests.profiles.sending import process, put
 from tests.segments.asking import catch_up, did, segment
 
 SEARCH = int(os.environ.get("UNDO_EXAMPLES", "0"))
-EXAMPLES = SEARCH or 60
+EXAMPLES = SEARCH or 40
 STEPS = 10
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 

@@ -1,14 +1,16 @@
 """The data of each earlier release works with this one, without anybody doing anything."""
 
 import gzip
-import shutil
+import os
+import signal
 import subprocess
-import tempfile
-from pathlib import Path
+import uuid
+from contextlib import closing
+from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 
-from cdp.embedded import ensure_servers, release_servers
 from tests.journeys.calling import call, counts, new_key, post, wait_for
 from tests.journeys.conftest import start_product
 from tests.upgrades.making import FOLDER, KEYS, WRITE_KEY, programs
@@ -19,25 +21,30 @@ RELEASES = sorted(path.name.removesuffix(".sql.gz") for path in FOLDER.glob("*.s
 
 
 @pytest.fixture(params=RELEASES)
-def upgraded(request):
-    """This release, started on the data directory of an earlier one."""
-    data_dir = Path(tempfile.mkdtemp(prefix="cdp-upgrade-")).resolve()
-    env: dict[str, str] = {}
-    servers = ensure_servers(data_dir, env=env)
-    dump = gzip.decompress((FOLDER / f"{request.param}.sql.gz").read_bytes())
-    try:
-        subprocess.run(
-            [programs() / "psql", "--quiet", "--set", "ON_ERROR_STOP=1", servers.database_url],
-            input=dump,
-            check=True,
-            capture_output=True,
-        )
-    finally:
-        release_servers(data_dir)
-    product = start_product(data_dir, **KEYS)
+def database(request):
+    """The database of an earlier release, beside those of the tests."""
+    servers = os.environ["CDP_DATABASE_URL"]
+    name = f"upgrade_{uuid.uuid4().hex[:8]}"
+    with closing(psycopg2.connect(servers)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+            own = urlsplit(servers)._replace(path=f"/{name}").geturl()
+            dump = gzip.decompress((FOLDER / f"{request.param}.sql.gz").read_bytes())
+            restore = [programs() / "psql", "--quiet", "--set", "ON_ERROR_STOP=1", own]
+            subprocess.run(restore, input=dump, check=True, capture_output=True)
+            yield own
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def upgraded(database, tmp_path):
+    """This release, started on the data of an earlier one; on the tests' servers, because it keeps nothing."""
+    # Another of the broker's databases than the tests', whose wake-ups are not for these workers.
+    broker = f"{os.environ['CDP_BROKER_URL']}?virtual_host=1"
+    product = start_product(tmp_path, CDP_DATABASE_URL=database, CDP_BROKER_URL=broker, **KEYS)
     yield product
-    product.stop()
-    shutil.rmtree(data_dir, ignore_errors=True)
+    assert product.stop(signal.SIGTERM) == 0, product.output
 
 
 def test_goes_on_where_the_earlier_release_stopped(upgraded):
