@@ -1,6 +1,7 @@
 """Finding the profile that a request speaks of, and the internal ids that belong to a person."""
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -8,6 +9,12 @@ from django.db import connection
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from cdp.core.registries import identifier_normalisers
 from profiles.errors import BadIdentifier, NoSuchProfile
+
+ANY_RESTRICTED = """
+SELECT EXISTS (SELECT FROM profiles_profile WHERE restricted AND uuid = ANY(%(ids)s::uuid[]))
+    OR EXISTS (SELECT FROM profiles_absorbedid x JOIN profiles_profile p ON p.id = x.profile_id
+               WHERE p.restricted AND x.uuid = ANY(%(ids)s::uuid[]))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +133,12 @@ def event_ids(*, profile_id: int) -> list[int]:
             [profile_id],
         )
         return [profile_id, *(row[0] for row in cursor.fetchall())]
+
+
+def any_restricted(public_ids: Iterable[object]) -> bool:
+    """Tell whether processing is restricted of anybody among these public ids, absorbed ones included."""
+    ids = [str(one) for one in public_ids if one is not None]
+    with connection.cursor() as cursor:
+        cursor.execute(ANY_RESTRICTED, {"ids": ids})
+        found: bool = cursor.fetchone()[0]
+    return found

@@ -12,7 +12,7 @@ from profiles.identity.components import components
 from profiles.models import Edge, Identifier
 from profiles.queries.people import get_by_uuid
 from profiles.queries.sides import active_edges, read_held
-from profiles.services.guarding import refuse_erased, refuse_while_busy
+from profiles.services.guarding import refuse_erased, refuse_restricted, refuse_while_busy
 from profiles.services.retrying import retry_deadlocks
 from profiles.services.splitting import Act, block_edges, lock_profiles
 from profiles.services.undoing import find_parts, separate
@@ -45,6 +45,8 @@ def block_edge(*, edge_id: int, reason: str, actor: str, now: datetime) -> Block
         If there is no active edge with this id.
     BusyProfile
         While events of the profile are moved, or it is being erased.
+    RestrictedProfile
+        If processing of the person is restricted.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
@@ -56,6 +58,7 @@ def block_edge(*, edge_id: int, reason: str, actor: str, now: datetime) -> Block
         profile_id = holder.profile_id
         lock_profiles(cursor, [profile_id])
         refuse_while_busy(cursor, [profile_id])
+        refuse_restricted(cursor, [profile_id], actor=actor)
         block_edges(cursor, {(edge.a, edge.b)}, act=Act("edge", actor, now, reason))
         held = read_held(cursor, profile_id)
         found = components(held, active_edges(cursor, held))
@@ -83,6 +86,8 @@ def declare_different(*, public_ids: tuple[str, str], reason: str, actor: str, n
         If they are one profile already: a merge has to be undone, or a profile split, first.
     NoSuchProfile
         If an id is unknown.
+    RestrictedProfile
+        If processing of one of them is restricted.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
@@ -91,6 +96,7 @@ def declare_different(*, public_ids: tuple[str, str], reason: str, actor: str, n
             message = "Both ids are the same profile. Undo the merge that joined them, or split the profile."
             raise BadBlock(message)
         refuse_erased(cursor, ids)
+        refuse_restricted(cursor, ids, actor=actor)
         strongest = [
             Identifier.objects.filter(profile_id=one).order_by("type__priority", "first_seen_at", "id").first()
             for one in ids
@@ -119,9 +125,14 @@ def lift_block(*, edge_id: int, actor: str, now: datetime) -> Edge:
     ------
     NoSuchEdge
         If there is no blocked edge with this id.
+    RestrictedProfile
+        If processing of somebody at its ends is restricted.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
+        ends = Edge.objects.filter(pk=edge_id).values_list("a", "b").first() or ()
+        holders = Identifier.objects.filter(pk__in=ends).values_list("profile_id", flat=True)
+        refuse_restricted(cursor, holders, actor=actor)
         lifted = Edge.objects.filter(pk=edge_id, state=Edge.State.BLOCKED).update(
             state=Edge.State.RETRACTED, blocked_at=None, blocked_by="", blocked_for="", block_reason=""
         )

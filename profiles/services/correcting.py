@@ -10,19 +10,19 @@ from django.db import connection, transaction
 from cdp.core import locks
 from cdp.core.errors import FieldError
 from cdp.core.services import audit
-from profiles.errors import BadCorrection, NoSuchCorrection, RestrictedProfile
-from profiles.models import ChangeKind, Correction, Profile
+from profiles.errors import BadCorrection, NoSuchCorrection
+from profiles.models import ChangeKind, Correction
 from profiles.queries.orders import COMPUTED_TRAITS
 from profiles.queries.people import Person, get_by_uuid
 from profiles.queries.sealed import read_sealed_names
 from profiles.queries.trait_rules import read_rules
+from profiles.services.guarding import refuse_restricted
 from profiles.services.merging import write_changes
 from profiles.services.sealing import ensure_ciphers, seal_object
 from profiles.services.settling import settle_traits
 from profiles.services.splitting import note_work
 from profiles.services.traits import normal_form
 
-SYSTEM_ACTOR = "system"
 LONGEST_NAME = 255
 LONGEST_REASON = 1_000
 LARGEST_VALUE = 32 * 1024
@@ -55,7 +55,7 @@ def correct_trait(*, public_id: str, trait: str, value: Any, reason: str, actor:
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
         person = get_by_uuid(public_id=public_id)
-        _refuse_restricted(person, actor=actor)
+        refuse_restricted(cursor, [person.profile_id], actor=actor)
         cursor.execute(ANCHOR, [person.profile_id])
         anchor = cursor.fetchone()
         anchor_id = anchor[0] if anchor else 0
@@ -90,7 +90,7 @@ def lift_correction(*, public_id: str, correction_id: int, actor: str, now: date
     with transaction.atomic(), connection.cursor() as cursor:
         locks.take(cursor, locks.IDENTITY)
         person = get_by_uuid(public_id=public_id)
-        _refuse_restricted(person, actor=actor)
+        refuse_restricted(cursor, [person.profile_id], actor=actor)
         found = Correction.objects.filter(pk=correction_id, profile_id=person.profile_id, lifted_at=None).first()
         if found is None:
             message = "This profile has no such correction, or it was lifted before."
@@ -103,12 +103,6 @@ def lift_correction(*, public_id: str, correction_id: int, actor: str, now: date
         )
         _settle(cursor, person, found.trait, now)
     return found
-
-
-def _refuse_restricted(person: Person, *, actor: str) -> None:
-    """Refuse a change by hand; a request of the person itself, carried out by the system, still counts."""
-    if actor != SYSTEM_ACTOR and Profile.objects.filter(pk=person.profile_id, restricted=True).exists():
-        raise RestrictedProfile
 
 
 def _settle(cursor: Any, person: Person, trait: str, now: datetime) -> None:

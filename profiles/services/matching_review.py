@@ -1,16 +1,19 @@
 """Deciding pairs of the review queue: one, or all within a rule. Decisions become labels; rejected pairs stay out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from cdp.core.services import audit
 from profiles.errors import AlreadyDecided
 from profiles.matching_models import MatchCandidate, MatchLabel
+from profiles.models import Profile
 from profiles.queries.matching import get_candidate
 from profiles.queries.matching_records import read_holders
+from profiles.services.guarding import refuse_restricted
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import get_model, write_label
 
@@ -37,17 +40,21 @@ def decide_candidate(*, candidate_id: int, decision: str, actor: str, now: datet
     NoSuchCandidate
         If none has this id.
     AlreadyDecided
-        If it is decided, or something stands against the merge: a limit, a block, a restriction.
+        If it is decided, or something stands against the merge: a limit, a block, a missing consent.
+    RestrictedProfile
+        If processing of one of the two is restricted.
     """
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as cursor:
         row = MatchCandidate.objects.select_for_update().filter(pk=candidate_id).first()
         if row is None:
             return get_candidate(candidate_id=candidate_id)
         if row.state != State.OPEN:
             message = "This pair has been decided already, or one of its profiles is gone."
             raise AlreadyDecided(message)
+        holders = read_holders([row.left_node, row.right_node])
+        refuse_restricted(cursor, holders.values(), actor=actor)
         if not _decide(row, decision, actor, now):
-            message = "They cannot be joined: a limit, a block, a restriction or a missing consent stands against it."
+            message = "They cannot be joined: a limit, a block or a missing consent stands against it."
             raise AlreadyDecided(message)
     return get_candidate(candidate_id=candidate_id)
 
@@ -112,8 +119,18 @@ def decide_in_bulk(*, rule: BulkRule, dry_run: bool, actor: str, now: datetime) 
     for start in range(0, len(ids), AT_ONCE):
         with transaction.atomic():
             part = MatchCandidate.objects.select_for_update(of=("self",)).select_related("model")
-            for row in part.filter(pk__in=ids[start : start + AT_ONCE], state=State.OPEN).order_by(
-                "-probability", "id"
-            ):
-                decided += _decide(row, rule.decision, actor, now)
+            open_rows = list(
+                part.filter(pk__in=ids[start : start + AT_ONCE], state=State.OPEN).order_by("-probability", "id")
+            )
+            frozen = _frozen_nodes(open_rows)
+            for row in open_rows:
+                if not {row.left_node, row.right_node} & frozen:
+                    decided += _decide(row, rule.decision, actor, now)
     return total, decided
+
+
+def _frozen_nodes(rows: Sequence[MatchCandidate]) -> set[int]:
+    """Return the records of people whose processing is restricted: nothing is decided about them."""
+    holders = read_holders({node for row in rows for node in (row.left_node, row.right_node)})
+    restricted = set(Profile.objects.filter(pk__in=set(holders.values()), restricted=True).values_list("pk", flat=True))
+    return {node for node, holder in holders.items() if holder in restricted}

@@ -20,7 +20,7 @@ from profiles.models import Identifier, Merge
 from profiles.queries.people import get_by_uuid, name_identifier
 from profiles.queries.sides import active_edges
 from profiles.services.graphs import GROUPS
-from profiles.services.guarding import refuse_erased, refuse_while_busy
+from profiles.services.guarding import refuse_erased, refuse_restricted, refuse_while_busy
 from profiles.services.merging import apply_merges, write_edges
 from profiles.services.retrying import retry_deadlocks
 from profiles.services.splitting import Act, Moving, block_edges, lock_profiles, note_work, split_off
@@ -51,6 +51,8 @@ def merge_profiles(*, public_ids: Sequence[str], reason: str, actor: str, now: d
         If an id is unknown.
     BusyProfile
         While one of them is being erased.
+    RestrictedProfile
+        If processing of one of them is restricted.
     """
     if len(public_ids) != PAIR:
         message = "profile_ids must name exactly two profiles."
@@ -63,6 +65,7 @@ def merge_profiles(*, public_ids: Sequence[str], reason: str, actor: str, now: d
             raise BadMerge(message)
         lock_profiles(cursor, ids)
         refuse_erased(cursor, ids)
+        refuse_restricted(cursor, ids, actor=actor)
         literal = int_array(ids)
         cursor.execute(LIFT, [literal, literal])
         graph = Graph({}, set(), {}, iter(()), iter(()), iter(()))
@@ -114,6 +117,8 @@ def split_profile(
         If they are not the profile's, or are all of them.
     BusyProfile
         While events of the profile are moved, or it is being erased.
+    RestrictedProfile
+        If processing of the person is restricted.
     """
     named = [name_identifier(type=type_key, value=value) for type_key, value in identifiers]
     with transaction.atomic(), connection.cursor() as cursor:
@@ -127,6 +132,7 @@ def split_profile(
             raise BadSplit(message)
         lock_profiles(cursor, [person.profile_id])
         refuse_while_busy(cursor, [person.profile_id])
+        refuse_restricted(cursor, [person.profile_id], actor=actor)
         edges = active_edges(cursor, held)
         crossing = {edge for edge in edges if (edge[0] in moved) != (edge[1] in moved)}
         block_edges(cursor, crossing, act=Act("split", actor, now))

@@ -17,7 +17,7 @@ from cdp.core.services import audit
 from profiles.errors import CannotUndo, NoSuchMerge
 from profiles.models import AbsorbedId, Merge
 from profiles.queries.sides import Sides, find_sides, list_absorbed, parts_of
-from profiles.services.guarding import refuse_while_busy
+from profiles.services.guarding import refuse_restricted, refuse_while_busy
 from profiles.services.retrying import retry_deadlocks
 from profiles.services.splitting import (
     Act,
@@ -60,6 +60,8 @@ def undo_merge(*, merge_id: int, actor: str, now: datetime) -> Merge:
         If it was undone before, or a side is gone.
     BusyProfile
         While events of the profile are moved, or it is being erased.
+    RestrictedProfile
+        If processing of the person is restricted.
 
     Notes
     -----
@@ -79,6 +81,7 @@ def undo_merge(*, merge_id: int, actor: str, now: datetime) -> Merge:
             raise CannotUndo(message)
         lock_profiles(cursor, [absorbed.profile_id])
         refuse_while_busy(cursor, [absorbed.profile_id])
+        refuse_restricted(cursor, [absorbed.profile_id], actor=actor)
         sides = find_sides(cursor, merge=merge, profile_id=absorbed.profile_id)
         if sides is None:
             raise CannotUndo(NOTHING_LEFT)

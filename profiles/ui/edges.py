@@ -26,7 +26,7 @@ from profiles.queries.graph import (
     read_graph,
 )
 from profiles.queries.pages import tell_block, tell_link
-from profiles.queries.people import get_by_uuid
+from profiles.queries.people import any_restricted, get_by_uuid
 from profiles.queries.profiles import PERSONAL_KINDS, read_source_names
 from profiles.services.blocking import block_edge, declare_different, lift_block
 from profiles.ui.drawing import draw, shorten
@@ -109,8 +109,13 @@ def edge(request: HttpRequest, edge_id: int) -> HttpResponse:
     """Show the evidence of one link, and let it be blocked or lifted."""
     principal = signed_in(request, "identity:read")
     found = get_edge(edge_id=edge_id)
+    one = _shown([found], principal)[0]
     return show_page(
-        request, "profiles/edge.html", title="Link between two identifiers", one=_shown([found], principal)[0]
+        request,
+        "profiles/edge.html",
+        title="Link between two identifiers",
+        one=one,
+        restricted=any_restricted(one["profiles"]),
     )
 
 

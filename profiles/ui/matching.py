@@ -29,6 +29,7 @@ from profiles.queries.matching import (
     present_questions,
 )
 from profiles.queries.matching_records import read_holders
+from profiles.queries.people import any_restricted
 from profiles.queries.profiles import read_source_names
 from profiles.services.matching_models import (
     answer_questions,
@@ -277,6 +278,7 @@ def candidate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         rows=_rows(pair, traits),
         waterfall=_waterfall(row),
         effects=_effects(row, now),
+        restricted=any_restricted([pair[side]["profile_id"] for side in ("left", "right")]),
     )
 
 

@@ -49,6 +49,7 @@ def compare(request: HttpRequest, public_id: UUID) -> HttpResponse:
         title="Join two profiles",
         public_id=person.uuid,
         form=form,
+        restricted=this.restricted or (other is not None and other.restricted),
         sides=_side_by_side(this, other, principal) if other is not None else None,
         status=422 if form.errors else 200,
     )

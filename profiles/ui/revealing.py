@@ -19,7 +19,8 @@ from cdp.core.errors import FieldError, InvalidInput, NotAllowed
 from cdp.core.reauthentication import recently_authenticated
 from cdp.core.services.audit import record
 from cdp.core.ui.shell import signed_in
-from profiles.queries.people import get_by_uuid
+from profiles.errors import RestrictedProfile
+from profiles.queries.people import any_restricted, get_by_uuid
 
 REVEALED = "revealed_profiles"
 # Chosen, not written: a text of the person's own could hold personal data, and the audit trail keeps everything.
@@ -58,6 +59,8 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
         message = "Choose what you need the data for."
         raise InvalidInput(message, errors=[FieldError("reason", "required", message)])
     person = get_by_uuid(public_id=str(public_id))
+    if any_restricted([person.uuid]):
+        raise RestrictedProfile
     now = timezone.now()
     detail = {"reason": reason, "minutes": settings.CDP_REVEAL_MINUTES}
     record(

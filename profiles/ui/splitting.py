@@ -14,7 +14,7 @@ from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.queries.sizes import count_list
 from cdp.core.ui.shell import read_list, show_page, signed_in
 from profiles.models import Identifier
-from profiles.queries.people import get_by_uuid
+from profiles.queries.people import any_restricted, get_by_uuid
 from profiles.queries.profiles import list_identifiers, present_identifier, read_source_names
 from profiles.services.steward import split_profile
 from profiles.ui.revealing import signed_in_for
@@ -36,6 +36,7 @@ def identifiers(request: HttpRequest, public_id: UUID) -> HttpResponse:
         person=person,
         page=page,
         identifiers=_shown(page.rows, principal),
+        restricted=any_restricted([person.uuid]),
         size=count_list(rows),
     )
 
