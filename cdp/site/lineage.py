@@ -1,16 +1,21 @@
-"""Where data comes from and where it goes: sources → fields → segments → recipients, from what is configured."""
+"""Where data comes from and where it goes: sources → fields → segments → recipients, from what is configured.
+
+A field goes to a recipient directly where it is a column of what is sent, a source where its messages are forwarded.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cdp.site.outlets import list_outlets
 from consent.models import Purpose
 from ingestion.queries.inventory import list_inventory
 from segments.models import Segment, SegmentVersion
-from segments.sending_models import ExportSchedule
 
 COLUMNS = ("source", "field", "segment", "recipient")
 FIELD_TOKENS = ("trait:", "event:")
+# Columns that are traits although they are called by a name of their own.
+SENT_BY_NAME = frozenset({"email", "phone"})
 # More of one kind than this cannot be read in a drawing; the table below it and REST have all.
 MOST_DRAWN = 40
 ROW, WIDTH, BOX, TOP = 34, 280, 210, 40
@@ -39,45 +44,62 @@ class Flow:
     basis: str = ""
 
 
-def read_lineage(*, now: datetime) -> tuple[list[Node], list[Flow]]:
-    """Return all nodes and flows (a constant number of statements)."""
-    nodes: dict[str, Node] = {}
-    flows: dict[tuple[str, str], Flow] = {}
-    purposes = {row.key: row for row in Purpose.objects.all()}
+class _Map:
+    """Nodes and flows while they are put together."""
 
-    def add(node: Node) -> str:
-        nodes.setdefault(node.key, node)
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.flows: dict[tuple[str, str], Flow] = {}
+        self.purposes = {row.key: row for row in Purpose.objects.all()}
+
+    def add(self, kind: str, name: str, detail: str = "") -> str:
+        node = Node(kind, name, detail)
+        self.nodes.setdefault(node.key, node)
         return node.key
 
-    def flow(start: str, end: str, purpose: str = "") -> None:
-        found = purposes.get(purpose)
-        flows.setdefault((start, end), Flow(start, end, f"{purpose} ({found.legal_basis})" if found else purpose))
+    def join(self, start: str, end: str, purpose: str = "") -> None:
+        found = self.purposes.get(purpose)
+        basis = f"{purpose} ({found.legal_basis})" if found else purpose
+        self.flows.setdefault((start, end), Flow(start, end, basis))
 
+
+def read_lineage(*, now: datetime) -> tuple[list[Node], list[Flow]]:
+    """Return all nodes and flows (a constant number of statements)."""
+    found = _Map()
     for one in list_inventory(now=now):
-        source = add(Node("source", one.source.key, one.source.owner))
-        for trait in one.traits:
-            flow(source, add(Node("field", f"trait:{trait}")), one.source.required_purpose)
-        for event in one.event_names:
-            flow(source, add(Node("field", f"event:{event}")), one.source.required_purpose)
+        source = found.add("source", one.source.key, one.source.owner)
+        for token in (*(f"trait:{trait}" for trait in one.traits), *(f"event:{name}" for name in one.event_names)):
+            found.join(source, found.add("field", token), one.source.required_purpose)
     segments = {row.pk: row for row in Segment.objects.exclude(status="archived")}
     latest = {(row.segment_id, row.version): row for row in SegmentVersion.objects.filter(segment_id__in=segments)}
     for row in segments.values():
-        segment = add(Node("segment", row.key, row.purpose))
+        segment = found.add("segment", row.key, row.purpose)
         version = latest.get((row.pk, row.version))
         for token in version.tokens if version is not None else []:
             if token.startswith(FIELD_TOKENS) and not token.endswith(":"):
-                flow(add(Node("field", token)), segment, row.purpose)
-    for schedule in ExportSchedule.objects.select_related("segment"):
-        recipient = add(Node("recipient", schedule.recipient, f"export every {schedule.every}"))
-        flow(f"segment:{schedule.segment.key}", recipient, schedule.purpose)
-    for purpose in purposes.values():
+                found.join(found.add("field", token), segment, row.purpose)
+    _add_outlets(found)
+    for purpose in found.purposes.values():
         for name in purpose.recipients:
-            recipient = add(Node("recipient", name))
+            recipient = found.add("recipient", name)
             for row in segments.values():
                 if row.purpose == purpose.key:
-                    flow(f"segment:{row.key}", recipient, purpose.key)
-    ends = [one for one in flows.values() if one.start in nodes and one.end in nodes]
-    return sorted(nodes.values(), key=lambda node: (COLUMNS.index(node.kind), node.name)), ends
+                    found.join(f"segment:{row.key}", recipient, purpose.key)
+    ends = [one for one in found.flows.values() if one.start in found.nodes and one.end in found.nodes]
+    return sorted(found.nodes.values(), key=lambda node: (COLUMNS.index(node.kind), node.name)), ends
+
+
+def _add_outlets(found: _Map) -> None:
+    for outlet in list_outlets():
+        if not outlet.enabled:
+            continue
+        recipient = found.add("recipient", outlet.recipient, outlet.detail)
+        start = f"segment:{outlet.segment}" if outlet.segment else f"source:{outlet.source}"
+        found.join(start, recipient, outlet.purpose)
+        for name in outlet.fields:
+            token = f"trait:{name}" if name in SENT_BY_NAME else name
+            if token.startswith(FIELD_TOKENS):
+                found.join(found.add("field", token), recipient, outlet.purpose)
 
 
 def draw(nodes: list[Node], flows: list[Flow]) -> dict[str, Any]:

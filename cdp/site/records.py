@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 
 from cdp.core.services.audit import record
+from cdp.site.outlets import list_outlets
 from consent.disclosure_models import DisclosureTerms
 from consent.field_models import FieldTag
 from consent.models import Notice, Purpose
@@ -23,7 +24,6 @@ from consent.queries.organisation import read_organisation
 from consent.retention_models import RegisterEdition, RetentionRule
 from ingestion.queries.inventory import list_inventory
 from segments.models import Segment
-from segments.sending_models import ExportSchedule
 
 # What the product itself does; an organisation adds its own in its records.
 MEASURES = (
@@ -41,7 +41,7 @@ def read_register(*, now: datetime) -> dict[str, Any]:
     organisation = read_organisation()
     inventory = list_inventory(now=now)
     terms = list(DisclosureTerms.objects.order_by("recipient", "id"))
-    schedules = list(ExportSchedule.objects.order_by("recipient", "id"))
+    outlets = sorted((one for one in list_outlets() if one.enabled), key=lambda one: (one.recipient, one.key))
     tags = list(FieldTag.objects.order_by("kind", "name"))
     segments = list(Segment.objects.exclude(purpose="").order_by("key").values("key", "purpose"))
     notices = sorted(set(Notice.objects.values_list("key", flat=True)))
@@ -50,11 +50,14 @@ def read_register(*, now: datetime) -> dict[str, Any]:
         fields = sorted(
             {f"{tag.kind}:{tag.name}" for tag in tags if tag.purposes is None or purpose.key in tag.purposes}
         )
-        disclosed = sorted({name for one in terms if one.purpose == purpose.key for name in one.fields})
+        disclosed = sorted(
+            {name for one in terms if one.purpose == purpose.key for name in one.fields}
+            | {name for one in outlets if one.purpose == purpose.key for name in one.fields}
+        )
         recipients = _unique(
             purpose.recipients,
             (one.recipient for one in terms if one.purpose == purpose.key),
-            (one.recipient for one in schedules if one.purpose == purpose.key),
+            (one.recipient for one in outlets if one.purpose == purpose.key),
         )
         activities.append(
             {
@@ -93,6 +96,18 @@ def read_register(*, now: datetime) -> dict[str, Any]:
                 "events": one.event_names,
             }
             for one in inventory
+        ],
+        "outlets": [
+            {
+                "kind": one.key.split(":")[0],
+                "name": one.name,
+                "recipient": one.recipient,
+                "purpose": one.purpose,
+                "segment": one.segment,
+                "source": one.source,
+                "fields": list(one.fields),
+            }
+            for one in outlets
         ],
         "erasure_limits": {
             "schedules": [

@@ -5,12 +5,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from consent.models import Form, Notice, Purpose
+from cdp.site.outlets import list_outlets
+from consent.asking_models import Form
+from consent.models import Notice, Purpose
 from consent.queries.organisation import read_organisation
 from consent.retention_models import RetentionRule, SelfCheck
 from ingestion.models import Source
 from segments.models import Segment
-from segments.sending_models import ExportSchedule
 
 EVERY = timedelta(hours=1)
 KEPT = timedelta(days=400)
@@ -89,15 +90,17 @@ def _sources() -> Iterator[Finding]:
 
 def _destinations() -> Iterator[Finding]:
     purposes = {row.key: row for row in Purpose.objects.all()}
-    for schedule in ExportSchedule.objects.filter(enabled=True).order_by("id"):
-        name = f"export_schedule:{schedule.pk}"
-        purpose = purposes.get(schedule.purpose)
+    for outlet in list_outlets():
+        purpose = purposes.get(outlet.purpose)
+        if not outlet.enabled or (outlet.source and not outlet.purpose):
+            # Forwarding without a purpose is a statement of the operator: the other system is the same controller's.
+            continue
         if purpose is None:
-            message = f"The export “{schedule.name}” to {schedule.recipient} has no purpose."
-            yield Finding("destination.no_purpose", name, message, "GDPR Art. 5(1)(b)", "/segments")
-        elif schedule.recipient not in purpose.recipients:
-            message = f"{schedule.recipient} receives data for “{purpose.name}”, which does not name it as a recipient."
-            yield Finding("destination.unnamed_recipient", name, message, "GDPR Art. 13(1)(e)", "/segments")
+            message = f"“{outlet.name}” sends to {outlet.recipient} for no purpose that exists."
+            yield Finding("destination.no_purpose", outlet.key, message, "GDPR Art. 5(1)(b)", outlet.link)
+        elif outlet.recipient not in purpose.recipients:
+            message = f"{outlet.recipient} receives data for “{purpose.name}”, which does not name it as a recipient."
+            yield Finding("destination.unnamed_recipient", outlet.key, message, "GDPR Art. 13(1)(e)", outlet.link)
     for segment in Segment.objects.filter(status="live", purpose="").order_by("key"):
         message = f"The live segment “{segment.name}” has no purpose: nobody is left out for want of consent."
         yield Finding(

@@ -16,8 +16,9 @@ from cdp.core.services import restoring
 from cdp.core.services.audit import record
 from cdp.core.services.sealing import AuditBroken, seal_audit, verify_audit
 from cdp.core.services.starting import begin_restore, end_restore
-from consent.models import LedgerEntry, PrivacyRequest, Suppression
+from consent.models import PrivacyRequest
 from consent.services.suppressions import lift_suppression, suppress_identifier
+from consent.suppression_models import LedgerEntry, Suppression
 from profiles.models import Profile
 from profiles.queries.people import name_identifier
 from tests.erasing import erase, live

@@ -11,8 +11,10 @@ from consent.models import Purpose
 from consent.retention_models import RetentionRun
 from consent.services.disclosures import Terms, record_disclosures
 from consent.services.retention import run_nightly
-from ingestion.models import Source
+from ingestion.models import Forwarding, Source
 from profiles.models import Profile
+from segments.sending_models import Destination
+from segments.services.definitions import NewSegment, create_segment
 from tests.profiles.sending import NOW, identify, send, source, track
 from tests.segments.asking import definition, trait
 from tests.world import api, signed_in
@@ -105,6 +107,68 @@ def test_draws_what_flows_where(officer):
     assert made.status_code == 201, made.json()
     flows = officer.get("/api/v1/data-map").json()["flows"]
     assert {"from": "field:trait:city", "to": "segment:buyers", "basis": ""} in flows
+
+
+@pytest.fixture
+def outlets():
+    """Forwarding of a source, and a destination that sends the city of a segment's members; neither names the other."""
+    shop = source(owner="")
+    send(identify("dana-1", city="Ulm"), origin=shop)
+    Purpose.objects.create(key="ads", name="Ads", created_at=NOW)
+    new = NewSegment("buyers", "Buyers", definition(trait("city", "eq", "Ulm")), status="live", purpose="ads")
+    segment, _ = create_segment(new=new, actor="test", clock=timezone.now)
+    Destination.objects.create(
+        key="crm",
+        name="CRM",
+        recipient="CRM Ltd",
+        segment=segment,
+        kind="request",
+        purpose="ads",
+        channel="email",
+        columns=[{"source": "trait:city", "name": "city"}, "email"],
+        sealed=b"",
+        expired_until=NOW,
+        created_at=NOW,
+        created_by="test",
+    )
+    Forwarding.objects.create(
+        source_id=shop.id, url="https://old.example/v1", write_key_sealed=b"", purpose="gone", since=NOW
+    )
+
+
+def test_draws_and_registers_every_way_out(officer, outlets):
+    flows = {(one["from"], one["to"]): one["basis"] for one in officer.get("/api/v1/data-map").json()["flows"]}
+    basis = "ads (consent)"
+    assert flows["segment:buyers", "recipient:CRM Ltd"] == basis
+    assert flows["field:trait:city", "recipient:CRM Ltd"] == flows["field:trait:email", "recipient:CRM Ltd"] == basis
+    assert flows["source:server-source", "recipient:old.example"] == "gone"
+    register = officer.get("/api/v1/processing-register").json()
+    (ads,) = register["activities"]
+    assert (ads["recipients"], ads["data"]) == (["CRM Ltd"], ["email", "trait:city"])
+    assert {(one["kind"], one["recipient"]) for one in register["outlets"]} == {
+        ("destination", "CRM Ltd"),
+        ("forwarding", "old.example"),
+    }
+    shown = signed_in("ben").get("/records").content.decode()
+    assert "Ways out of the house" in shown
+    assert "whole messages" in shown
+
+
+def test_checks_every_way_out(outlets):
+    found = {(one.code, one.object): one.link for one in find_gaps()}
+    assert found["destination.unnamed_recipient", "destination:crm"] == "/destinations/crm"
+    assert found["destination.no_purpose", "forwarding:server-source"] == "/sources/server-source/forwarding"
+    Destination.objects.update(enabled=False)
+    Purpose.objects.filter(key="ads").update(recipients=["old.example"])
+    Forwarding.objects.update(purpose="ads")
+    assert not [one for one in find_gaps() if one.code.startswith("destination.")]
+
+
+def test_shows_on_the_overview_how_many_gaps_there_are(outlets):
+    run_self_check(timezone.now())
+    count = len(read_last_check()["findings"])
+    assert f"{count} gaps in the records of processing" in signed_in("ben").get("/").content.decode()
+    assert "gaps in the records" not in signed_in("ana").get("/").content.decode()
 
 
 def test_finds_what_is_missing_in_the_configuration(officer):

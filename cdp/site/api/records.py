@@ -26,6 +26,7 @@ class RegisterSchema(serializers.Serializer):
     controller = serializers.DictField()
     activities = serializers.ListField(child=serializers.DictField())
     collection = serializers.ListField(child=serializers.DictField())
+    outlets = serializers.ListField(child=serializers.DictField())
     erasure_limits = serializers.DictField()
     notices = serializers.ListField(child=serializers.CharField())
     security_measures = serializers.ListField(child=serializers.CharField())

@@ -1,4 +1,5 @@
 // Keys for buttons: <button data-shortcut="s"> is pressed by the key s, unless somebody types into a field.
+// With data-reach the key only moves the focus there: nothing is chosen or sent by it.
 "use strict";
 
 document.addEventListener("keydown", (event) => {
@@ -6,7 +7,8 @@ document.addEventListener("keydown", (event) => {
   const button = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
   if (!button || button.disabled) return;
   event.preventDefault();
-  button.click();
+  if ("reach" in button.dataset) button.focus();
+  else button.click();
 });
 
 // A slider over rows of a table: the row of its value is shown, and read out.
