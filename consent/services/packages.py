@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from typing import IO, Any, cast
 from uuid import UUID
@@ -28,9 +28,11 @@ from cdp.core.sealed_files import SealedWriter, delete_sealed, open_sealed
 from cdp.core.services.audit import record
 from cdp.core.services.jobs import enqueue
 from cdp.core.spreadsheets import csv_lines
+from consent import life
 from consent.copies.manifest import Part, make_manifest
 from consent.copies.tables import as_tables, flatten
-from consent.errors import NoPackage, PackageGone
+from consent.copies.words import COPY
+from consent.errors import NoPackage, PackageGone, RequestTakenOver
 from consent.models import PrivacyRequest
 from consent.queries.copies import PROVIDED, describe_processing
 from consent.queries.links import digest_token
@@ -82,6 +84,11 @@ def make_package(*, request: PrivacyRequest, keep_alive: Callable[[], None], now
     -------
     int
         How many entries it lists.
+
+    Raises
+    ------
+    RequestTakenOver
+        If an erasure of the person began meanwhile: nothing is left of the package.
     """
     subject = _find_subject(request)
     wanted = [store for store in registries.personal_data if _is_part(store.name, request)]
@@ -101,19 +108,26 @@ def make_package(*, request: PrivacyRequest, keep_alive: Callable[[], None], now
             request_id=str(request.pk), type=request.type, made_at=now, parts=parts, ids=subject.uuids
         )
         archive.writestr("manifest.json", dump(manifest))
-    writer.close()
+    is_whole = _close(writer)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
-        forget_packages(request_ids=[request.pk], but=package.pk)
-        package.size, package.sha256 = writer.size, out.hexdigest()
-        # The ids stay in the file: this row outlives the person's erasure.
-        package.manifest = {**manifest, "profiles": len(subject.uuids), "made_at": now.isoformat()}
-        package.token_digest = digest_token(token)
-        package.expires_at = now + timedelta(days=KEPT_DAYS)
-        package.save()
-        if read_details(request=request).contact:
-            from_here = package_link(token)
-            send_letter(request=request, kind="package", actor="system", now=now, link=from_here, days=KEPT_DAYS)
+        with connection.cursor() as cursor:
+            take(cursor, IDENTITY)
+        is_there = is_whole and _is_still_there(package, request=request, subject=subject)
+        if is_there:
+            forget_packages(request_ids=[request.pk], but=package.pk)
+            package.size, package.sha256 = writer.size, out.hexdigest()
+            # The ids stay in the file: this row outlives the person's erasure.
+            package.manifest = {**manifest, "profiles": len(subject.uuids), "made_at": now.isoformat()}
+            package.token_digest = digest_token(token)
+            package.expires_at = now + timedelta(days=KEPT_DAYS)
+            package.save()
+            if read_details(request=request).contact:
+                from_here = package_link(token)
+                send_letter(request=request, kind="package", actor="system", now=now, link=from_here, days=KEPT_DAYS)
+    if not is_there:
+        _delete_files([package])
+        raise RequestTakenOver
     return sum(part.rows for part in parts if part.name == "data.json")
 
 
@@ -242,6 +256,30 @@ def _find_subject(request: PrivacyRequest) -> Subject:
         return find_closure(identities=[name_identifier(**one) for one in request.identities]).subject
 
 
+def _close(writer: SealedWriter) -> bool:
+    """Finish the file; False if an erasure has deleted it."""
+    try:
+        writer.close()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_still_there(package: Package, *, request: PrivacyRequest, subject: Subject) -> bool:
+    """Tell whether nobody has begun to erase the person since the package was begun. The caller holds `IDENTITY`.
+
+    An erasure takes this lock for each of its steps: one that begins later finds the package, and deletes it.
+    """
+    if not Package.objects.filter(pk=package.pk).exclude(stored="").exists():
+        return False
+    again = find_closure(identities=[name_identifier(**one) for one in request.identities]).subject
+    if subject.profile_ids and not again.profile_ids:
+        return False
+    erasures = PrivacyRequest.objects.filter(type=PrivacyRequest.Type.ERASURE, status__in=life.MOVING)
+    ids = [*subject.profile_ids, *again.profile_ids]
+    return not erasures.filter(profile_ids__overlap=ids, closure__isnull=False).exists()
+
+
 def _is_part(store: str, request: PrivacyRequest) -> bool:
     return request.type == PrivacyRequest.Type.ACCESS or store in PROVIDED
 
@@ -259,16 +297,24 @@ def _write_parts(
     count = sum(len(rows) for rows in tables.values())
     yield _write(archive, "data.json", dump({"data": exported, "processing": processing}), rows=count)
     pages = []
+    words = COPY.get(request.language, COPY["en"])
     for name, rows in tables.items():
         header, cells = flatten(rows)
         if rows:
             yield _write(archive, f"csv/{name}.csv", "".join(csv_lines(header, cells)).encode(), rows=len(rows))
         shown = [[_shown(cell) for cell in row] for row in cells[:ROWS_IN_PAGE]]
-        pages.append(
-            {"name": name, "count": len(rows), "header": header, "rows": shown, "more": len(rows) > len(shown)}
-        )
+        first = words.first.format(shown=len(shown), count=len(rows)) if len(rows) > len(shown) else ""
+        heading = words.table(name)
+        pages.append({"heading": heading, "count": len(rows), "header": header, "rows": shown, "first": first})
     page = render_to_string(
-        "consent/copy.html", {"tables": pages, "processing": processing, "request": request, "now": now}
+        "consent/copy.html",
+        {
+            "words": words,
+            "made": words.made.format(at=f"{now.astimezone(UTC):%Y-%m-%d %H:%M}", number=request.pk),
+            "tables": pages,
+            "purposes": [{**one, "basis": words.basis(one["legal_basis"])} for one in processing["purposes"]],
+            "processing": processing,
+        },
     )
     yield _write(archive, "read-me.html", page.encode(), rows=len(pages))
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from cdp.core.models import OutboxMail
 from cdp.core.sealed_files import sealed_directory
-from consent.models import PrivacyRequest
+from consent.models import PrivacyRequest, Purpose
 from consent.request_models import Letter, Package, RequestDetails
 from consent.services.letters import read_letter
 from consent.services.packages import delete_old_packages
@@ -123,6 +123,23 @@ class TestAccess:
             assert listed[name]["sha256"] == hashlib.sha256(content).hexdigest()
         rows = list(csv.reader(io.StringIO(files["csv/events.csv"].decode())))
         assert listed["csv/events.csv"]["rows"] == len(rows) - 1 == 5
+
+    @pytest.mark.parametrize(
+        ("language", "title", "heading", "basis"),
+        [
+            ("en", "Copy of your data", "Events", "consent"),
+            ("de", "Kopie Ihrer Daten", "Ereignisse", "Einwilligung"),
+            ("fr", "Copie de vos données", "Événements", "consentement"),
+            ("es", "Copia de sus datos", "Eventos", "consentimiento"),
+        ],
+    )
+    def test_is_readable_in_the_language_of_the_person(self, officer, vera, language, title, heading, basis):
+        Purpose.objects.create(key="ads", name="Ads", created_at=timezone.now())
+        files = unpack(take(officer, carry_out(officer, "access", language=language))[1])
+        page = files["read-me.html"].decode()
+        assert f'<html lang="{language}">' in page
+        assert (f"<h1>{title}</h1>" in page, f"<h2>{heading}</h2>" in page) == (True, True)
+        assert f"<td>{basis}</td>" in page
 
     def test_lets_no_spreadsheet_run_anything(self, officer, vera):
         files = unpack(take(officer, carry_out(officer, "access"))[1])

@@ -14,11 +14,12 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from cdp.core.access import Principal, mask
+from cdp.core.locks import IDENTITY, take
 from cdp.core.models import Job
 from cdp.core.sealed_files import delete_sealed
 from cdp.core.services.audit import record
@@ -123,12 +124,14 @@ def write_part(job: Job) -> bool:
     rows: list[filing.Row] = []
     for ids in in_batches(taken):
         rows.extend(_released_rows(export, columns, ids, skipped))
-    _keep_part(export, rows)
-    export.kinds = filing.note_kinds(export.kinds, rows)
-    export.skipped = dict(skipped)
-    export.rows += len(rows)
-    export.last_profile_id = taken[-1]
-    export.save(update_fields=["kinds", "skipped", "rows", "last_profile_id"])
+    kept = _keep_part(export, rows, skipped, now=now)
+    # An erasure may have taken rows out of earlier parts meanwhile.
+    Export.objects.filter(pk=export.pk).update(
+        kinds=filing.note_kinds(export.kinds, kept),
+        skipped=dict(skipped),
+        rows=F("rows") + len(kept),
+        last_profile_id=taken[-1],
+    )
     return False
 
 
@@ -207,16 +210,37 @@ def _released_rows(
     return [(one, values_of(released.people[one], columns, hide=hide)) for one in released.ids]
 
 
-def _keep_part(export: Export, rows: Sequence[filing.Row]) -> None:
+def _keep_part(
+    export: Export, rows: Sequence[filing.Row], skipped: Counter[str], *, now: datetime
+) -> Sequence[filing.Row]:
+    """Keep rows as a part, and return those that were kept: not of people whose erasure has begun since they were read.
+
+    The lock is what an erasure takes for each of its steps. Whoever it began with before is left out here; of whom it
+    begins with afterwards, it finds the part.
+    """
     if not rows:
-        return
+        return rows
     with ExitStack() as unfinished:
         stored = filing.seal_rows(rows)
         unfinished.callback(delete_sealed, stored)
+        with connection.cursor() as cursor:
+            take(cursor, IDENTITY)
+        ids = [row[0] for row in rows]
+        judged = judge(profile_ids=ids, purpose=export.purpose, channel=export.channel or None, now=now)
+        if judged.refused:
+            skipped.update(judged.skipped)
+            allowed = set(judged.ids)
+            rows = [row for row in rows if row[0] in allowed]
+            unfinished.close()
+            if not rows:
+                return rows
+            stored = filing.seal_rows(rows)
+            unfinished.callback(delete_sealed, stored)
         ExportPart.objects.create(
             export=export, first_profile_id=rows[0][0], last_profile_id=rows[-1][0], rows=len(rows), stored=stored
         )
         unfinished.pop_all()
+    return rows
 
 
 def _going_out(export: Export, columns: Sequence[Column], *, actor: str) -> Iterator[list[filing.Row]]:
