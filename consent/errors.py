@@ -307,6 +307,28 @@ class PackageGone(NotFound):
         super().__init__("The package was taken, or its time is up. It works once; make a new one if it is needed.")
 
 
+class NotAProcessor(ConsentError):
+    """A callback in the name of a domain that nobody is told at, or whose certificate cannot be believed."""
+
+    code = "opendsr.not_a_processor"
+    status = 401
+    title = "Not a known processor"
+
+    def __init__(self) -> None:
+        super().__init__("No recipient is told by OpenDSR at this domain with a certificate that can be believed.")
+
+
+class BadSignature(ConsentError):
+    """A callback that its processor's certificate did not sign."""
+
+    code = "opendsr.bad_signature"
+    status = 403
+    title = "The signature is wrong"
+
+    def __init__(self) -> None:
+        super().__init__("The signature does not belong to this body and the processor's certificate.")
+
+
 class UnknownRegulation(NotFound):
     """No such regulation."""
 

@@ -74,15 +74,28 @@ class WithheldRow(models.Model):
 
 
 class RecipientAddress(models.Model):
-    """Where a recipient of disclosures is told of erasures, by a signed webhook (Standard Webhooks).
+    """Where a recipient of disclosures is told of erasures: by a signed webhook (Standard Webhooks), or by OpenDSR.
+
+    For OpenDSR `url` is its base address with the version (``https://opendsr.example.com/v2``), `login_sealed` the
+    value of the header Authorization, `domain` what the processor calls itself, and `certificate` the PEM by which it
+    signs, as last fetched.
 
     Personal data: none.
     """
 
+    class Protocol(models.TextChoices):
+        WEBHOOK = "webhook", "Signed webhook"
+        OPENDSR = "opendsr", "OpenDSR"
+
     id = models.AutoField(primary_key=True)
     recipient = models.CharField(max_length=200, unique=True)
     url = models.URLField(max_length=500)
+    protocol = models.CharField(max_length=8, choices=Protocol.choices, default=Protocol.WEBHOOK)
     secret_sealed = models.BinaryField()
+    login_sealed = models.BinaryField(null=True)
+    domain = models.CharField(max_length=253, blank=True)
+    certificate = models.TextField(blank=True)
+    fetched_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -92,11 +105,15 @@ class RecipientAddress(models.Model):
 class RecipientNotice(models.Model):
     """One recipient of one erasure and whether it knows.
 
+    A processor that is asked by OpenDSR gets `subject_request_id`, and says itself when it is done, by `due_at`.
+
     Personal data: the person's identifiers, sealed — deleted once the recipient was told, or with the last attempt.
     """
 
     class Status(models.TextChoices):
         PENDING = "pending"
+        SENT = "sent"
+        IN_PROGRESS = "in_progress"
         COMPLETED = "completed"
         SKIPPED = "skipped"
         FAILED = "failed"
@@ -104,12 +121,14 @@ class RecipientNotice(models.Model):
     id = models.BigAutoField(primary_key=True)
     request_id = models.UUIDField()
     recipient = models.CharField(max_length=200)
-    status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.PENDING)
     status_message = models.TextField(blank=True)
     body_sealed = models.BinaryField(null=True)
     attempts = models.SmallIntegerField(default=0)
     retry_at = models.DateTimeField(null=True)
     told_at = models.DateTimeField(null=True)
+    subject_request_id = models.UUIDField(null=True, unique=True)
+    due_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

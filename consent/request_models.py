@@ -178,7 +178,9 @@ class RequestAlarm(models.Model):
 class Regulation(models.Model):
     """A job of the addresses that speak Segment's or RudderStack's shape; its privacy requests do the work.
 
-    Personal data: none — the identities are in the privacy requests.
+    `digests` are those of what it suppressed, so that cancelling lets in whom no other regulation keeps out.
+
+    Personal data: keyed digests only, as of suppressions — the identities are in the privacy requests.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -188,7 +190,9 @@ class Regulation(models.Model):
     request_ids = ArrayField(models.UUIDField(), default=list)
     invalid = models.IntegerField(default=0)
     suppressed = models.IntegerField(default=0)
-    created_at = models.DateTimeField()
+    digests = ArrayField(models.BinaryField(), default=list)
+    cancelled_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_index=True)
     created_by = models.TextField()
 
     def __str__(self) -> str:

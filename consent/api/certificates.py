@@ -14,9 +14,11 @@ from cdp.core.api.principal import principal_of
 from cdp.core.errors import NotFound
 from consent.api import fields
 from consent.proof_models import ErasureProof, LegalHold, RecipientAddress
+from consent.queries.duties import list_addresses, list_holds
 from consent.queries.requests import get_request
 from consent.services.certificates import make_certificate
-from consent.services.recipients import mark_told, present_address, present_recipients, save_address
+from consent.services.recipient_states import present_recipients
+from consent.services.recipients import NewAddress, mark_told, present_address, save_address
 from consent.services.withholding import count_withheld, end_hold, read_withheld, save_hold
 
 
@@ -77,10 +79,13 @@ class LegalHoldsSchema(serializers.Serializer):
 
 
 class NewRecipientAddress(fields.StrictSerializer):
-    """Where a recipient is told."""
+    """Where a recipient is told, and how."""
 
     recipient = serializers.CharField(max_length=200)
     url = serializers.URLField(max_length=500)
+    protocol = serializers.ChoiceField(choices=RecipientAddress.Protocol.choices, required=False)
+    domain = serializers.CharField(max_length=253, required=False)
+    authorization = serializers.CharField(max_length=2000, required=False, write_only=True)
 
 
 class RecipientAddressSchema(NewRecipientAddress):
@@ -185,7 +190,7 @@ class LegalHolds(APIView):
     @extend_schema(operation_id="legal_holds_list", responses=LegalHoldsSchema)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - Django's signature
         """Answer all of them."""
-        return Response({"results": [_present_hold(row) for row in LegalHold.objects.order_by("key")]})
+        return Response({"results": [_present_hold(row) for row in list_holds()]})
 
     @extend_schema(operation_id="legal_holds_save", request=NewLegalHold, responses={201: NewLegalHold})
     def post(self, request: Request) -> Response:
@@ -215,7 +220,7 @@ class Recipients(APIView):
     @extend_schema(operation_id="recipient_addresses_list", responses=RecipientAddressesSchema)
     def get(self, request: Request) -> Response:  # noqa: ARG002 - Django's signature
         """Answer all of them, without secrets."""
-        rows = RecipientAddress.objects.order_by("recipient")
+        rows = list_addresses()
         return Response({"results": [present_address(row, with_secret=False) for row in rows]})
 
     @extend_schema(
@@ -226,12 +231,7 @@ class Recipients(APIView):
     def post(self, request: Request) -> Response:
         """Save one and answer it with the secret that notices are signed with."""
         given = fields.read_input(NewRecipientAddress, request.data)
-        row = save_address(
-            recipient=given["recipient"],
-            url=given["url"],
-            actor=principal_of(request).actor,
-            now=timezone.now(),
-        )
+        row = save_address(new=NewAddress(**given), actor=principal_of(request).actor, now=timezone.now())
         return Response(present_address(row, with_secret=True), status=status.HTTP_201_CREATED)
 
 

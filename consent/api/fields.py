@@ -8,13 +8,7 @@ from rest_framework import serializers
 
 from cdp.core.api.times import read_time
 from cdp.core.errors import InvalidInput
-from consent.deadlines import REGULATIONS
 from consent.decision import ACTORS, LEGAL_BASES, RECORDABLE, STATES
-from consent.models import ConsentImport, PrivacyRequest
-from consent.queries.suppressions import HASHES, RAW
-from consent.services.links import MOST_DAYS
-from consent.tables.rows import PRESETS
-from consent.tcf.decode import MAX_CHARACTERS
 from consent.tcf.mapping import MODE_SIGNALS, TCF_PURPOSES
 from consent.words.choosing import LANGUAGES
 
@@ -22,9 +16,7 @@ FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_YEAR = 9998
 KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 EVIDENCE_BYTES = 16 * 1024
-LINK_KINDS = ("preferences", "unsubscribe")
 LANGUAGE_CODES = tuple(LANGUAGES)
-SUPPRESSED_FORMS = (RAW, *HASHES)
 
 
 class StrictSerializer(serializers.Serializer):
@@ -142,21 +134,6 @@ class NewConsent(StrictSerializer):
         return value or {}
 
 
-class NewTcf(StrictSerializer):
-    """An IAB consent string of a person."""
-
-    profile_id = serializers.CharField(max_length=64, required=False)
-    identifier = IdentifierInput(required=False)
-    tc_string = serializers.CharField(max_length=MAX_CHARACTERS)
-    occurred_at = TimeField(required=False, allow_null=True)
-    source = serializers.CharField(max_length=200, required=False, allow_blank=True)  # type: ignore[assignment]
-    evidence = serializers.DictField(required=False, allow_null=True)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Need one way to name the person."""
-        return need_one_person(attrs)
-
-
 class PurposeSignals(StrictSerializer):
     """What public pages say of a purpose, and what signals of the outside mean for it."""
 
@@ -180,205 +157,16 @@ class PurposeSignals(StrictSerializer):
         return value
 
 
-class AskInput(StrictSerializer):
-    """A purpose and a channel."""
-
-    purpose = serializers.CharField(max_length=64)
-    channel = serializers.CharField(max_length=32, required=False, allow_blank=True, allow_null=True, default="")
-
-    def validate_channel(self, value: str | None) -> str:
-        """Read null as all channels."""
-        return value or ""
-
-
-class NewPreferenceLink(StrictSerializer):
-    """A link to be made for a person."""
-
-    profile_id = serializers.CharField(max_length=64, required=False)
-    identifier = IdentifierInput(required=False)
-    kind = serializers.ChoiceField(choices=LINK_KINDS, default="preferences")
-    asks = AskInput(many=True, required=False, max_length=20)  # type: ignore[call-arg]
-    language = serializers.ChoiceField(choices=LANGUAGE_CODES, required=False)
-    expires_in_days = serializers.IntegerField(min_value=1, max_value=MOST_DAYS, required=False)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Need one way to name the person."""
-        return need_one_person(attrs)
-
-
-class PreferenceLinkSchema(serializers.Serializer):
-    """A link; `url` and `headers` are in the answer that made it only."""
-
-    id = serializers.CharField()
-    kind = serializers.ChoiceField(choices=LINK_KINDS)
-    asks = AskInput(many=True)
-    language = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField()
-    used_at = serializers.DateTimeField(allow_null=True)
-    revoked_at = serializers.DateTimeField(allow_null=True)
-    url = serializers.URLField(required=False)
-    headers = serializers.DictField(child=serializers.CharField(), required=False)
-
-
-class FormFields(StrictSerializer):
-    """The properties of a hosted form."""
-
-    name = serializers.CharField(max_length=200)
-    asks = AskInput(many=True, max_length=20)  # type: ignore[call-arg]
-    notice_key = KeyField()
-    languages = serializers.ListField(child=serializers.ChoiceField(choices=LANGUAGE_CODES), max_length=len(LANGUAGES))
-    texts = serializers.DictField(
-        child=serializers.DictField(child=serializers.CharField(max_length=5000, allow_blank=True)), required=False
-    )
-    identifier_type = serializers.CharField(max_length=64, required=False)
-    double_opt_in = serializers.BooleanField(required=False)
-    enabled = serializers.BooleanField(required=False)
-
-
-class NewForm(FormFields):
-    """A form to set up."""
-
-    key = KeyField()
-
-
-class FormSchema(FormFields):
-    """A hosted form, and where it stands."""
-
-    key = KeyField()
-    url = serializers.URLField()
-
-
-class BannerFields(StrictSerializer):
-    """What the banner of a website asks."""
-
-    purposes = serializers.ListField(child=serializers.CharField(max_length=64), max_length=20)
-    notice_key = KeyField()
-    policy_url = serializers.CharField(max_length=500, required=False, allow_blank=True)
-    enabled = serializers.BooleanField(required=False)
-
-
-class NewConsentImport(StrictSerializer):
-    """A table of consents, as multipart/form-data."""
-
-    file = serializers.FileField()
-    preset = serializers.ChoiceField(choices=PRESETS, default="columns")
-    purpose = serializers.CharField(max_length=64, required=False, allow_blank=True)
-    purposes = serializers.JSONField(required=False, help_text="names in the table → keys of purposes")
-
-    def validate_purposes(self, value: Any) -> dict[str, str]:
-        """Take texts only."""
-        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-            raise serializers.ValidationError("purposes maps names in the table to keys of purposes.", code="invalid")
-        return value
-
-
-class ConsentImportSchema(serializers.Serializer):
-    """A table of consents that is read in."""
-
-    id = serializers.CharField()
-    preset = serializers.ChoiceField(choices=PRESETS)
-    status = serializers.ChoiceField(choices=ConsentImport.Status.values)
-    fault = serializers.CharField()
-    rows = serializers.IntegerField()
-    recorded = serializers.IntegerField()
-    unchanged = serializers.IntegerField()
-    conflicts = serializers.IntegerField()
-    rejected = serializers.IntegerField()
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class ConsentImportRowSchema(serializers.Serializer):
-    """What became of one decision of a table."""
-
-    row = serializers.IntegerField()
-    outcome = serializers.ChoiceField(choices=["recorded", "unchanged", "conflict", "rejected"])
-    reason = serializers.CharField()
-    consent_id = serializers.CharField(allow_null=True)
-
-
-class ModeSchema(serializers.Serializer):
-    """Google's consent mode as it stands for a person."""
-
-    signals = serializers.DictField(child=serializers.ChoiceField(choices=["granted", "denied", "unknown"]))
-
-
-class TcfSchema(serializers.Serializer):
-    """What a consent string said, and the decisions that came of it."""
-
-    tcf = serializers.DictField()
-    consents = serializers.ListField()
-
-
 class NewEvidence(StrictSerializer):
     """Evidence for a grant in conflict."""
 
     evidence = serializers.DictField()
 
 
-class SuppressedIdentifierInput(IdentifierInput):
-    """An identifier, or a hash of its normal form (hexadecimal)."""
-
-    format = serializers.ChoiceField(choices=SUPPRESSED_FORMS, required=False, default="raw")
-
-
-class NewSuppression(StrictSerializer):
-    """An identifier to keep out."""
-
-    identifier = SuppressedIdentifierInput()
-    reason = serializers.CharField(max_length=2000)
-
-
 class Reason(StrictSerializer):
     """Why."""
 
     reason = serializers.CharField(max_length=2000)
-
-
-class RequestedCorrection(StrictSerializer):
-    """What a trait should be; null keeps it empty."""
-
-    trait = serializers.CharField(max_length=255)
-    value = serializers.JSONField(allow_null=True)
-
-
-class RequestParticulars(StrictSerializer):
-    """What a request says beyond its kind."""
-
-    corrections = RequestedCorrection(many=True, required=False, max_length=100)  # type: ignore[call-arg]
-    purposes = serializers.ListField(child=serializers.SlugField(max_length=64), required=False, max_length=100)
-    contact = serializers.EmailField(required=False, allow_blank=True, max_length=254)
-    language = serializers.ChoiceField(choices=LANGUAGE_CODES, required=False)
-
-
-class NewPrivacyRequest(RequestParticulars):
-    """A request of a person."""
-
-    type = serializers.ChoiceField(choices=PrivacyRequest.Type.values)
-    identities = IdentifierInput(many=True, allow_empty=False, max_length=100)  # type: ignore[call-arg]
-    regulation = serializers.ChoiceField(choices=REGULATIONS, required=False)
-    received_at = TimeField(required=False)
-    message = serializers.CharField(required=False, allow_blank=True, max_length=5000)
-
-
-class RequestChanges(RequestParticulars):
-    """Changes to a request that is not decided; `shared` are identifiers that other people hold too."""
-
-    shared = IdentifierInput(many=True, required=False, max_length=100)  # type: ignore[call-arg]
-
-
-class Lifting(StrictSerializer):
-    """Why a restriction ends, and whether the person was told otherwise."""
-
-    reason = serializers.CharField(max_length=2000)
-    person_told = serializers.BooleanField(required=False)
-
-
-class CancelReason(StrictSerializer):
-    """Why a request is cancelled, if somebody said so."""
-
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=2000)
 
 
 class PurposeSchema(PurposeFields):
@@ -428,59 +216,6 @@ class CheckSchema(serializers.Serializer):
     state = serializers.ChoiceField(choices=STATES)
     reason = serializers.CharField()
     decided_by = serializers.CharField(allow_null=True)
-
-
-class SuppressionSchema(serializers.Serializer):
-    """A suppression."""
-
-    id = serializers.CharField()
-    identifier_type = serializers.CharField()
-    format = serializers.ChoiceField(choices=SUPPRESSED_FORMS)
-    reason = serializers.CharField()
-    request_id = serializers.UUIDField(allow_null=True)
-    created_at = serializers.DateTimeField()
-
-
-class StepSchema(serializers.Serializer):
-    """What became of the rows of one store."""
-
-    store = serializers.CharField()
-    before = serializers.IntegerField()
-    erased = serializers.IntegerField()
-    withheld = serializers.IntegerField()
-    remaining = serializers.IntegerField()
-
-
-class PrivacyRequestSchema(serializers.Serializer):
-    """A privacy request."""
-
-    id = serializers.UUIDField()
-    type = serializers.ChoiceField(choices=PrivacyRequest.Type.values)
-    status = serializers.ChoiceField(choices=PrivacyRequest.Status.values)
-    identities = IdentifierInput(many=True)
-    regulation = serializers.ChoiceField(choices=REGULATIONS)
-    received_at = serializers.DateTimeField()
-    due_at = serializers.DateTimeField()
-    extended_to = serializers.DateTimeField(allow_null=True)
-    verified_by = serializers.CharField()
-    verified_at = serializers.DateTimeField(allow_null=True)
-    confirm_by = serializers.DateTimeField(allow_null=True)
-    paused_days = serializers.IntegerField()
-    language = serializers.ChoiceField(choices=LANGUAGE_CODES)
-    came_by = serializers.CharField()
-    approvals = serializers.IntegerField()
-    corrections = RequestedCorrection(many=True)
-    purposes = serializers.ListField(child=serializers.CharField())
-    steps = StepSchema(many=True)
-    recipients = serializers.ListField()
-    reason = serializers.CharField()
-    completed_at = serializers.DateTimeField(allow_null=True)
-
-
-class RequestPreviewSchema(serializers.Serializer):
-    """What an erasure would delete."""
-
-    stores = serializers.DictField(child=serializers.IntegerField())
 
 
 def page_of(item: type[serializers.Serializer], name: str) -> type[serializers.Serializer]:

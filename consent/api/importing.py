@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
-from consent.api import fields
+from consent.api import asking_fields, fields
 from consent.api.present import present_consent_import, present_consent_import_row
 from consent.queries.importing import get_consent_import, list_consent_imports, list_import_rows
 from consent.services.importing import NewImport, start_import
@@ -25,7 +25,7 @@ class ConsentImports(APIView):
     @extend_schema(
         operation_id="consent_imports_list",
         parameters=[OpenApiParameter("limit", int), OpenApiParameter("cursor")],
-        responses=fields.page_of(fields.ConsentImportSchema, "ConsentImportPage"),
+        responses=fields.page_of(asking_fields.ConsentImportSchema, "ConsentImportPage"),
     )
     def get(self, request: Request) -> Response:
         """Answer one page, newest first."""
@@ -34,12 +34,12 @@ class ConsentImports(APIView):
 
     @extend_schema(
         operation_id="consent_imports_create",
-        request={"multipart/form-data": fields.NewConsentImport},
-        responses={202: fields.ConsentImportSchema},
+        request={"multipart/form-data": asking_fields.NewConsentImport},
+        responses={202: asking_fields.ConsentImportSchema},
     )
     def post(self, request: Request) -> Response:
         """Take a table in; a worker reads it."""
-        given = fields.read_input(fields.NewConsentImport, request.data)
+        given = fields.read_input(asking_fields.NewConsentImport, request.data)
         new = NewImport(
             preset=given["preset"],
             actor=principal_of(request).actor,
@@ -56,7 +56,7 @@ class OneConsentImport(APIView):
 
     scopes = {"GET": "consents:read"}
 
-    @extend_schema(operation_id="consent_imports_read", responses=fields.ConsentImportSchema)
+    @extend_schema(operation_id="consent_imports_read", responses=asking_fields.ConsentImportSchema)
     def get(self, request: Request, import_id: int) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the import."""
         return Response(present_consent_import(get_consent_import(import_id=import_id)))
@@ -74,7 +74,7 @@ class ConsentImportRows(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor"),
         ],
-        responses=fields.page_of(fields.ConsentImportRowSchema, "ConsentImportRowPage"),
+        responses=fields.page_of(asking_fields.ConsentImportRowSchema, "ConsentImportRowPage"),
     )
     def get(self, request: Request, import_id: int) -> Response:
         """Answer one page, in the order of the table."""

@@ -4,7 +4,7 @@ Every answer, errors included, is signed: `X-OpenDSR-Signature` over the exact b
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,6 @@ from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
-from rest_framework import serializers
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -27,87 +26,15 @@ from cdp.core.api.authentication import (
 from cdp.core.api.json import dump
 from cdp.core.api.principal import principal_of
 from cdp.core.api.problems import problem_of
+from consent.api.opendsr_schemas import OpenDsrCancelled, OpenDsrCreated, OpenDsrError, OpenDsrRequest, OpenDsrStatus
 from consent.opendsr import answers
-from consent.opendsr.wire import FORMATS, IDENTITY_TYPES, REGULATIONS, TYPES, V1, V2, BadMessage
+from consent.opendsr.wire import V1, V2, BadMessage
 from consent.queries.controllers import list_group
 from consent.services.controllers import Received, cancel, get_controller_request, state_of, take_in
-from consent.services.processor_key import processor_domain, read_processor_key
+from consent.services.processor_key import processor_domain, public_webhook_key, read_processor_key
 
 CERTIFICATE_PATH = "opendsr/certificate.pem"
 JSON = "application/json"
-
-
-class OpenDsrIdentity(serializers.Serializer):
-    """Who is meant."""
-
-    identity_type = serializers.ChoiceField(choices=sorted(IDENTITY_TYPES))
-    identity_value = serializers.CharField()
-    identity_format = serializers.ChoiceField(choices=FORMATS, required=False)
-
-
-class OpenDsrRequest(serializers.Serializer):
-    """A request of a controller."""
-
-    subject_request_id = serializers.UUIDField()
-    subject_request_type = serializers.ChoiceField(choices=TYPES)
-    regulation = serializers.ChoiceField(choices=REGULATIONS)
-    submitted_time = serializers.DateTimeField()
-    subject_identities = OpenDsrIdentity(many=True)
-    status_callback_urls = serializers.ListField(child=serializers.URLField(), required=False)
-    api_version = serializers.CharField(required=False)
-    group_id = serializers.CharField(required=False)
-    extensions = serializers.DictField(required=False)
-
-
-class OpenDsrCreated(serializers.Serializer):
-    """A request was taken."""
-
-    controller_id = serializers.CharField()
-    expected_completion_time = serializers.DateTimeField()
-    received_time = serializers.DateTimeField()
-    encoded_request = serializers.CharField()
-    subject_request_id = serializers.UUIDField()
-    processor_signature = serializers.CharField(required=False)
-
-
-class OpenDsrStatus(serializers.Serializer):
-    """How a request stands."""
-
-    controller_id = serializers.CharField()
-    expected_completion_time = serializers.DateTimeField()
-    subject_request_id = serializers.UUIDField()
-    request_status = serializers.ChoiceField(choices=answers.ORDER)
-    api_version = serializers.CharField()
-    results_url = serializers.CharField(allow_null=True)
-    results_count = serializers.IntegerField(allow_null=True)
-    group_id = serializers.CharField(required=False)
-    extensions = serializers.DictField(required=False)
-    processor_signature = serializers.CharField(required=False)
-
-
-class OpenDsrCancelled(serializers.Serializer):
-    """A request was cancelled."""
-
-    controller_id = serializers.CharField()
-    received_time = serializers.DateTimeField()
-    expected_completion_time = serializers.DateTimeField(allow_null=True)
-    subject_request_id = serializers.UUIDField()
-    api_version = serializers.CharField()
-    processor_signature = serializers.CharField(required=False)
-
-
-class OpenDsrErrorBody(serializers.Serializer):
-    """What is wrong."""
-
-    code = serializers.IntegerField()
-    message = serializers.CharField()
-    errors = serializers.ListField(child=serializers.DictField())  # type: ignore[assignment]
-
-
-class OpenDsrError(serializers.Serializer):
-    """An error; nothing in it tells whom the request was about."""
-
-    error = OpenDsrErrorBody()
 
 
 class SignedView(APIView):
@@ -166,7 +93,8 @@ class Discovery(SignedView):
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002 - Django's signature
         """Answer identities, kinds of requests, and where the certificate is."""
         url = f"{settings.CDP_BASE_URL}/{CERTIFICATE_PATH}"
-        return self.answer(answers.discovery(certificate_url=url, version=self.version))
+        extensions = {processor_domain(): {"webhook_public_key": public_webhook_key()}}
+        return self.answer(answers.discovery(certificate_url=url, version=self.version, extensions=extensions))
 
 
 class Certificate(SignedView):
@@ -225,14 +153,19 @@ class Requests(SignedView):
         return self.answer(body, status=201)
 
 
-class OneRequest(SignedView):
-    """Tells how a request stands, and cancels it."""
+class RequestStatus(SignedView):
+    """Tells how a request stands, also at the address by which the specification's overview names the status."""
 
-    @extend_schema(operation_id="opendsr_requests_read", responses={200: OpenDsrStatus, 404: OpenDsrError})
+    @extend_schema(operation_id="opendsr_status", responses={200: OpenDsrStatus, 404: OpenDsrError})
     def get(self, request: Request, subject_request_id: UUID) -> HttpResponse:  # noqa: ARG002 - Django's signature
         """Answer the state."""
         row = get_controller_request(subject_request_id=subject_request_id, stub=self.stub)
         return self.answer(answers.status(state_of(row, now=timezone.now())))
+
+
+@extend_schema_view(get=extend_schema(operation_id="opendsr_requests_read"))
+class OneRequest(RequestStatus):
+    """Tells how a request stands, and cancels it."""
 
     @extend_schema(
         operation_id="opendsr_requests_cancel",
@@ -246,78 +179,20 @@ class OneRequest(SignedView):
         return self.answer(answers.cancelled(state=state_of(row, now=now), received_at=now), status=202)
 
 
-class RequestStatus(SignedView):
-    """The address by which the specification's overview names the status."""
-
-    @extend_schema(operation_id="opendsr_status", responses={200: OpenDsrStatus, 404: OpenDsrError})
-    def get(self, request: Request, subject_request_id: UUID) -> HttpResponse:  # noqa: ARG002 - Django's signature
-        """Answer the state."""
-        row = get_controller_request(subject_request_id=subject_request_id, stub=self.stub)
-        return self.answer(answers.status(state_of(row, now=timezone.now())))
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opengdpr_discovery"),
-)
-class FirstDiscovery(Discovery):
-    """The same in the first version."""
-
-    version = V1
+def variant(view: type[SignedView], *, prefix: str, version: str = V2, stub: bool = False) -> type[SignedView]:
+    """Return a view of the first version, or of the rehearsal: the same, with operations named after the prefix."""
+    made = type(f"{prefix.title().replace('_', '')}{view.__name__}", (view,), {"version": version, "stub": stub})
+    made.__doc__ = view.__doc__
+    named = {
+        method: extend_schema(operation_id=f"{prefix}_{operation}") for method, operation in OPERATIONS[view].items()
+    }
+    described: type[SignedView] = extend_schema_view(**named)(made)
+    return described
 
 
-@extend_schema_view(
-    get=extend_schema(operation_id="opengdpr_requests_list"),
-    post=extend_schema(operation_id="opengdpr_requests_create"),
-)
-class FirstRequests(Requests):
-    """The same in the first version."""
-
-    version = V1
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opengdpr_requests_read"),
-    delete=extend_schema(operation_id="opengdpr_requests_cancel"),
-)
-class FirstOneRequest(OneRequest):
-    """The same in the first version."""
-
-    version = V1
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opendsr_stub_discovery"),
-)
-class StubDiscovery(Discovery):
-    """The same as a rehearsal."""
-
-    stub = True
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opendsr_stub_requests_list"),
-    post=extend_schema(operation_id="opendsr_stub_requests_create"),
-)
-class StubRequests(Requests):
-    """The same as a rehearsal: nobody's data is looked for."""
-
-    stub = True
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opendsr_stub_requests_read"),
-    delete=extend_schema(operation_id="opendsr_stub_requests_cancel"),
-)
-class StubOneRequest(OneRequest):
-    """The same as a rehearsal."""
-
-    stub = True
-
-
-@extend_schema_view(
-    get=extend_schema(operation_id="opendsr_stub_status"),
-)
-class StubRequestStatus(RequestStatus):
-    """The same as a rehearsal."""
-
-    stub = True
+OPERATIONS: Mapping[type[SignedView], Mapping[str, str]] = {
+    Discovery: {"get": "discovery"},
+    Requests: {"get": "requests_list", "post": "requests_create"},
+    OneRequest: {"get": "requests_read", "delete": "requests_cancel"},
+    RequestStatus: {"get": "status"},
+}

@@ -6,21 +6,12 @@ from typing import Any
 from django.conf import settings
 
 from cdp.core.access import Principal, show
+from consent.asking_models import Banner, ConsentImport, ConsentImportRow, Form, Link
 from consent.decision import Verdict
-from consent.models import (
-    Banner,
-    ConsentImport,
-    ConsentImportRow,
-    Decision,
-    Form,
-    Link,
-    Notice,
-    PrivacyRequest,
-    Purpose,
-    Suppression,
-)
+from consent.models import Decision, Notice, PrivacyRequest, Purpose
 from consent.queries.purposes import read_latest_notices
 from consent.services.details import Details, read_details
+from consent.suppression_models import Suppression
 from consent.tcf.decode import TcString
 from consent.tcf.judge import Judgement
 from profiles.models import Profile

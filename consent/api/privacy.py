@@ -17,7 +17,7 @@ from cdp.core.downloads import download
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.reauthentication import need_recent_authentication
 from cdp.core.services.audit import note_read
-from consent.api import fields
+from consent.api import fields, request_fields
 from consent.api.present import present_request, present_suppression
 from consent.deadlines import GDPR
 from consent.models import PrivacyRequest
@@ -55,7 +55,7 @@ class PrivacyRequests(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor"),
         ],
-        responses=fields.page_of(fields.PrivacyRequestSchema, "PrivacyRequestPage"),
+        responses=fields.page_of(request_fields.PrivacyRequestSchema, "PrivacyRequestPage"),
     )
     def get(self, request: Request) -> Response:
         """Answer one page, latest received first."""
@@ -71,12 +71,12 @@ class PrivacyRequests(APIView):
 
     @extend_schema(
         operation_id="privacy_requests_create",
-        request=fields.NewPrivacyRequest,
-        responses={201: fields.PrivacyRequestSchema},
+        request=request_fields.NewPrivacyRequest,
+        responses={201: request_fields.PrivacyRequestSchema},
     )
     def post(self, request: Request) -> Response:
         """Open a request; whoever sends it vouches for the person's identity."""
-        given = fields.read_input(fields.NewPrivacyRequest, request.data)
+        given = fields.read_input(request_fields.NewPrivacyRequest, request.data)
         principal = principal_of(request)
         now = timezone.now()
         made = create_request(
@@ -106,7 +106,7 @@ class OnePrivacyRequest(APIView):
 
     scope_resource = "privacy"
 
-    @extend_schema(operation_id="privacy_requests_read", responses=fields.PrivacyRequestSchema)
+    @extend_schema(operation_id="privacy_requests_read", responses=request_fields.PrivacyRequestSchema)
     def get(self, request: Request, request_id: str) -> Response:
         """Answer the request with its steps."""
         principal = principal_of(request)
@@ -117,12 +117,12 @@ class OnePrivacyRequest(APIView):
 
     @extend_schema(
         operation_id="privacy_requests_change",
-        request=fields.RequestChanges,
-        responses=fields.PrivacyRequestSchema,
+        request=request_fields.RequestChanges,
+        responses=request_fields.PrivacyRequestSchema,
     )
     def patch(self, request: Request, request_id: str) -> Response:
         """Change what is asked in particular, while nothing is decided."""
-        given = fields.read_input(fields.RequestChanges, request.data)
+        given = fields.read_input(request_fields.RequestChanges, request.data)
         if "shared" in given:
             given["shared"] = [name_identifier(**one) for one in given["shared"]]
         principal = principal_of(request)
@@ -135,7 +135,7 @@ class PreviewErasure(APIView):
 
     scopes = {"GET": "privacy:read"}
 
-    @extend_schema(operation_id="privacy_requests_preview", responses=fields.RequestPreviewSchema)
+    @extend_schema(operation_id="privacy_requests_preview", responses=request_fields.RequestPreviewSchema)
     def get(self, request: Request, request_id: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the number of rows per store."""
         return Response({"stores": preview_erasure(request=get_request(request_id=request_id))})
@@ -146,7 +146,7 @@ class ApprovePrivacyRequest(APIView):
 
     scopes = {"POST": "privacy:write"}
 
-    @extend_schema(operation_id="privacy_requests_approve", request=None, responses=fields.PrivacyRequestSchema)
+    @extend_schema(operation_id="privacy_requests_approve", request=None, responses=request_fields.PrivacyRequestSchema)
     def post(self, request: Request, request_id: str) -> Response:
         """Approve and answer the request."""
         need_recent_authentication(request)
@@ -163,7 +163,7 @@ class RejectPrivacyRequest(APIView):
     @extend_schema(
         operation_id="privacy_requests_reject",
         request=fields.Reason,
-        responses=fields.PrivacyRequestSchema,
+        responses=request_fields.PrivacyRequestSchema,
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Refuse and answer the request."""
@@ -181,7 +181,7 @@ class ExtendPrivacyRequest(APIView):
     @extend_schema(
         operation_id="privacy_requests_extend",
         request=fields.Reason,
-        responses=fields.PrivacyRequestSchema,
+        responses=request_fields.PrivacyRequestSchema,
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Extend and answer the request."""
@@ -196,7 +196,9 @@ class AskIdentity(APIView):
 
     scopes = {"POST": "privacy:write"}
 
-    @extend_schema(operation_id="privacy_requests_ask_identity", request=None, responses=fields.PrivacyRequestSchema)
+    @extend_schema(
+        operation_id="privacy_requests_ask_identity", request=None, responses=request_fields.PrivacyRequestSchema
+    )
     def post(self, request: Request, request_id: str) -> Response:
         """Send the mail and answer the request."""
         principal = principal_of(request)
@@ -209,7 +211,7 @@ class VerifyPrivacyRequest(APIView):
 
     scopes = {"POST": "privacy:write"}
 
-    @extend_schema(operation_id="privacy_requests_verify", request=None, responses=fields.PrivacyRequestSchema)
+    @extend_schema(operation_id="privacy_requests_verify", request=None, responses=request_fields.PrivacyRequestSchema)
     def post(self, request: Request, request_id: str) -> Response:
         """Verify and answer the request."""
         principal = principal_of(request)
@@ -225,12 +227,12 @@ class CancelPrivacyRequest(APIView):
 
     @extend_schema(
         operation_id="privacy_requests_cancel",
-        request=fields.CancelReason,
-        responses=fields.PrivacyRequestSchema,
+        request=request_fields.CancelReason,
+        responses=request_fields.PrivacyRequestSchema,
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Cancel and answer the request."""
-        given = fields.read_input(fields.CancelReason, request.data)
+        given = fields.read_input(request_fields.CancelReason, request.data)
         principal = principal_of(request)
         found = cancel_request(
             request_id=request_id, reason=given.get("reason", ""), actor=principal.actor, now=timezone.now()
@@ -245,12 +247,12 @@ class LiftRestriction(APIView):
 
     @extend_schema(
         operation_id="privacy_requests_lift",
-        request=fields.Lifting,
-        responses=fields.PrivacyRequestSchema,
+        request=request_fields.Lifting,
+        responses=request_fields.PrivacyRequestSchema,
     )
     def post(self, request: Request, request_id: str) -> Response:
         """Lift and answer the request."""
-        given = fields.read_input(fields.Lifting, request.data)
+        given = fields.read_input(request_fields.Lifting, request.data)
         principal = principal_of(request)
         found = lift_restriction(
             request_id=request_id,
@@ -298,7 +300,7 @@ class Suppressions(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor"),
         ],
-        responses=fields.page_of(fields.SuppressionSchema, "SuppressionPage"),
+        responses=fields.page_of(request_fields.SuppressionSchema, "SuppressionPage"),
     )
     def get(self, request: Request) -> Response:
         """Answer one page, newest first."""
@@ -311,12 +313,12 @@ class Suppressions(APIView):
 
     @extend_schema(
         operation_id="suppressions_create",
-        request=fields.NewSuppression,
-        responses={201: fields.SuppressionSchema},
+        request=request_fields.NewSuppression,
+        responses={201: request_fields.SuppressionSchema},
     )
     def post(self, request: Request) -> Response:
         """Suppress an identifier."""
-        given = fields.read_input(fields.NewSuppression, request.data)
+        given = fields.read_input(request_fields.NewSuppression, request.data)
         named, reason = given["identifier"], given["reason"]
         actor, now = principal_of(request).actor, timezone.now()
         form = named.pop("format")
@@ -334,7 +336,7 @@ class OneSuppression(APIView):
 
     scope_resource = "suppressions"
 
-    @extend_schema(operation_id="suppressions_read", responses=fields.SuppressionSchema)
+    @extend_schema(operation_id="suppressions_read", responses=request_fields.SuppressionSchema)
     def get(self, request: Request, suppression_id: int) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the suppression."""
         return Response(present_suppression(get_suppression(suppression_id=suppression_id)))

@@ -1,5 +1,6 @@
 """Regulations in the shapes of Segment's Public API and of RudderStack's User Suppression API."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,23 +20,27 @@ from consent.services.regulations import (
     RUDDER_IDENTIFIERS,
     RUDDER_TYPES,
     SEGMENT,
+    SEGMENT_SUBJECTS,
     SEGMENT_TYPES,
     NewRegulation,
     cancel_regulation,
     get_regulation,
+    list_regulations,
     overall_status,
+    overall_statuses,
     regulate,
+    regulate_each,
+    withdraw_regulation,
 )
 
 MOST_SUBJECTS = 5_000
-LISTED = 200
 
 
 class SegmentRegulation(serializers.Serializer):
     """Whom to suppress, erase or let in again."""
 
     regulationType = serializers.ChoiceField(choices=list(SEGMENT_TYPES))  # noqa: N815 - Segment's name
-    subjectType = serializers.ChoiceField(choices=["USER_ID"], required=False)  # noqa: N815 - Segment's name
+    subjectType = serializers.ChoiceField(choices=list(SEGMENT_SUBJECTS), default="USER_ID")  # noqa: N815 - Segment's name
     subjectIds = serializers.ListField(  # noqa: N815 - Segment's name
         child=serializers.CharField(max_length=512), allow_empty=False, max_length=MOST_SUBJECTS
     )
@@ -50,12 +55,19 @@ class RudderUser(serializers.Serializer):
 
 
 class RudderRegulation(serializers.Serializer):
-    """Whom to suppress or erase; sources and destinations are taken and change nothing: it concerns all."""
+    """Whom to suppress or erase; sources and destinations change nothing: a regulation concerns all of them."""
 
     regulationType = serializers.ChoiceField(choices=list(RUDDER_TYPES))  # noqa: N815 - RudderStack's name
     users = RudderUser(many=True, allow_empty=False, max_length=MOST_SUBJECTS)  # type: ignore[call-arg]
     sourceIds = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
     destinationIds = serializers.ListField(child=serializers.CharField(), required=False)  # noqa: N815
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse sources for a deletion and destinations for a suppression, as RudderStack does."""
+        wrong = "sourceIds" if attrs["regulationType"] != "suppress" else "destinationIds"
+        if attrs.get(wrong):
+            raise serializers.ValidationError({wrong: f"{wrong} do not go with {attrs['regulationType']}."})
+        return attrs
 
 
 class SegmentRegulations(APIView):
@@ -64,9 +76,13 @@ class SegmentRegulations(APIView):
     scope_resource = "privacy"
 
     @extend_schema(operation_id="regulations_list", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - Django's signature
-        """Answer the latest 200."""
-        return Response({"data": {"regulations": [_as_segment(one) for one in _latest(SEGMENT)]}})
+    def get(self, request: Request) -> Response:
+        """Answer a page of them, newest first: `pagination[cursor]`, `pagination[count]`."""
+        asked = request.query_params
+        cursor = asked.get("pagination[cursor]", "")
+        rows, following = list_regulations(dialect=SEGMENT, after=cursor, most=asked.get("pagination[count]", ""))
+        page = {"current": cursor, **({"next": following} if following else {})}
+        return Response({"data": {"regulations": _in_list(rows), "pagination": page}})
 
     @extend_schema(operation_id="regulations_create", request=SegmentRegulation, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
@@ -77,7 +93,7 @@ class SegmentRegulations(APIView):
                 dialect=SEGMENT,
                 asked_as=given["regulationType"],
                 does=SEGMENT_TYPES[given["regulationType"]],
-                people=[[("user_id", one)] for one in given["subjectIds"]],
+                people=[[(SEGMENT_SUBJECTS[given["subjectType"]], one)] for one in given["subjectIds"]],
                 actor=principal_of(request).actor,
             ),
             now=timezone.now(),
@@ -86,9 +102,9 @@ class SegmentRegulations(APIView):
 
 
 class OneSegmentRegulation(APIView):
-    """Tells how a regulation stands."""
+    """Tells how a regulation stands, and takes back one that waits."""
 
-    scopes = {"GET": "privacy:read"}
+    scope_resource = "privacy"
 
     @extend_schema(operation_id="regulations_read", responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, regulation_id: UUID) -> Response:  # noqa: ARG002 - Django's signature
@@ -97,6 +113,12 @@ class OneSegmentRegulation(APIView):
             {"data": {"regulation": _as_segment(get_regulation(regulation_id=regulation_id, dialect=SEGMENT))}}
         )
 
+    @extend_schema(operation_id="regulations_delete", responses=OpenApiTypes.OBJECT)
+    def delete(self, request: Request, regulation_id: UUID) -> Response:
+        """Take it back; 409 once it has begun."""
+        withdraw_regulation(regulation_id=regulation_id, actor=principal_of(request).actor, now=timezone.now())
+        return Response({"data": {"status": "SUCCESS"}})
+
 
 class RudderRegulations(APIView):
     """Takes regulations as RudderStack's User Suppression API does, and lists them."""
@@ -104,15 +126,17 @@ class RudderRegulations(APIView):
     scope_resource = "privacy"
 
     @extend_schema(operation_id="rudder_regulations_list", responses=OpenApiTypes.OBJECT)
-    def get(self, request: Request) -> Response:  # noqa: ARG002 - Django's signature
-        """Answer the latest 200."""
-        return Response({"regulations": [_as_rudder(one) for one in _latest(RUDDER)]})
+    def get(self, request: Request) -> Response:
+        """Answer a page of them, newest first; `paging.next` leads on. Whom they were about is kept nowhere."""
+        rows, following = list_regulations(dialect=RUDDER, after=request.query_params.get("after_cursor", ""))
+        paging = {"next": f"{request.path}?after_cursor={following}"} if following else {}
+        return Response({"data": _as_rudder(rows, [{}] * len(rows)), "paging": paging})
 
     @extend_schema(operation_id="rudder_regulations_create", request=RudderRegulation, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
-        """Carry a regulation out."""
+        """Carry a regulation out for each user; the answer lists them in the same order."""
         given = read_input(RudderRegulation, request.data)
-        made = regulate(
+        made = regulate_each(
             new=NewRegulation(
                 dialect=RUDDER,
                 asked_as=given["regulationType"],
@@ -125,7 +149,7 @@ class RudderRegulations(APIView):
             ),
             now=timezone.now(),
         )
-        return Response(_as_rudder(made))
+        return Response(_as_rudder(made, [dict(user) for user in given["users"]]), status=201)
 
 
 class OneRudderRegulation(APIView):
@@ -140,42 +164,63 @@ class OneRudderRegulation(APIView):
     )
     def get(self, request: Request, regulation_id: UUID) -> Response:  # noqa: ARG002 - Django's signature
         """Answer its status."""
-        return Response(_as_rudder(get_regulation(regulation_id=regulation_id, dialect=RUDDER)))
+        found = get_regulation(regulation_id=regulation_id, dialect=RUDDER)
+        return Response(_as_rudder([found], [{}])[0])
 
     @extend_schema(operation_id="rudder_regulations_cancel", responses={204: None})
     def delete(self, request: Request, regulation_id: UUID) -> Response:
-        """Cancel what was not begun."""
-        cancel_regulation(regulation_id=regulation_id, actor=principal_of(request).actor, now=timezone.now())
+        """Cancel what was not begun, and let in again whom this regulation alone keeps out."""
+        cancel_regulation(
+            regulation_id=regulation_id, dialect=RUDDER, actor=principal_of(request).actor, now=timezone.now()
+        )
         return Response(status=204)
-
-
-def _latest(dialect: str) -> list[Regulation]:
-    return list(Regulation.objects.filter(dialect=dialect).order_by("-created_at", "-id")[:LISTED])
 
 
 def _as_segment(regulation: Regulation) -> dict[str, Any]:
     status, finished_at = overall_status(regulation)
+    ended = {} if finished_at is None else {"finishedAt": finished_at}
     return {
         "id": str(regulation.pk),
         "workspaceId": "",
-        "regulateType": regulation.asked_as,
-        "regulationType": regulation.asked_as,
-        "carriedOutAs": regulation.type,
-        "subjectType": "USER_ID",
         "overallStatus": status,
         "createdAt": regulation.created_at,
-        "finishedAt": finished_at,
+        **ended,
         "streamStatus": [],
-        "privacyRequests": [str(one) for one in regulation.request_ids],
-    }
-
-
-def _as_rudder(regulation: Regulation) -> dict[str, Any]:
-    status, _ = overall_status(regulation)
-    return {
-        "id": str(regulation.pk),
         "regulationType": regulation.asked_as,
-        "status": status.lower(),
-        "createdAt": regulation.created_at,
+        "carriedOutAs": regulation.type,
         "privacyRequests": [str(one) for one in regulation.request_ids],
     }
+
+
+def _in_list(regulations: Sequence[Regulation]) -> list[dict[str, Any]]:
+    """Return entries of Segment's list; whom they were about is kept nowhere, so `subjects` is empty."""
+    statuses = overall_statuses(regulations)
+    return [
+        {
+            "id": str(one.pk),
+            "subjectType": "USER_ID",
+            "subjects": [],
+            "status": statuses[one.pk][0],
+            "createdAt": one.created_at,
+            **({} if statuses[one.pk][1] is None else {"finishedAt": statuses[one.pk][1]}),
+            "regulationType": one.asked_as,
+        }
+        for one in regulations
+    ]
+
+
+def _as_rudder(regulations: Sequence[Regulation], attributes: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Return regulations as RudderStack does; `status` and `privacyRequests` are ours."""
+    statuses = overall_statuses(regulations)
+    return [
+        {
+            "id": str(one.pk),
+            "workspaceId": "",
+            "canceled": one.cancelled_at is not None,
+            "regulationType": one.asked_as,
+            "attributes": user,
+            "status": statuses[one.pk][0].lower(),
+            "privacyRequests": [str(request_id) for request_id in one.request_ids],
+        }
+        for one, user in zip(regulations, attributes, strict=True)
+    ]

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from cdp.core.api.pagination import fetch_from, key_from, paginate
 from cdp.core.api.principal import principal_of
-from consent.api import fields
+from consent.api import asking_fields, fields
 from consent.api.present import (
     present_banner,
     present_decisions,
@@ -38,10 +38,10 @@ class RecordTcString(APIView):
 
     scopes = {"POST": "consents:write"}
 
-    @extend_schema(operation_id="consents_tcf", request=fields.NewTcf, responses={201: fields.TcfSchema})
+    @extend_schema(operation_id="consents_tcf", request=asking_fields.NewTcf, responses={201: asking_fields.TcfSchema})
     def post(self, request: Request) -> Response:
         """Record what it says on the purposes that are mapped to the framework."""
-        given = fields.read_input(fields.NewTcf, request.data)
+        given = fields.read_input(asking_fields.NewTcf, request.data)
         principal = principal_of(request)
         recorded = record_tc_string(
             new=NewTcString(
@@ -98,7 +98,7 @@ class PreferenceLinks(APIView):
             OpenApiParameter("limit", int),
             OpenApiParameter("cursor"),
         ],
-        responses=fields.page_of(fields.PreferenceLinkSchema, "PreferenceLinkPage"),
+        responses=fields.page_of(asking_fields.PreferenceLinkSchema, "PreferenceLinkPage"),
     )
     def get(self, request: Request) -> Response:
         """Answer one page, newest first; tokens are not known."""
@@ -108,12 +108,12 @@ class PreferenceLinks(APIView):
 
     @extend_schema(
         operation_id="preference_links_create",
-        request=fields.NewPreferenceLink,
-        responses={201: fields.PreferenceLinkSchema},
+        request=asking_fields.NewPreferenceLink,
+        responses={201: asking_fields.PreferenceLinkSchema},
     )
     def post(self, request: Request) -> Response:
         """Make a link; its address is in this answer only."""
-        given = fields.read_input(fields.NewPreferenceLink, request.data)
+        given = fields.read_input(asking_fields.NewPreferenceLink, request.data)
         language = given.get("language", "")
         link, token = create_link(
             new=NewLink(
@@ -136,7 +136,7 @@ class OnePreferenceLink(APIView):
 
     scopes = {"DELETE": "consents:write"}
 
-    @extend_schema(operation_id="preference_links_revoke", responses={200: fields.PreferenceLinkSchema})
+    @extend_schema(operation_id="preference_links_revoke", responses={200: asking_fields.PreferenceLinkSchema})
     def delete(self, request: Request, link_id: int) -> Response:
         """Make it useless, at once."""
         link = revoke_link(link_id=link_id, actor=principal_of(request).actor, now=timezone.now())
@@ -148,15 +148,17 @@ class ConsentForms(APIView):
 
     scope_resource = "consents"
 
-    @extend_schema(operation_id="consent_forms_list", responses=fields.page_of(fields.FormSchema, "FormPage"))
+    @extend_schema(operation_id="consent_forms_list", responses=fields.page_of(asking_fields.FormSchema, "FormPage"))
     def get(self, request: Request) -> Response:
         """Answer one page, by key."""
         return paginate(request, fetch=fetch_from(list_forms(), "key"), key=key_from("key"), present=present_form)
 
-    @extend_schema(operation_id="consent_forms_create", request=fields.NewForm, responses={201: fields.FormSchema})
+    @extend_schema(
+        operation_id="consent_forms_create", request=asking_fields.NewForm, responses={201: asking_fields.FormSchema}
+    )
     def post(self, request: Request) -> Response:
         """Set a form up."""
-        given = fields.read_input(fields.NewForm, request.data)
+        given = fields.read_input(asking_fields.NewForm, request.data)
         key = given.pop("key")
         form = create_form(key=key, fields=given, actor=principal_of(request).actor, now=timezone.now())
         return Response(present_form(form), status=status.HTTP_201_CREATED)
@@ -167,15 +169,17 @@ class OneConsentForm(APIView):
 
     scope_resource = "consents"
 
-    @extend_schema(operation_id="consent_forms_read", responses=fields.FormSchema)
+    @extend_schema(operation_id="consent_forms_read", responses=asking_fields.FormSchema)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the form."""
         return Response(present_form(get_form(key=key)))
 
-    @extend_schema(operation_id="consent_forms_change", request=fields.FormFields, responses=fields.FormSchema)
+    @extend_schema(
+        operation_id="consent_forms_change", request=asking_fields.FormFields, responses=asking_fields.FormSchema
+    )
     def patch(self, request: Request, key: str) -> Response:
         """Change what is given."""
-        given = fields.read_input(fields.FormFields, request.data, partial=True)
+        given = fields.read_input(asking_fields.FormFields, request.data, partial=True)
         form = change_form(key=key, fields=given, actor=principal_of(request).actor, now=timezone.now())
         return Response(present_form(form))
 
@@ -185,19 +189,19 @@ class SourceBanner(APIView):
 
     scope_resource = "consents"
 
-    @extend_schema(operation_id="sources_banner", responses=fields.BannerFields)
+    @extend_schema(operation_id="sources_banner", responses=asking_fields.BannerFields)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the banner."""
         return Response(present_banner(get_banner(source_id=get_source_id(key=key))))
 
     @extend_schema(
         operation_id="sources_put_banner",
-        request=fields.BannerFields,
-        responses={200: fields.BannerFields, 201: fields.BannerFields},
+        request=asking_fields.BannerFields,
+        responses={200: asking_fields.BannerFields, 201: asking_fields.BannerFields},
     )
     def put(self, request: Request, key: str) -> Response:
         """Set it up, or change it."""
-        given = fields.read_input(fields.BannerFields, request.data)
+        given = fields.read_input(asking_fields.BannerFields, request.data)
         banner, created = put_banner(
             source_id=get_source_id(key=key),
             fields=given,
@@ -218,7 +222,7 @@ class ConsentMode(APIView):
 
     scopes = {"GET": "consents:read"}
 
-    @extend_schema(operation_id="profiles_consent_mode", responses=fields.ModeSchema)
+    @extend_schema(operation_id="profiles_consent_mode", responses=asking_fields.ModeSchema)
     def get(self, request: Request, profile_id: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer every signal; one that no purpose is mapped to, or nobody decided on, is unknown."""
         person = get_by_uuid(public_id=profile_id)

@@ -40,8 +40,8 @@ class State:
     extensions: Mapping[str, Any] | None = None
 
 
-def discovery(*, certificate_url: str, version: str) -> dict[str, Any]:
-    """Return what this processor can do."""
+def discovery(*, certificate_url: str, version: str, extensions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what this processor can do; `extensions` by domain."""
     return {
         "api_version": version,
         "supported_identities": [
@@ -49,6 +49,7 @@ def discovery(*, certificate_url: str, version: str) -> dict[str, Any]:
         ],
         "supported_subject_request_types": list(TYPES),
         "processor_certificate": certificate_url,
+        "extensions": dict(extensions),
     }
 
 

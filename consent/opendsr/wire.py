@@ -94,7 +94,7 @@ def read_request(raw: bytes, *, version: str, default_regulation: str = "") -> A
     BadMessage
         Saying which member is wrong.
     """
-    body = _read_json(raw)
+    body = read_json(raw)
     request_id = _read_id(body.get("subject_request_id"))
     type_ = body.get("subject_request_type")
     if type_ not in TYPES:
@@ -106,7 +106,7 @@ def read_request(raw: bytes, *, version: str, default_regulation: str = "") -> A
         subject_request_id=request_id,
         type=type_,
         regulation=regulation,
-        submitted_at=_read_moment(body.get("submitted_time")),
+        submitted_at=read_moment(body.get("submitted_time"), "submitted_time"),
         identities=_read_identities(body),
         callbacks=_read_callbacks(body.get("status_callback_urls")),
         api_version=version,
@@ -114,7 +114,14 @@ def read_request(raw: bytes, *, version: str, default_regulation: str = "") -> A
     )
 
 
-def _read_json(raw: bytes) -> dict[str, Any]:
+def read_json(raw: bytes) -> dict[str, Any]:
+    """Read a body.
+
+    Raises
+    ------
+    BadMessage
+        If it is no JSON object.
+    """
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -134,13 +141,20 @@ def _read_id(value: Any) -> UUID:
     return found
 
 
-def _read_moment(value: Any) -> datetime:
+def read_moment(value: Any, name: str) -> datetime:
+    """Read the time that a member holds (RFC 3339).
+
+    Raises
+    ------
+    BadMessage
+        If it is none.
+    """
     if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise BadMessage("submitted_time", "submitted_time is a time such as 2026-03-05T12:00:00Z (RFC 3339).")
+        raise BadMessage(name, f"{name} is a time such as 2026-03-05T12:00:00Z (RFC 3339).")
     try:
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value.upper()))
     except ValueError as error:
-        raise BadMessage("submitted_time", "submitted_time names a day or an hour that does not exist.") from error
+        raise BadMessage(name, f"{name} names a day or an hour that does not exist.") from error
 
 
 def _read_identities(body: Mapping[str, Any]) -> tuple[Identity, ...]:

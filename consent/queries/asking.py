@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from consent import decision as rules
+from consent.asking_models import Form
 from consent.errors import UnknownPurpose
-from consent.models import Form, Notice, Purpose
+from consent.models import Notice, Purpose
 from consent.queries.current import current_consents
 from consent.queries.purposes import list_notices
 from consent.words.catalogue import Words

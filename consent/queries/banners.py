@@ -3,8 +3,9 @@
 from typing import Any
 
 from cdp.core.registries import source_keys
+from consent.asking_models import Banner
 from consent.errors import UnknownBanner, UnknownSource
-from consent.models import Banner, Purpose
+from consent.models import Purpose
 from consent.queries.asking import find_notice, word
 from consent.words.catalogue import Words
 from consent.words.choosing import choose_words

@@ -2,8 +2,8 @@
 
 from django.db.models import QuerySet
 
+from consent.asking_models import ConsentImport, ConsentImportRow
 from consent.errors import UnknownConsentImport
-from consent.models import ConsentImport, ConsentImportRow
 
 
 def list_consent_imports() -> QuerySet[ConsentImport]:

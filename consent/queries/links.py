@@ -6,8 +6,8 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import QuerySet
 
+from consent.asking_models import Form, Link
 from consent.errors import LinkGone, UnknownForm
-from consent.models import Form, Link
 from profiles.models import Identifier
 from profiles.queries.people import Person
 

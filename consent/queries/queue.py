@@ -47,6 +47,13 @@ def list_queue(*, view: str, now: datetime, type: str = "") -> QuerySet[PrivacyR
     return rows.filter(type=type) if type else rows
 
 
+def find_next(*, besides: PrivacyRequest, now: datetime) -> PrivacyRequest | None:
+    """Return the open request that is due first, another than this one."""
+    rows = list_queue(view=OPEN, now=now).exclude(pk=besides.pk)
+    found: PrivacyRequest | None = rows.order_by(Coalesce("extended_to", "due_at"), "id").first()
+    return found
+
+
 def read_clock(request: PrivacyRequest, *, now: datetime) -> Clock:
     """Return how far the period of a request has run; of one that is over, as it was then."""
     last_at = request.extended_to or request.due_at

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from cdp.core.copying import bytea_array
 from cdp.core.digests import identifier_digest
 from consent.errors import UnknownSuppression
-from consent.models import SuppressedForm, Suppression
+from consent.suppression_models import SuppressedForm, Suppression
 from profiles.queries.people import Named
 
 RAW = "raw"

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.services.audit import record
-from consent.models import Banner
+from consent.asking_models import Banner
 from consent.queries.banners import get_banner
 from consent.queries.purposes import get_notice, get_purpose
 

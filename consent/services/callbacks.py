@@ -1,5 +1,6 @@
 """Telling controllers how their requests stand: queued with each change, sent until taken or given up."""
 
+import base64
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from django.db.models import Q
 
 from cdp.core.api.json import dump
 from cdp.core.outgoing import OutgoingFailed, OutgoingRefused, send
+from cdp.core.signing import sign_bytes
 from consent import life
 from consent.opendsr import answers
 from consent.request_models import Callback, ControllerRequest
@@ -72,6 +74,7 @@ def _send(callback: Callback, *, clock: Callable[[], datetime]) -> int:
     old = row.api_version.startswith("1")
     prefix = "X-OpenGDPR" if old else "X-OpenDSR"
     headers = {
+        **replay_headers(callback.pk, body, now=now),
         "Content-Type": "application/json",
         f"{prefix}-Processor-Domain": processor_domain(),
         f"{prefix}-Signature": read_processor_key(now=now).sign(body),
@@ -90,6 +93,22 @@ def _send(callback: Callback, *, clock: Callable[[], datetime]) -> int:
         return 0
     Callback.objects.filter(pk=callback.pk).update(delivered_at=clock(), retry_at=None, answer=str(answer.status))
     return 1
+
+
+def replay_headers(callback_id: int, body: bytes, *, now: datetime) -> dict[str, str]:
+    """Return headers by which a receiver notices what it was sent before: OpenDSR's own signature covers no time.
+
+    References
+    ----------
+    Standard Webhooks, asymmetric signatures (``v1a``, Ed25519); the key is in the discovery.
+    """
+    message_id, at = f"msg_callback_{callback_id}", str(int(now.timestamp()))
+    signature = sign_bytes(f"{message_id}.{at}.".encode() + body)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": at,
+        "webhook-signature": f"v1a,{base64.b64encode(signature).decode()}",
+    }
 
 
 def _put_off(callback: Callback, *, said: str, give_up: bool, now: datetime) -> None:

@@ -8,11 +8,12 @@ from django.conf import settings
 from cdp.core.errors import Conflict
 from cdp.core.services.scrubbing import find_scrub_after
 from cdp.core.signing import sign_document
-from consent.models import LedgerEntry, PrivacyRequest
+from consent.models import PrivacyRequest
 from consent.proof_models import ErasureProof
 from consent.queries.requests import get_request
-from consent.services.recipients import present_recipients
+from consent.services.recipient_states import present_recipients
 from consent.services.withholding import count_withheld
+from consent.suppression_models import LedgerEntry
 
 PURPOSE = "erasure_certificate"
 VERSION = 1

@@ -11,8 +11,9 @@ from django.db import connection
 from cdp.core.services.audit import Act, record_all
 from cdp.core.services.wakeups import wake
 from consent import decision as rules
+from consent.asking_models import Link, ShownText
 from consent.errors import LinkGone
-from consent.models import Link, Notice, Purpose, ShownText
+from consent.models import Notice, Purpose
 from consent.queries.links import get_holder
 from consent.services.decisions import FOLLOWERS
 from consent.services.ledger import Choose, Entry, append_decisions

@@ -25,7 +25,8 @@ from consent.models import PrivacyRequest
 from consent.services import proving
 from consent.services.closure import Closure, find_closure, seal_closure, unseal_closure
 from consent.services.erasure_ledger import note_erased
-from consent.services.recipients import note_recipients, present_recipients
+from consent.services.recipient_states import present_recipients
+from consent.services.recipients import note_recipients
 from consent.services.suppressions import suppress
 from consent.services.withholding import count_withheld, withhold_rows
 from consent.traces import broker, database, files

@@ -25,7 +25,7 @@ from django.conf import settings
 
 from cdp.core.digests import derived_key
 from cdp.core.errors import CdpError
-from consent.models import LedgerEntry, Suppression
+from consent.suppression_models import LedgerEntry, Suppression
 from profiles.queries.people import Named
 
 Kind = LedgerEntry.Kind

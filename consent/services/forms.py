@@ -16,8 +16,9 @@ from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from cdp.core.services.mail import queue_mail
 from consent import decision as rules
+from consent.asking_models import Form, FormUse, Link
 from consent.errors import FormExists
-from consent.models import Form, FormUse, Link, Notice
+from consent.models import Notice
 from consent.queries.asking import Ask, form_text, put_in_words
 from consent.queries.links import digest_token, get_form
 from consent.queries.purposes import check_channel, get_notice

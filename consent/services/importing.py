@@ -21,7 +21,8 @@ from cdp.core.services.audit import record
 from cdp.core.services.jobs import enqueue
 from cdp.core.services.wakeups import wake
 from consent import decision as rules
-from consent.models import ConsentImport, ConsentImportRow, Notice, Purpose
+from consent.asking_models import ConsentImport, ConsentImportRow
+from consent.models import Notice, Purpose
 from consent.queries.purposes import get_purpose
 from consent.queries.suppressions import find_suppressed_named
 from consent.services.decisions import FOLLOWERS

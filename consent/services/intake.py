@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from consent.asking_models import Form
 from consent.life import Role
-from consent.models import Form, PrivacyRequest
+from consent.models import PrivacyRequest
 from consent.queries.links import digest_token
 from consent.services.details import Details
 from consent.services.forms import note_use

@@ -11,8 +11,8 @@ from django.db import transaction
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.services.audit import record
 from consent import decision as rules
+from consent.asking_models import Link
 from consent.errors import LinkGone, NoIdentifier, UnknownLink
-from consent.models import Link
 from consent.queries.asking import list_choices, page_text, put_in_words
 from consent.queries.desk import find_strongest_identifier
 from consent.queries.links import digest_token, get_link

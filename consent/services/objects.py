@@ -19,8 +19,9 @@ from django.db import connection
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from cdp.core.registries import ConsentObject
 from consent import decision as rules
+from consent.asking_models import SeenPreference
 from consent.errors import UnreadableTcString
-from consent.models import Notice, SeenPreference
+from consent.models import Notice
 from consent.queries.purposes import map_purposes
 from consent.services.ledger import Entry, append_decisions
 from consent.tcf.decode import TcString, decode

@@ -1,5 +1,6 @@
 """The key and certificate by which controllers know this processor (OpenDSR)."""
 
+import base64
 import os
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from cdp.core.errors import Unavailable
+from cdp.core.signing import current_key
 from consent.opendsr.signatures import domains_of, make_self_signed, sign
 
 KEY_NAME = "opendsr.pem"
@@ -42,6 +44,12 @@ class ProcessorKey:
 def processor_domain() -> str:
     """Return the domain that this processor speaks for: that of `CDP_BASE_URL`."""
     return urlsplit(settings.CDP_BASE_URL).hostname or settings.CDP_HOST
+
+
+def public_webhook_key() -> str:
+    """Return the key with which callbacks are checked for repetition (Standard Webhooks, ``whpk_…``)."""
+    x = current_key().x
+    return f"whpk_{base64.b64encode(base64.urlsafe_b64decode(x + '=' * (-len(x) % 4))).decode()}"
 
 
 def read_processor_key(*, now: datetime) -> ProcessorKey:

@@ -2,11 +2,13 @@
 
 References
 ----------
-GDPR Art. 19. The states are those of mParticle's OpenDSR extension: pending, completed, skipped, failed.
+GDPR Art. 19. The states are those of mParticle's OpenDSR extension: pending, sent, in_progress, completed, skipped,
+failed.
 """
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any
@@ -17,7 +19,7 @@ from django.db.models import Q
 from standardwebhooks.webhooks import Webhook
 
 from cdp.core import outgoing
-from cdp.core.errors import CdpError, InvalidInput, NotFound
+from cdp.core.errors import CdpError, FieldError, InvalidInput, NotFound
 from cdp.core.secrets import seal, unseal
 from cdp.core.services.audit import record
 from cdp.core.services.wakeups import wake
@@ -25,11 +27,14 @@ from consent.models import PrivacyRequest
 from consent.proof_models import RecipientAddress, RecipientNotice
 from consent.queries.disclosures import find_recipients
 from consent.services.closure import Closure
+from consent.services.processors import ASK_AGAIN, UNSUPPORTED, ask_how_it_stands, ask_processor, seal_login
+from consent.services.recipient_states import show_states
 
 TASK = "consent.tell_recipients"
 EVENT_TYPE = "privacy.erasure"
 SECRET, BODY = "secret of a recipient", "notice of erasure"
 SECRET_BYTES = 32
+SPACE, LAST_ASCII = 0x20, 0x7E
 TIMEOUT_SECONDS = 10.0
 PAUSES = (5, 30, 120, 600, 3600)
 BATCH = 100
@@ -44,6 +49,15 @@ class UnknownRecipient(NotFound):
 
     def __init__(self) -> None:
         super().__init__("This request has no such recipient.")
+
+
+class UnknownAddress(NotFound):
+    """No recipient has an address of this id."""
+
+    code = "recipient.unknown_address"
+
+    def __init__(self) -> None:
+        super().__init__("No recipient has an address with this number.")
 
 
 def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime) -> None:
@@ -84,32 +98,25 @@ def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime)
         wake(TASK)
 
 
-def present_recipients(*, request_id: str) -> list[dict[str, Any]]:
-    """Return the recipients of a request with their states."""
-    return [
-        {
-            "name": row.recipient,
-            "status": row.status,
-            "status_message": row.status_message,
-            "told_at": row.told_at.isoformat() if row.told_at else None,
-        }
-        for row in RecipientNotice.objects.filter(request_id=request_id).order_by("recipient", "id")
-    ]
-
-
 def tell_recipients(*, clock: Callable[[], datetime]) -> int:
     """Send what is due and return how many recipients were told. Outside of any transaction.
 
-    A worker that dies after sending sends again, with the same id.
+    A worker that dies after sending sends again, with the same id. Processors that were asked by OpenDSR and have not
+    said for a while how it stands are asked.
     """
     now = clock()
     due = RecipientNotice.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), status=Status.PENDING)
     told = 0
     for notice in due.order_by("id")[:BATCH]:
         address = RecipientAddress.objects.filter(recipient=notice.recipient).first()
-        fault = _send(notice, address, now=clock()) if address is not None else BY_HAND
+        fault = _tell(notice, address, now=clock())
         told += fault is None
-        _note(notice, fault, addressed=address is not None, now=clock())
+        _note(notice, fault, address=address, now=clock())
+    quiet = RecipientNotice.objects.filter(status__in=[Status.SENT, Status.IN_PROGRESS], retry_at__lte=now)
+    for notice in quiet.order_by("id")[:BATCH]:
+        address = RecipientAddress.objects.filter(recipient=notice.recipient).first()
+        if address is not None:
+            ask_how_it_stands(notice, address, now=clock())
     return told
 
 
@@ -127,11 +134,30 @@ def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime) -> 
             raise UnknownRecipient
         row.status, row.status_message, row.told_at, row.body_sealed = Status.COMPLETED, "told by hand", now, None
         row.save()
-        _show(request_id)
+        show_states(request_id)
         record(actor=actor, action="recipient.told", object=f"privacy_request:{request_id}", now=now)
 
 
-def save_address(*, recipient: str, url: str, actor: str, now: datetime) -> RecipientAddress:
+@dataclass(frozen=True, slots=True)
+class NewAddress:
+    """Where a recipient is told, and how.
+
+    Attributes
+    ----------
+    domain : str
+        What a processor calls itself by OpenDSR; empty: the host of its address.
+    authorization : str
+        The value of the header Authorization for OpenDSR; empty keeps the one that is known.
+    """
+
+    recipient: str
+    url: str
+    protocol: str = RecipientAddress.Protocol.WEBHOOK
+    domain: str = ""
+    authorization: str = ""
+
+
+def save_address(*, new: NewAddress, actor: str, now: datetime) -> RecipientAddress:
     """Set where a recipient is told; the secret is made with the first address.
 
     Raises
@@ -141,29 +167,67 @@ def save_address(*, recipient: str, url: str, actor: str, now: datetime) -> Reci
     InvalidInput
         Without a recipient.
     """
-    if not recipient.strip():
+    if not new.recipient.strip():
         message = "Name the recipient as the register of disclosures does."
         raise InvalidInput(message)
-    outgoing.check_url(url)
+    if any(ord(char) < SPACE or ord(char) > LAST_ASCII for char in new.authorization):
+        message = "The header Authorization holds visible ASCII characters only."
+        raise InvalidInput(message, errors=[FieldError("authorization", "invalid", message)])
+    host = outgoing.check_url(new.url).host
+    fields: dict[str, Any] = {
+        "url": new.url,
+        "protocol": new.protocol,
+        "domain": (new.domain or host).lower() if new.protocol == RecipientAddress.Protocol.OPENDSR else "",
+        "certificate": "",
+    }
+    if new.authorization:
+        fields["login_sealed"] = seal_login(new.authorization)
     secret = "whsec_" + b64encode(SystemRandom().randbytes(SECRET_BYTES)).decode()
     with transaction.atomic():
         row, _ = RecipientAddress.objects.update_or_create(
-            recipient=recipient,
-            defaults={"url": url},
-            create_defaults={"url": url, "secret_sealed": seal(secret.encode(), context=SECRET), "created_at": now},
+            recipient=new.recipient,
+            defaults=fields,
+            create_defaults={**fields, "secret_sealed": seal(secret.encode(), context=SECRET), "created_at": now},
         )
         record(actor=actor, action="recipient.addressed", object=f"recipient:{row.pk}", now=now)
     return row
 
 
+def remove_address(*, address_id: int, actor: str, now: datetime) -> None:
+    """Forget where a recipient is told; notices that wait for it become somebody's to do.
+
+    Raises
+    ------
+    UnknownAddress
+        If there is none with this id.
+    """
+    with transaction.atomic():
+        row = RecipientAddress.objects.select_for_update().filter(pk=address_id).first()
+        if row is None:
+            raise UnknownAddress
+        row.delete()
+        record(actor=actor, action="recipient.address_removed", object=f"recipient:{address_id}", now=now)
+
+
 def present_address(row: RecipientAddress, *, with_secret: bool) -> Mapping[str, Any]:
     """Return an address; with the secret for those who may set it."""
-    shown = {"recipient": row.recipient, "url": row.url}
+    shown = {"recipient": row.recipient, "url": row.url, "protocol": row.protocol}
+    if row.protocol == RecipientAddress.Protocol.OPENDSR:
+        return {**shown, "domain": row.domain}
     return {**shown, "secret": unseal(bytes(row.secret_sealed), context=SECRET).decode()} if with_secret else shown
 
 
-def _send(notice: RecipientNotice, address: RecipientAddress, *, now: datetime) -> str | None:
+def _tell(notice: RecipientNotice, address: RecipientAddress | None, *, now: datetime) -> str | None:
+    """Tell a recipient, and return the fault, if any."""
+    if address is None:
+        return BY_HAND
     body = unseal(bytes(notice.body_sealed or b""), context=BODY)
+    if address.protocol == RecipientAddress.Protocol.OPENDSR:
+        return ask_processor(notice, address, body=body, now=now)
+    return _send(notice, address, body=body, now=now)
+
+
+def _send(notice: RecipientNotice, address: RecipientAddress, *, body: bytes, now: datetime) -> str | None:
     message_id = f"msg_erasure_{notice.pk}"
     secret = Webhook(unseal(bytes(address.secret_sealed), context=SECRET).decode())
     headers = {
@@ -180,21 +244,23 @@ def _send(notice: RecipientNotice, address: RecipientAddress, *, now: datetime) 
     return None if answer.is_success else f"It answered with status {answer.status}."
 
 
-def _note(notice: RecipientNotice, fault: str | None, *, addressed: bool, now: datetime) -> None:
+def _note(notice: RecipientNotice, fault: str | None, *, address: RecipientAddress | None, now: datetime) -> None:
+    by_opendsr = address is not None and address.protocol == RecipientAddress.Protocol.OPENDSR
     with transaction.atomic():
         row = RecipientNotice.objects.select_for_update().get(pk=notice.pk)
+        if row.status != Status.PENDING:
+            # It has answered already, or somebody has told it.
+            return
         row.attempts += 1
-        if fault is None:
+        if fault is None and by_opendsr:
+            # It says itself when it is done.
+            row.status, row.status_message, row.body_sealed, row.retry_at = Status.SENT, "", None, now + ASK_AGAIN
+        elif fault is None:
             row.status, row.status_message, row.told_at, row.body_sealed = Status.COMPLETED, "", now, None
-        elif not addressed or row.attempts > len(PAUSES):
-            row.status = Status.FAILED if addressed else Status.SKIPPED
+        elif fault in (BY_HAND, UNSUPPORTED) or row.attempts > len(PAUSES):
+            row.status = Status.SKIPPED if fault in (BY_HAND, UNSUPPORTED) else Status.FAILED
             row.status_message, row.body_sealed = fault, None
         else:
             row.status_message, row.retry_at = fault, now + timedelta(seconds=PAUSES[row.attempts - 1])
         row.save()
-        _show(str(row.request_id))
-
-
-def _show(request_id: str) -> None:
-    """Write the states where the request's readers look."""
-    PrivacyRequest.objects.filter(id=request_id).update(recipients=present_recipients(request_id=request_id))
+        show_states(str(row.request_id))

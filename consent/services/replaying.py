@@ -12,10 +12,11 @@ from cdp.core.digests import LOOKUP_BYTES
 from cdp.core.errors import CdpError
 from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
-from consent.models import LedgerEntry, PrivacyRequest
+from consent.models import PrivacyRequest
 from consent.services.erasure_ledger import Line, adopt, begin_ledger, find_unknown_lines
 from consent.services.running import count_waiting, run_privacy_requests
 from consent.services.suppressions import lift, suppress
+from consent.suppression_models import LedgerEntry
 from profiles.models import Identifier
 from profiles.queries.people import Named
 

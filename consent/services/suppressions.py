@@ -11,9 +11,9 @@ from cdp.core.digests import identifier_digest
 from cdp.core.errors import FieldError, InvalidInput
 from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
-from consent.models import SuppressedForm, Suppression
 from consent.queries.suppressions import HASHES, RAW, get_suppression, hash_value, hashed_digest
 from consent.services.erasure_ledger import note_lifted, note_suppressed
+from consent.suppression_models import SuppressedForm, Suppression
 from profiles.models import IdentifierType
 from profiles.queries.people import Named
 

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.queries.sizes import count_list
 from cdp.core.ui.shell import read_list, show_page, signed_in
-from consent.models import Form, Link
+from consent.asking_models import Form, Link
 from consent.queries.links import get_form, list_forms, list_links
 from consent.services.forms import change_form, create_form
 from consent.services.links import NewLink, create_link, revoke_link

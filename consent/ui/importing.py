@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
-from consent.models import ConsentImport
+from consent.asking_models import ConsentImport
 from consent.queries.importing import get_consent_import, list_consent_imports, list_import_rows
 from consent.services.importing import OUTCOMES, REJECTED, NewImport, start_import
 from consent.ui.forms import ConsentImportForm

@@ -27,6 +27,7 @@ from consent.queries.queue import (
     VIEWS,
     chart_weeks,
     count_weeks,
+    find_next,
     list_queue,
     read_clock,
 )
@@ -179,6 +180,7 @@ def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         is_copy=row.type in COPIES,
         restricts=row.type == PrivacyRequest.Type.RESTRICTION and row.status == Status.COMPLETED and not is_lifted(row),
         form=ReasonForm(),
+        following=find_next(besides=row, now=now),
         now=now,
     )
 

@@ -12,7 +12,7 @@ from consent.models import PrivacyRequest
 from consent.proof_models import ErasureProof
 from consent.queries.requests import get_request
 from consent.services.certificates import make_certificate
-from consent.services.recipients import present_recipients
+from consent.services.recipient_states import present_recipients
 from consent.services.withholding import count_withheld
 
 Status = PrivacyRequest.Status

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cdp.core.errors import NotFound
 from cdp.core.ui.policy import strict_policy
-from consent.models import Form, Link
+from consent.asking_models import Form, Link
 from consent.queries.asking import Ask, find_notice, form_text, list_choices, put_in_words
 from consent.queries.links import get_form, get_holder, get_link
 from consent.services.choosing import hash_text

@@ -8,6 +8,7 @@ GATE = "consent.services.gate"
 SENDS_NOBODY = {
     "cdp/core/sign_in/transport.py": "signs staff in",
     "consent/services/callbacks.py": "tells a controller how the request that it made stands",
+    "consent/services/processors.py": "asks processors to erase people (GDPR Art. 19)",
     "consent/services/recipients.py": "tells recipients whom they have to erase (GDPR Art. 19)",
     "consent/services/webhooks.py": "tells of decisions themselves, withdrawals above all, by ids only",
     "ingestion/services/alerts.py": "looks at an address before it is saved",

@@ -8,7 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from cdp.core.registries import ConsentObject
-from consent.models import Decision, UnmappedCategory
+from consent.asking_models import UnmappedCategory
+from consent.models import Decision
 from consent.services.objects import record_consent_objects
 from consent.services.purposes import change_purpose, create_purpose
 from tests.consent.conftest import NOW, later

@@ -10,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from cdp.core.services.audit import record
-from consent.models import PrivacyRequest, Suppression
+from consent.models import PrivacyRequest
 from consent.services.running import run_privacy_requests
+from consent.suppression_models import Suppression
 from consent.traces import database
 from consent.traces.needles import make_needles
 from ingestion.models import Message

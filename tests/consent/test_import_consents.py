@@ -8,9 +8,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from cdp.core.digests import identifier_digest
 from cdp.core.sealed_files import sealed_directory
 from cdp.core.services.jobs import run_jobs
-from consent.models import ConsentImport, Decision, Suppression
+from consent.asking_models import ConsentImport
+from consent.models import Decision
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.purposes import create_notice, create_purpose
+from consent.suppression_models import Suppression
 from consent.tables.rows import RowFault, read_claims, simplify
 from profiles.models import Identifier, Profile
 from tests.world import api

@@ -10,11 +10,13 @@ from django.utils import timezone
 
 from cdp.core.models import OutboxMail
 from cdp.core.services.mail import send_mail
-from consent.models import FormUse, PrivacyRequest, Suppression
+from consent.asking_models import FormUse
+from consent.models import PrivacyRequest
 from consent.request_models import IdentityCheck, Letter, RequestAlarm, RequestDetails
 from consent.services.alarms import warn_of_requests
 from consent.services.identity import forget_unconfirmed
 from consent.services.running import run_privacy_requests
+from consent.suppression_models import Suppression
 from consent.words.choosing import LANGUAGES
 from consent.words.intake import INTAKE
 from profiles.models import Profile

@@ -7,6 +7,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.utils import timezone
 
 from consent.models import PrivacyRequest
@@ -101,6 +102,11 @@ class TestExchange:
             assert json.loads(one.body)["status_callback_url"] == url
             assert is_valid(one.body, signature=one.headers["x-opendsr-signature"], certificate_pem=pem)
             assert EMAIL not in one.body.decode()
+            signed_text = f"{one.headers['webhook-id']}.{one.headers['webhook-timestamp']}.".encode() + one.body
+            public = found["extensions"][one.headers["x-opendsr-processor-domain"]]["webhook_public_key"]
+            key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public.removeprefix("whpk_")))
+            key.verify(base64.b64decode(one.headers["webhook-signature"].removeprefix("v1a,")), signed_text)
+        assert len({one.headers["webhook-id"] for one in told}) == len(told)
 
     def test_cancels_only_what_is_pending(self, controller, nora):
         request_id = send(controller, message()).json()["subject_request_id"]

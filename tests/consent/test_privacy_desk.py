@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from cdp.core.models import OutboxMail
 from consent.models import PrivacyRequest
-from consent.proof_models import LegalHold
+from consent.proof_models import LegalHold, RecipientAddress, RecipientNotice
 from consent.queries.matrix import build_matrix, count_kept
 from consent.queries.queue import count_weeks, read_clock
 from consent.request_models import Letter, Package, RequestNote
 from consent.services.running import run_privacy_requests
 from profiles.models import Edge, Identifier
 from tests.ingestion.door import make_source, post
+from tests.listening import LOCAL
 from tests.profiles.sending import process
 from tests.world import api, signed_in
 
@@ -201,3 +202,51 @@ def test_says_what_is_wrong_with_what_was_typed(ben):
     answer = ben.post(f"/privacy-requests/{row.pk}/notes", {"text": ""}, headers={"referer": "/"})
     assert answer.status_code in (302, 400, 422)
     assert not RequestNote.objects.exists()
+
+
+class TestDuties:
+    HOLD = {"key": "invoices", "name": "Invoices", "legal_basis": "AO § 147", "event_names": "Paid", "keep_days": 3650}
+
+    def test_makes_changes_and_ends_a_legal_hold(self, ben, django_assert_max_num_queries):
+        assert ben.post("/legal-holds", self.HOLD).status_code == 302
+        assert ben.post("/legal-holds", {**self.HOLD, "keep_days": 400, "is_off": "on"}).status_code == 302
+        row = LegalHold.objects.get()
+        assert (row.keep_days, row.event_names, row.enabled) == (400, ["Paid"], False)
+        with django_assert_max_num_queries(15):
+            shown = ben.get("/legal-holds").content.decode()
+        assert "AO § 147" in shown
+        assert ben.post("/legal-holds", {**self.HOLD, "keep_days": ""}).status_code == 422
+        assert ben.post("/legal-holds/invoices/end").status_code == 302
+        assert not LegalHold.objects.exists()
+
+    def test_addresses_recipients_and_notes_who_was_told(self, ben, settings):
+        settings.CDP_OUTGOING_ALLOW = LOCAL
+        row = ask()
+        RecipientNotice.objects.create(
+            request_id=row.pk, recipient="Mailer Ltd", status="skipped", created_at=timezone.now()
+        )
+        address = {"recipient": "Mailer Ltd", "protocol": "webhook", "url": "http://127.0.0.1:9/told"}
+        assert "whsec_" in ben.post("/recipients", address).content.decode()
+        assert ben.post("/recipients", {**address, "url": "no address"}).status_code == 422
+        shown = ben.get("/recipients").content.decode()
+        assert "by hand" in shown
+        assert "whsec_" not in shown
+        told = {"recipient": "Mailer Ltd", "from_list": "1"}
+        assert ben.post(f"/privacy-requests/{row.pk}/told", told)["Location"] == "/recipients"
+        assert RecipientNotice.objects.get().status == "completed"
+        assert "Everybody knows" in ben.get("/recipients").content.decode()
+        assert "Mailer Ltd" in ben.get("/recipients?show=all").content.decode()
+        assert ben.post(f"/recipients/{RecipientAddress.objects.get().pk}/remove").status_code == 302
+        assert not RecipientAddress.objects.exists()
+
+    def test_are_for_officers(self):
+        ana = signed_in("ana")
+        assert ana.get("/legal-holds").status_code == ana.post("/recipients", {}).status_code == 403
+
+    def test_lead_from_one_request_to_the_next_due(self, ben):
+        ask(received_at=(timezone.now() - timedelta(days=2)).isoformat())
+        sooner = ask("access", received_at=(timezone.now() - timedelta(days=20)).isoformat())
+        last = ask("portability")
+        shown = page(ben, last)
+        assert f'href="/privacy-requests/{sooner.pk}" data-shortcut="j"' in shown
+        assert 'data-shortcut="a" data-reach' in shown

@@ -15,12 +15,13 @@ from django.utils import timezone
 
 from cdp.core.models import Job
 from cdp.core.signing import SignatureInvalid, verify_document
-from consent.models import PrivacyRequest, Purpose, Suppression
+from consent.models import PrivacyRequest, Purpose
 from consent.proof_models import ErasureProof, RecipientNotice, WithheldRow
 from consent.services.disclosures import Terms, record_disclosures
 from consent.services.recipients import tell_recipients
 from consent.services.running import run_privacy_requests
 from consent.services.withholding import delete_due_rows
+from consent.suppression_models import Suppression
 from consent.traces.needles import make_needles
 from profiles.models import Profile
 from profiles.queries.people import name_identifier

@@ -8,9 +8,11 @@ from django.test import Client
 
 from cdp.core.digests import identifier_digest
 from cdp.core.models import OutboxMail
-from consent.models import Decision, Link, ShownText, Suppression
+from consent.asking_models import Link, ShownText
+from consent.models import Decision
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.purposes import create_notice, create_purpose
+from consent.suppression_models import Suppression
 from profiles.models import Identifier, Profile
 from tests.world import api
 

@@ -3,8 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from consent.models import PrivacyRequest, Suppression
+from consent.models import PrivacyRequest
 from consent.services.running import run_privacy_requests
+from consent.suppression_models import Suppression
 from profiles.models import Profile
 from tests.world import api
 
@@ -83,15 +84,79 @@ def test_needs_the_scope():
     assert regulate(api("privacy:read"), "SUPPRESS_ONLY", ["a"]).status_code == 403
 
 
-def test_takes_regulations_of_rudderstack(client, make_profile):
-    make_profile(user_id="una-1", email="una@example.org")
-    body = {"regulationType": "suppress_with_delete", "destinationIds": ["d1"], "users": [{"userId": "una-1"}]}
-    made = client.post("/api/v1/rudder/v2/regulations", body, format="json").json()
+def test_takes_back_what_waits_and_lists_the_rest_in_pages(client, settings):
+    settings.CDP_FOUR_EYES = True
+    waits = regulate(client, "SUPPRESS_WITH_DELETE", ["una-1"]).json()["data"]["regulateId"]
+    done = regulate(client, "SUPPRESS_ONLY", ["udo-1"]).json()["data"]["regulateId"]
+    assert client.delete(f"/api/v1/regulations/{done}").status_code == 409
+    assert client.delete(f"/api/v1/regulations/{waits}").json() == {"data": {"status": "SUCCESS"}}
+    assert PrivacyRequest.objects.get().status == "cancelled"
+    first = client.get("/api/v1/regulations?pagination[count]=1").json()["data"]
+    assert [one["id"] for one in first["regulations"]] == [done]
+    assert first["regulations"][0].keys() == {
+        "id", "subjectType", "subjects", "status", "createdAt", "finishedAt", "regulationType",
+    }  # fmt: skip
+    rest = client.get(f"/api/v1/regulations?pagination[cursor]={first['pagination']['next']}").json()["data"]
+    assert [(one["id"], one["status"]) for one in rest["regulations"]] == [(waits, "FAILED")]
+    assert rest["pagination"] == {"current": first["pagination"]["next"]}
+
+
+def test_erases_by_anonymous_id(client, make_profile):
+    make_profile(anonymous_id="a-una")
+    body = {"regulationType": "SUPPRESS_WITH_DELETE", "subjectType": "ANONYMOUS_ID", "subjectIds": ["a-una"]}
+    assert client.post("/api/v1/regulations", body, format="json").status_code == 200
     run_privacy_requests(clock=timezone.now)
-    assert client.get(f"/api/v1/rudder/v2/regulations/{made['id']}").json()["status"] == "finished"
     assert not Profile.objects.exists()
-    body = {"regulationType": "suppress", "users": [{"email": "Bo@Example.org", "phone": "no number"}, {"phone": "x"}]}
-    client.post("/api/v1/rudder/v2/regulations", body, format="json")
-    assert Suppression.objects.filter(identifier_type="email").count() == 2
-    assert len(client.get("/api/v1/rudder/v2/regulations").json()["regulations"]) == 2
-    assert client.delete(f"/api/v1/rudder/v2/regulations/{made['id']}").status_code == 204
+
+
+RUDDER = "/api/v1/rudder/v2/regulations"
+
+
+class TestRudderStack:
+    def test_erases_each_user_by_a_regulation_of_its_own(self, client, make_profile):
+        make_profile(user_id="una-1", email="una@example.org")
+        make_profile(user_id="udo-1")
+        body = {
+            "regulationType": "suppress_with_delete",
+            "destinationIds": ["d1"],
+            "users": [{"userId": "una-1", "email": "una@example.org"}, {"userId": "udo-1", "plan": "gold"}],
+        }
+        answer = client.post(RUDDER, body, format="json")
+        una, udo = answer.json()
+        assert answer.status_code == 201
+        # The members of the vendor's own example, and two of ours.
+        assert una.keys() == {
+            "id", "workspaceId", "canceled", "regulationType", "attributes", "status", "privacyRequests",
+        }  # fmt: skip
+        assert (una["attributes"], udo["attributes"]) == (body["users"][0], {"userId": "udo-1"})
+        run_privacy_requests(clock=timezone.now)
+        assert client.get(f"{RUDDER}/{una['id']}").json()["status"] == "finished"
+        assert not Profile.objects.exists()
+        listed = client.get(RUDDER).json()
+        assert {one["id"] for one in listed["data"]} == {una["id"], udo["id"]}
+        assert (listed["paging"], [one["attributes"] for one in listed["data"]]) == ({}, [{}, {}])
+
+    def test_lets_in_again_whom_a_cancelled_suppression_alone_kept_out(self, client):
+        body = {"regulationType": "suppress", "users": [{"userId": "una-1"}, {"userId": "udo-1"}]}
+        first = client.post(RUDDER, body, format="json").json()
+        body["users"] = [{"userId": "udo-1"}, {"email": "Bo@Example.org", "phone": "no number"}]
+        second = client.post(RUDDER, body, format="json")
+        assert Suppression.objects.count() == 3
+        # Udo is kept out by two of them.
+        for one, left in ((first[0], 2), (first[1], 2), (second.json()[1], 1), (second.json()[0], 0)):
+            assert client.delete(f"{RUDDER}/{one['id']}").status_code == 204
+            assert Suppression.objects.count() == left
+        assert client.get(f"{RUDDER}/{first[0]['id']}").json()["canceled"] is True
+
+    def test_costs_the_same_number_of_statements_for_many(self, client, django_assert_max_num_queries):
+        users = [{"userId": f"user-{n}"} for n in range(300)]
+        for type in ("suppress", "suppress_with_delete"):
+            with django_assert_max_num_queries(30):
+                made = client.post(RUDDER, {"regulationType": type, "users": users}, format="json")
+            assert len(made.json()) == 300
+
+    @pytest.mark.parametrize(("type", "ids"), [("suppress", "destinationIds"), ("suppress_with_delete", "sourceIds")])
+    def test_refuses_what_the_vendor_refuses(self, client, type, ids):
+        body = {"regulationType": type, ids: ["x"], "users": [{"userId": "una-1"}]}
+        assert client.post(RUDDER, body, format="json").status_code == 400
+        assert not Suppression.objects.exists()

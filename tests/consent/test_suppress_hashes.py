@@ -9,8 +9,8 @@ from django.db import OperationalError
 from cdp.core import registries
 from cdp.core.models import AuditEntry
 from consent.errors import Suppressed
-from consent.models import Suppression
 from consent.services.decisions import NewDecision, record_decision
+from consent.suppression_models import Suppression
 from ingestion.models import InboxEntry, Message, Outcome
 from ingestion.services import screen
 from profiles.models import Event, Profile

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consent.models import Decision, UnmappedCategory
+from consent.asking_models import UnmappedCategory
+from consent.models import Decision
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.purposes import change_purpose, create_purpose
 from tests.consent.tcf.writing import write
