@@ -7,7 +7,8 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from cdp.core.registries import Subject
-from consent.models import Current, Decision, Link, PrivacyRequest, SeenPreference
+from consent.asking_models import Link, SeenPreference
+from consent.models import Current, Decision, PrivacyRequest
 
 
 class ConsentRecords:

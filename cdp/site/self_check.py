@@ -118,4 +118,5 @@ def _organisation() -> Iterator[Finding]:
     organisation = read_organisation()
     if not organisation.name or not organisation.email:
         message = "The controller's name and e-mail are missing: receipts and the register need them."
-        yield Finding("organisation.missing", "organisation", message, "GDPR Art. 13(1)(a), 30(1)(a)", "/records")
+        rule, where = "GDPR Art. 13(1)(a), 30(1)(a)", "/consent/outward"
+        yield Finding("organisation.missing", "organisation", message, rule, where)

@@ -26,6 +26,7 @@ class Callbacks(SignedView):
 
     authentication_classes = ()
     permission_classes = ()
+    http_method_names = ("post",)
 
     def answer(self, body: dict[str, Any] | list[Any], *, status: int = 200) -> HttpResponse:
         """Return an answer; a controller signs none."""

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
@@ -88,9 +89,11 @@ def make_package(*, request: PrivacyRequest, keep_alive: Callable[[], None], now
     Raises
     ------
     RequestTakenOver
-        If an erasure of the person began meanwhile: nothing is left of the package.
+        While the person is being erased, also if that began meanwhile: nothing is left of the package.
     """
     subject = _find_subject(request)
+    if _is_being_erased(request, subject):
+        raise RequestTakenOver
     wanted = [store for store in registries.personal_data if _is_part(store.name, request)]
     writer = SealedWriter()
     package = Package.objects.create(
@@ -275,9 +278,16 @@ def _is_still_there(package: Package, *, request: PrivacyRequest, subject: Subje
     again = find_closure(identities=[name_identifier(**one) for one in request.identities]).subject
     if subject.profile_ids and not again.profile_ids:
         return False
+    return not _is_being_erased(request, subject) and not _is_being_erased(request, again)
+
+
+def _is_being_erased(request: PrivacyRequest, subject: Subject) -> bool:
+    """Tell whether an erasure of the person has begun and is not over."""
+    named = Q(profile_ids__overlap=list(subject.profile_ids))
+    for one in request.identities:
+        named |= Q(identities__contains=[one])
     erasures = PrivacyRequest.objects.filter(type=PrivacyRequest.Type.ERASURE, status__in=life.MOVING)
-    ids = [*subject.profile_ids, *again.profile_ids]
-    return not erasures.filter(profile_ids__overlap=ids, closure__isnull=False).exists()
+    return erasures.filter(named, closure__isnull=False).exists()
 
 
 def _is_part(store: str, request: PrivacyRequest) -> bool:

@@ -1,5 +1,6 @@
 """The sentences of public pages; one value of `Words` for each language."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -67,3 +68,30 @@ class Words:
         if not channel:
             return self.all_channels
         return str(getattr(self, f"channel_{channel}", channel))
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeWords:
+    """The sentences of the pages on which people ask for their rights, in one language."""
+
+    title: str
+    intro: str
+    ask: str
+    types: Mapping[str, str]
+    email: str
+    message: str
+    message_hint: str
+    ccpa: str
+    sent_title: str
+    sent: str
+    code: str
+    code_button: str
+    code_wrong: str
+    confirm_title: str
+    confirm_ask: str
+    confirm_button: str
+    confirmed_title: str
+    confirmed: str
+    copy_title: str
+    copy_ask: str
+    copy_button: str

@@ -1,6 +1,6 @@
 """English."""
 
-from consent.words.catalogue import Words
+from consent.words.catalogue import IntakeWords, Words
 
 ENGLISH = Words(
     code="en",
@@ -60,4 +60,37 @@ ENGLISH = Words(
     banner_close="Close without choosing",
     banner_policy="Privacy policy",
     banner_gpc="Your browser asks not to sell or share your data. We follow that.",
+)
+
+ENGLISH_INTAKE = IntakeWords(
+    title="Your data, your rights",
+    intro="Tell us what you want. It costs you nothing. We send you an e-mail to make sure that it is you.",
+    ask="What do you want?",
+    types={
+        "access": "See what you hold about me",
+        "portability": "Take my data elsewhere",
+        "erasure": "Have my data erased",
+        "rectification": "Have something corrected",
+        "restriction": "Have my data kept but not used",
+        "objection": "Object to the use of my data",
+        "opt_out": "Do not sell or share my data",
+    },
+    email="Your e-mail address",
+    message="Anything that we should know",
+    message_hint="For a correction: what is wrong, and what is right. You can leave this empty.",
+    ccpa="I live in California",
+    sent_title="Please look into your mailbox",
+    sent="If this address can be reached, a message is on its way. Open its link, or enter its six digits here. "
+    "Without that nothing happens.",
+    code="The six digits",
+    code_button="Confirm",
+    code_wrong="These digits do not fit. After five tries use the link, or send a new request.",
+    confirm_title="Please confirm",
+    confirm_ask="You, or somebody with your address, asked us for this:",
+    confirm_button="Yes, that was me",
+    confirmed_title="Thank you",
+    confirmed="Your request is confirmed. We will answer by {day}. Its number is {number}.",
+    copy_title="Your data is ready",
+    copy_ask="You can download it once. After that it is gone from here.",
+    copy_button="Download",
 )

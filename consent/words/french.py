@@ -1,6 +1,6 @@
 """French."""
 
-from consent.words.catalogue import Words
+from consent.words.catalogue import IntakeWords, Words
 
 FRENCH = Words(
     code="fr",
@@ -63,4 +63,38 @@ FRENCH = Words(
     banner_close="Fermer sans choisir",
     banner_policy="Politique de confidentialité",
     banner_gpc="Votre navigateur demande de ne pas vendre ni partager vos données. Nous en tenons compte.",
+)
+
+FRENCH_INTAKE = IntakeWords(
+    title="Vos données, vos droits",
+    intro="Dites-nous ce que vous souhaitez. Cela ne vous coûte rien. Nous vous envoyons un e-mail pour être sûrs "
+    "que c’est vous.",
+    ask="Que souhaitez-vous ?",
+    types={
+        "access": "Voir ce que vous détenez sur moi",
+        "portability": "Emporter mes données",
+        "erasure": "Faire effacer mes données",
+        "rectification": "Faire rectifier quelque chose",
+        "restriction": "Que mes données soient conservées sans être utilisées",
+        "objection": "M’opposer à l’utilisation de mes données",
+        "opt_out": "Que mes données ne soient ni vendues ni partagées",
+    },
+    email="Votre adresse e-mail",
+    message="Ce que nous devrions savoir",
+    message_hint="Pour une rectification : ce qui est faux et ce qui est juste. Ce champ peut rester vide.",
+    ccpa="J’habite en Californie",
+    sent_title="Veuillez consulter votre boîte aux lettres",
+    sent="Si l’adresse est joignable, un message est en route. Ouvrez son lien, ou saisissez ici ses six chiffres. "
+    "Sans cela, rien ne se passe.",
+    code="Les six chiffres",
+    code_button="Confirmer",
+    code_wrong="Ces chiffres ne conviennent pas. Après cinq essais, utilisez le lien ou envoyez une nouvelle demande.",
+    confirm_title="Veuillez confirmer",
+    confirm_ask="Vous, ou quelqu’un avec votre adresse, nous avez demandé ceci :",
+    confirm_button="Oui, c’était moi",
+    confirmed_title="Merci",
+    confirmed="Votre demande est confirmée. Nous répondrons au plus tard le {day}. Son numéro est {number}.",
+    copy_title="Vos données sont prêtes",
+    copy_ask="Vous pouvez les télécharger une fois. Ensuite elles ne sont plus ici.",
+    copy_button="Télécharger",
 )

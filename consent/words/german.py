@@ -1,6 +1,6 @@
 """German."""
 
-from consent.words.catalogue import Words
+from consent.words.catalogue import IntakeWords, Words
 
 GERMAN = Words(
     code="de",
@@ -61,4 +61,38 @@ GERMAN = Words(
     banner_close="Schließen, ohne zu wählen",
     banner_policy="Datenschutzerklärung",
     banner_gpc="Ihr Browser bittet darum, Ihre Daten nicht zu verkaufen oder weiterzugeben. Daran halten wir uns.",
+)
+
+GERMAN_INTAKE = IntakeWords(
+    title="Ihre Daten, Ihre Rechte",
+    intro="Sagen Sie uns, was Sie möchten. Es kostet Sie nichts. Wir senden Ihnen eine E-Mail, um sicher zu sein, "
+    "dass Sie es sind.",
+    ask="Was möchten Sie?",
+    types={
+        "access": "Sehen, was Sie über mich haben",
+        "portability": "Meine Daten mitnehmen",
+        "erasure": "Meine Daten löschen lassen",
+        "rectification": "Etwas berichtigen lassen",
+        "restriction": "Meine Daten aufbewahren, aber nicht verwenden lassen",
+        "objection": "Der Verwendung meiner Daten widersprechen",
+        "opt_out": "Meine Daten nicht verkaufen oder weitergeben lassen",
+    },
+    email="Ihre E-Mail-Adresse",
+    message="Was wir noch wissen sollten",
+    message_hint="Bei einer Berichtigung: was falsch ist und was richtig. Sie können das leer lassen.",
+    ccpa="Ich wohne in Kalifornien",
+    sent_title="Bitte sehen Sie in Ihr Postfach",
+    sent="Wenn die Adresse erreichbar ist, ist eine Nachricht unterwegs. Öffnen Sie deren Link, oder geben Sie die "
+    "sechs Ziffern hier ein. Ohne das geschieht nichts.",
+    code="Die sechs Ziffern",
+    code_button="Bestätigen",
+    code_wrong="Diese Ziffern passen nicht. Nach fünf Versuchen nutzen Sie den Link oder senden eine neue Anfrage.",
+    confirm_title="Bitte bestätigen",
+    confirm_ask="Sie oder jemand mit Ihrer Adresse hat uns um Folgendes gebeten:",
+    confirm_button="Ja, das war ich",
+    confirmed_title="Vielen Dank",
+    confirmed="Ihre Anfrage ist bestätigt. Wir antworten bis zum {day}. Ihre Nummer ist {number}.",
+    copy_title="Ihre Daten liegen bereit",
+    copy_ask="Sie können sie einmal herunterladen. Danach sind sie hier nicht mehr.",
+    copy_button="Herunterladen",
 )

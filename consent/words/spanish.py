@@ -1,6 +1,6 @@
 """Spanish."""
 
-from consent.words.catalogue import Words
+from consent.words.catalogue import IntakeWords, Words
 
 SPANISH = Words(
     code="es",
@@ -61,4 +61,37 @@ SPANISH = Words(
     banner_close="Cerrar sin elegir",
     banner_policy="Política de privacidad",
     banner_gpc="Su navegador pide que no se vendan ni compartan sus datos. Lo respetamos.",
+)
+
+SPANISH_INTAKE = IntakeWords(
+    title="Sus datos, sus derechos",
+    intro="Díganos qué desea. No le cuesta nada. Le enviamos un correo para asegurarnos de que es usted.",
+    ask="¿Qué desea?",
+    types={
+        "access": "Ver qué tienen sobre mí",
+        "portability": "Llevarme mis datos",
+        "erasure": "Que se supriman mis datos",
+        "rectification": "Que se corrija algo",
+        "restriction": "Que mis datos se conserven sin usarse",
+        "objection": "Oponerme al uso de mis datos",
+        "opt_out": "Que mis datos no se vendan ni se compartan",
+    },
+    email="Su dirección de correo electrónico",
+    message="Lo que deberíamos saber",
+    message_hint="Para una corrección: qué está mal y qué es correcto. Puede dejarlo vacío.",
+    ccpa="Vivo en California",
+    sent_title="Mire su buzón, por favor",
+    sent="Si se puede llegar a la dirección, hay un mensaje en camino. Abra su enlace o escriba aquí sus seis "
+    "cifras. Sin eso no ocurre nada.",
+    code="Las seis cifras",
+    code_button="Confirmar",
+    code_wrong="Estas cifras no valen. Después de cinco intentos use el enlace o envíe una nueva solicitud.",
+    confirm_title="Confirme, por favor",
+    confirm_ask="Usted, o alguien con su dirección, nos pidió esto:",
+    confirm_button="Sí, fui yo",
+    confirmed_title="Gracias",
+    confirmed="Su solicitud está confirmada. Responderemos a más tardar el {day}. Su número es {number}.",
+    copy_title="Sus datos están listos",
+    copy_ask="Puede descargarlos una vez. Después ya no estarán aquí.",
+    copy_button="Descargar",
 )

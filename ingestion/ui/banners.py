@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from cdp.core.ui.policy import strict_policy
 from cdp.core.ui.shell import show_page, signed_in
+from consent.asking_models import Banner
 from consent.errors import UnknownBanner
-from consent.models import Banner
 from consent.queries.banners import find_banner, list_banners
 from consent.queries.purposes import list_notices, list_purposes
 from consent.services.banners import delete_banner, put_banner

@@ -40,11 +40,12 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What stays, what becomes a profile of its own again, and how many links are blocked."""
+    """What stays, what becomes a profile of its own again, how many links are blocked; `restricted`: nothing may."""
 
     staying: Side
     leaving: Side
     blocked: int
+    restricted: bool
 
     @property
     def both(self) -> tuple[Side, Side]:
@@ -75,7 +76,7 @@ def preview_undo(*, merge: Merge, principal: Principal) -> Preview | None:
             (str(merge.absorbed_uuid), sides.leaving, True),
         )
     ]
-    return Preview(both[0], both[1], len(sides.blocked))
+    return Preview(both[0], both[1], len(sides.blocked), absorbed.profile.restricted)
 
 
 def _events(cursor: Any, profile_id: int, leaving: set[int]) -> tuple[dict[bool, int], dict[bool, Traits]]:

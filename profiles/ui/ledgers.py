@@ -12,7 +12,6 @@ from cdp.core.ui.shell import read_list, show_page, signed_in
 from profiles.errors import NoSuchMerge
 from profiles.models import Merge
 from profiles.queries.pages import tell_merges, tell_refusal
-from profiles.queries.people import any_restricted
 from profiles.queries.profiles import read_source_names
 from profiles.queries.timeline import list_merges, list_refusals, present_refusal
 from profiles.queries.undo_preview import preview_undo
@@ -45,7 +44,6 @@ def confirm_undo(request: HttpRequest, merge_id: int) -> HttpResponse:
         "profiles/undo_merge.html",
         title="Undo a merge",
         told=tell_merges([merge], sources=read_source_names())[0],
-        restricted=any_restricted([merge.survivor_uuid]),
         preview=preview_undo(merge=merge, principal=principal),
     )
 

@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from cdp.core.models import ApiKey, AuditEntry, Invitation, Job
 from cdp.core.secrets import seal
+from consent.asking_models import Banner, ConsentImport, Form, Link
 from consent.field_models import FieldOverride, FieldTag
-from consent.models import Banner, ConsentImport, Decision, Form, Link, Notice, Purpose, Suppression
-from consent.proof_models import LegalHold
+from consent.models import Decision, Notice, Purpose
+from consent.proof_models import LegalHold, RecipientAddress
 from consent.request_models import Letter, Regulation
 from consent.retention_models import RegisterEdition, RetentionRule
+from consent.suppression_models import Suppression
 from consent.webhook_models import ConsentWebhook
 from ingestion.alert_models import Alert, AlertChannel, AlertMute
 from ingestion.models import Forwarding, Import, Message, QualityRule, Quarantined, Replay, Source, TreatmentVersion
@@ -235,6 +237,7 @@ def _of_consent(purpose: Purpose, app: Source, now: datetime) -> dict[str, Any]:
         "<language>/<version>": notice.version,
         "preference-links/<link_id>": link.pk,
         "privacy-requests/<request_id>": request.pk,
+        "recipients/<address_id>": make(RecipientAddress).pk,
         "records/editions/<edition_id>": make(RegisterEdition).pk,
         "regulations/<regulation_id>": make(Regulation, dialect="segment").pk,
         "rudder/v2/regulations/<regulation_id>": make(Regulation, dialect="rudder").pk,

@@ -22,6 +22,7 @@ CONNECTING = {
     "xmlrpc",
 }
 MAY_CONNECT = {
+    "cdp/core/authorities.py": "asks where the system's certificates lie",
     "cdp/core/outgoing.py": "is the place",
     "cdp/core/services/mail.py": "names an error of Django's mail, whose server the operator sets",
     "cdp/core/sign_in/transport.py": "hands what `requests` would send to the place",
