@@ -52,7 +52,7 @@ DARKEN = """(dark) => {
 def chromium(product: Product, **options: Any) -> Generator[Page, None, None]:
     """Open a page of the product as somebody new; what it writes to its console as an error fails the test."""
     said: list[str] = []
-    context = _browser_of(product).new_context(base_url=product.base_url, **options)
+    context = _browser_of(product).new_context(**{"base_url": product.base_url, **options})
     try:
         page = context.new_page()
         page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
