@@ -56,7 +56,11 @@ WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT re
 
 
 def empty_tables() -> None:
-    """Delete every row, those of partitioned tables too, which are not Django's."""
+    """Delete every row, those of partitioned tables too, which are not Django's.
+
+    Reads that wait for their thread are written first: it would come when no test may reach the database.
+    """
+    import_module("cdp.core.services.audit").flush_reads()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(TABLES, [list(LASTING)])
         tables = [table for (table,) in cursor.fetchall()]

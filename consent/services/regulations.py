@@ -269,7 +269,8 @@ def _change_suppressions(named: Sequence[Named], *, lift: bool, now: datetime) -
     with connection.cursor() as cursor:
         take(cursor, IDENTITY)
     if lift:
-        _lift(Suppression.objects.filter(digest__in=[one.digest for one in named]), now=now)
+        # Whom an erasure or an officer keeps out returns only where somebody says why (`lift_suppression`).
+        _lift(Suppression.objects.filter(reason=REASON, digest__in=[one.digest for one in named]), now=now)
         return
     note_suppressed(named=named, now=now)
     suppress(named=named, reason=REASON, request_id=None, now=now)

@@ -20,6 +20,7 @@ from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
 from profiles.queries.matching_records import Records, load_records, read_kept_apart, source_ids
 from profiles.services.matching_components import cluster_anew
 from profiles.services.matching_frequencies import load_as_all
+from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_runs import guard_of, put_into_review
@@ -94,6 +95,7 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
         put_into_review(model, trained, table, records, triples, now)
         near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
     cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near)
+    forget_gone(model=model, ids=sorted({*fresh, *(one for pair in pairs for one in pair)}))
 
 
 def _write_keys(

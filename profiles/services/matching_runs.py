@@ -23,6 +23,7 @@ from profiles.matching.table import MISSING, Table
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun, MatchVersion
 from profiles.queries.matching_records import Records, load_records, read_holders, read_kept_apart, read_record_ids
 from profiles.services.matching_cluster import on_cluster
+from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_learning import forget_learners, read_answers, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
@@ -62,6 +63,7 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     # Who changed later is compared by `matching_newcomers`.
     MatchModel.objects.filter(pk=model.pk).update(matched_change_id=seen)
     _review(run, trained, table, records, scored, now)
+    forget_gone(model=model, ids=records.ids)
     sizes = Counter(scored.clusters.tolist())
     version = MatchVersion.objects.get(model=model, version=run.version)
     figures: dict[str, Any] = {

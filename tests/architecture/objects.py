@@ -237,7 +237,7 @@ def _of_consent(purpose: Purpose, app: Source, now: datetime) -> dict[str, Any]:
         "<language>/<version>": notice.version,
         "preference-links/<link_id>": link.pk,
         "privacy-requests/<request_id>": request.pk,
-        "recipients/<address_id>": make(RecipientAddress).pk,
+        "recipients/<address_id>": make(RecipientAddress, url="https://crm.example/erasures").pk,
         "records/editions/<edition_id>": make(RegisterEdition).pk,
         "regulations/<regulation_id>": make(Regulation, dialect="segment").pk,
         "rudder/v2/regulations/<regulation_id>": make(Regulation, dialect="rudder").pk,

@@ -5,8 +5,10 @@ from django.utils import timezone
 
 from consent.models import PrivacyRequest
 from consent.services.running import run_privacy_requests
+from consent.services.suppressions import suppress_identifier
 from consent.suppression_models import Suppression
 from profiles.models import Profile
+from profiles.queries.people import name_identifier
 from tests.world import api
 
 pytestmark = pytest.mark.django_db
@@ -48,6 +50,14 @@ def test_suppresses_and_lets_in_again(client):
     assert Suppression.objects.count() == 2
     assert status(client, regulate(client, "UNSUPPRESS", ["una-1"])) == "FINISHED"
     assert Suppression.objects.count() == 1
+
+
+def test_does_not_let_in_whom_an_erasure_or_an_officer_keeps_out(client):
+    named = name_identifier(type="user_id", value="una-1")
+    suppress_identifier(named=named, reason="asked by phone", actor="system", now=timezone.now())
+    regulate(client, "SUPPRESS_ONLY", ["una-1"])
+    regulate(client, "UNSUPPRESS", ["una-1"])
+    assert Suppression.objects.get().reason == "asked by phone"
 
 
 def test_waits_for_a_second_person_where_the_house_wants_four_eyes(client, settings):

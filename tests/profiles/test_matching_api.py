@@ -25,7 +25,7 @@ from profiles.matching_models import (
 )
 from profiles.models import ChangeKind, Identifier, IdentifierType, Merge, Profile
 from profiles.queries.people import name_identifier
-from profiles.services import matching_models, matching_work
+from profiles.services import matching_models, matching_newcomers, matching_work
 from profiles.services.matching_work import work_matching
 from profiles.services.merging import write_changes
 from tests.profiles.sending import source
@@ -269,6 +269,25 @@ def test_compares_who_comes_in_after_a_run_and_erases_all_of_it(client, trained)
     assert [query.count() for query in everything_but(late)] == kept
     rows = (MatchQuestion, MatchLabel, MatchCandidate, MatchedRecord, MatchedPair, MatchKey)
     assert sum(kept) == sum(model.objects.count() for model in rows)
+
+
+def test_keeps_nothing_of_somebody_who_goes_while_matching_looks_at_them(client, trained, monkeypatch):
+    run(client)
+    late = Identifier.objects.get(value="crm/0")
+    before = [query.count() for query in everything_but(late)]
+    load = matching_newcomers.load_records
+
+    def load_and_lose(**asked):
+        found = load(**asked)
+        Profile.objects.filter(pk=late.profile_id).update(restricted=True)
+        return found
+
+    monkeypatch.setattr(matching_newcomers, "load_records", load_and_lose)
+    assert follow(late.profile) > 0
+    assert not MatchKey.objects.filter(profile_id=late.profile_id).exists()
+    assert not MatchedRecord.objects.filter(profile_id=late.profile_id).exists()
+    assert not MatchCandidate.objects.filter(sides_of(late.profile.uuid), state="open").exists()
+    assert [query.count() for query in everything_but(late)] == before
 
 
 def sides_of(public_id):
