@@ -158,9 +158,13 @@ def process_treated(size: int) -> list[Row]:
             key = treated if turn % 2 else plain
             taken[key] += _timed(product, key, count, 1 + turn)
         with product.connect() as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM profiles_event WHERE properties ? 'product_category'")
-            if cursor.fetchone() == (0,):
-                raise BenchmarkFailed("Nothing of the treated source came through.")
+            cursor.execute(
+                "SELECT count(*) FROM profiles_event e JOIN ingestion_source s ON s.id = e.source_id"
+                " WHERE s.key = 'treated'"
+            )
+            (stored,) = cursor.fetchone()
+            if stored != TURNS * count:
+                raise BenchmarkFailed(f"{stored} of {TURNS * count} messages of the treated source came through.")
         default, rate = (TURNS * count / taken[key] for key in (plain, treated))
     return [
         Row(
