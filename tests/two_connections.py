@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from django.db import connection
+from django.db import DatabaseError, connection
 
 
 @contextmanager
@@ -21,3 +21,10 @@ def other_connection() -> Iterator[Any]:
             yield cursor
     finally:
         other.close()
+
+
+def server_closed(words: str = "server closed the connection unexpectedly") -> DatabaseError:
+    """Return the error of a server that ended while it was asked, as Django passes it on: it has no code."""
+    error = DatabaseError(words)
+    error.__cause__ = psycopg2.DatabaseError(words)
+    return error

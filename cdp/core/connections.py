@@ -3,9 +3,23 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connection
+import psycopg2
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 T = TypeVar("T")
+AWAY = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+def database_is_away(error: BaseException) -> bool:
+    """Tell whether an error of Django or the driver says that the database is away, whatever it was asked for.
+
+    A server that ends while it is asked is told by the driver, depending on where it noticed, as an
+    ``OperationalError``, an ``InterfaceError``, or a bare ``DatabaseError`` without a code of the server.
+    """
+    if isinstance(error, AWAY):
+        return True
+    driver = error if isinstance(error, psycopg2.Error) else error.__cause__
+    return type(driver) is psycopg2.DatabaseError and driver.pgcode is None
 
 
 def on_living_connection(run: Callable[[], T]) -> T:
@@ -18,8 +32,8 @@ def on_living_connection(run: Callable[[], T]) -> T:
     """
     try:
         return run()
-    except (OperationalError, InterfaceError):
-        if connection.in_atomic_block or connection.is_usable():
+    except (DatabaseError, InterfaceError) as error:
+        if not database_is_away(error) or connection.in_atomic_block or connection.is_usable():
             raise
         connection.close()
         return run()

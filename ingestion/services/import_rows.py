@@ -19,10 +19,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F
 
 from cdp.core import locks
+from cdp.core.connections import database_is_away
 from cdp.core.copying import copy_rows, escape, int_array, stamp
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from cdp.core.errors import CdpError
@@ -106,8 +107,6 @@ def run_import(*, import_id: int, clock: Callable[[], datetime], seconds: float 
             return True
         try:
             done = _run(found, clock, seconds)
-        except OperationalError:
-            raise
         except ImportConflict:
             # Cancelled meanwhile.
             return True
@@ -192,9 +191,9 @@ def _bring_in(import_id: int, reader: Reader, chunk: _Chunk, clock: Callable[[],
         if chunk.prepared is not None:
             _write(import_id, chunk.prepared, reader, chunk.position, clock())
             return
-    except OperationalError:
-        raise
     except POISON as error:
+        if database_is_away(error):
+            raise
         log.warning("rows are brought in one by one: import %s, %s", import_id, type(error).__name__)
     for number, row in enumerate(chunk.rows, chunk.position + 1):
         _bring_in_alone(import_id, reader, row, number, clock())
@@ -204,9 +203,9 @@ def _bring_in_alone(import_id: int, reader: Reader, row: Row, number: int, now: 
     """Bring one row in; one that this code cannot handle is rejected, and nothing stands behind it."""
     try:
         _write(import_id, prepare_rows(reader, [row], number - 1), reader, number - 1, now)
-    except OperationalError:
-        raise
     except POISON as error:
+        if database_is_away(error):
+            raise
         log.warning("a row could not be imported: import %s, row %s, %s", import_id, number, type(error).__name__)
         fault = Fault(CODE, f"The row could not be processed ({type(error).__name__}).", f"import-{import_id}-{number}")
         refused = Prepared(number, None if isinstance(row, Unreadable) else row, _faulty(reader, fault), None)  # type: ignore[arg-type]

@@ -10,9 +10,10 @@ import time
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from cdp.core import locks
+from cdp.core.connections import database_is_away
 from cdp.core.copying import int_array, stamp
 from cdp.core.registries import ConsentObject, consent_recorders
 from cdp.core.services.wakeups import wake
@@ -80,9 +81,9 @@ def process_batch(*, now: datetime, max_items: int = BATCH_ITEMS) -> int:
             items = sum(row[ITEMS] for row in rows)
             mark.set(taken)
             _process(cursor, rows, now)
-    except OperationalError:
-        raise
-    except POISON:
+    except POISON as error:
+        if database_is_away(error):
+            raise
         for inbox_id in taken:
             _process_alone(inbox_id, now)
     finally:
@@ -112,9 +113,9 @@ def _process_part(inbox_ids: list[int], now: datetime) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(TAKE_SOME, [int_array(inbox_ids)])
             _process(cursor, cursor.fetchall(), now, in_turn=False)
-    except OperationalError:
-        raise
-    except POISON:
+    except POISON as error:
+        if database_is_away(error):
+            raise
         for inbox_id in inbox_ids:
             _process_alone(inbox_id, now)
 
@@ -129,9 +130,9 @@ def _process_alone(inbox_id: int, now: datetime) -> None:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(TAKE_ONE, [inbox_id])
                 _process(cursor, cursor.fetchall(), now, in_turn=False)
-        except OperationalError:
-            raise
         except POISON as error:
+            if database_is_away(error):
+                raise
             is_there = set_aside(inbox_id=inbox_id, fault=type(error).__name__, now=now)
 
 

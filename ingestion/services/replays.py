@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, OperationalError, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
+from cdp.core.connections import database_is_away
 from cdp.core.models import Job
 from cdp.core.services import audit
 from cdp.core.services.jobs import enqueue
@@ -219,9 +220,9 @@ def _one_by_one_if_needed(things: Sequence[Any], act: Any) -> Counter[str]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             return Counter(act(things, cursor))
-    except OperationalError:
-        raise
     except POISON as error:
+        if database_is_away(error):
+            raise
         log.warning("a replay's step failed: %s", type(error).__name__)
         if len(things) == 1:
             return Counter({FAILED: 1})

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from cdp.core.connections import database_is_away
+
 # What one write may hold, in characters. More would keep the others waiting longer than a write of their own.
 MOST_CHARACTERS = 16 * 1024 * 1024
 
@@ -95,16 +97,13 @@ class Together:
     def _write_group(self, group: list[_Line]) -> None:
         try:
             self._write([line.text for line in group])
-        except (OperationalError, InterfaceError) as error:
-            # The database is away: it would be for each of them.
-            for line in group:
-                line.error = error
-        except DatabaseError as error:
-            if len(group) == 1:
-                group[0].error = error
+        except (DatabaseError, InterfaceError) as error:
+            if len(group) > 1 and not database_is_away(error):
+                for line in group:
+                    self._write_group([line])
                 return
             for line in group:
-                self._write_group([line])
+                line.error = error
         else:
             for line in group:
                 line.error = None

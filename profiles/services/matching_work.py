@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, OperationalError, connection
+from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from cdp.core import locks
+from cdp.core.connections import database_is_away
 from cdp.core.errors import CdpError
 from profiles.matching_models import MatchKey, MatchModel, MatchRun
 from profiles.services.matching_models import is_matching_on
@@ -132,9 +133,9 @@ def _train(model: MatchModel, clock: Clock) -> None:
 def _guarded(model: MatchModel, act: Callable[[], object]) -> object:
     try:
         return act()
-    except OperationalError:
-        raise
     except FAULTS as error:
+        if database_is_away(error):
+            raise
         log.warning("a model failed: %s", type(error).__name__, extra={"model": model.pk})
         MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.FAILED, error=_say(error))
         return None
@@ -156,9 +157,9 @@ def _run(run: MatchRun, clock: Clock) -> None:
     )
     try:
         run_match(run=run, now=clock())
-    except OperationalError:
-        raise
     except FAULTS as error:
+        if database_is_away(error):
+            raise
         log.warning("a run failed: %s", type(error).__name__, extra={"run": run.pk})
         _end(run, clock(), error=_say(error))
         return

@@ -10,6 +10,7 @@ from rest_framework import exceptions
 from rest_framework.views import APIView
 
 from cdp.core.errors import Conflict, FieldError, InvalidInput, NotAuthenticated, Unavailable
+from tests.two_connections import server_closed
 from tests.world import api, faults, signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.core.test_errors")]
@@ -64,6 +65,7 @@ CASES = [
     (IntegrityError(SECRET), 409, "conflict", "same moment"),
     (OperationalError(SECRET), 503, "unavailable", "Send the same request again"),
     (InterfaceError(SECRET), 503, "unavailable", "Send the same request again"),
+    (server_closed(SECRET), 503, "unavailable", "Send the same request again"),
     (ValueError("A string literal cannot contain NUL (0x00) characters."), 400, "input.unstorable", "NUL"),
     (UnicodeEncodeError("utf-8", "\ud800", 0, 1, SECRET), 400, "input.unstorable", "surrogate"),
 ]

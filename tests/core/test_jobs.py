@@ -11,6 +11,7 @@ from cdp.core import registries
 from cdp.core.errors import CdpError
 from cdp.core.models import AuditEntry, Job
 from cdp.core.services import audit, jobs
+from tests.two_connections import server_closed
 
 pytestmark = pytest.mark.django_db
 
@@ -122,9 +123,10 @@ def test_names_the_code_of_an_error_of_the_family(handle):
     assert job.error == "error"
 
 
-def test_a_database_that_is_away_uses_up_no_attempt(handle):
+@pytest.mark.parametrize("error", [OperationalError, server_closed])
+def test_a_database_that_is_away_uses_up_no_attempt(handle, error):
     def fail(_job) -> bool:
-        raise OperationalError
+        raise error()
 
     handle("waiting", fail)
     job = jobs.enqueue(kind="waiting", arguments={})

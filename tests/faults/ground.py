@@ -14,6 +14,7 @@ from typing import Any
 import psycopg2
 
 from cdp.core import locks
+from cdp.core.connections import database_is_away
 from tests.faults.load import Load
 from tests.journeys.conftest import Product
 
@@ -64,9 +65,9 @@ class Ground:
                 with self._connection.cursor() as cursor:
                     cursor.execute(statement, parameters or None)
                     return list(cursor.fetchall()) if cursor.description else []
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            except psycopg2.Error as error:
                 self.close()
-                if time.monotonic() > until:
+                if not database_is_away(error) or time.monotonic() > until:
                     raise
                 time.sleep(0.1)
 

@@ -6,6 +6,7 @@ import pytest
 from django.db import DatabaseError, OperationalError
 
 from ingestion.services.together import Together
+from tests.two_connections import server_closed
 
 PEOPLE = 40
 
@@ -83,19 +84,19 @@ def test_fails_only_the_line_that_is_refused():
     assert store.kept == sorted(set(lines) - {"7"})
 
 
-def test_fails_everyone_while_the_database_is_away():
+@pytest.mark.parametrize("error", [OperationalError(), server_closed()])
+def test_fails_everyone_while_the_database_is_away(error):
     store = Store()
 
     def write(lines: list[str]) -> None:
         store.write(lines)
         if len(lines) > 1:
-            message = "gone"
-            raise OperationalError(message)
+            raise error
 
     ended = bring(Together(write), store, ["a", "b", "c"])
     assert ended["a"] is None
-    assert isinstance(ended["b"], OperationalError)
-    assert isinstance(ended["c"], OperationalError)
+    assert (ended["b"], ended["c"]) == (error, error)
+    assert len(store.writes) == 2
 
 
 def test_tells_nobody_that_a_write_was_done_that_was_cut_short():

@@ -17,13 +17,14 @@ from django.core.exceptions import (
     SuspiciousOperation,
     ValidationError,
 )
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from cdp.core.api.json import JsonRenderer, dump
+from cdp.core.connections import database_is_away
 from cdp.core.errors import CdpError, FieldError
 
 log = logging.getLogger("cdp.problems")
@@ -53,17 +54,23 @@ def problem_of(error: BaseException) -> dict[str, Any] | None:
         return problem_body(
             code=error.code, status=error.status, title=error.title, detail=error.message, errors=error.errors
         )
+    if database_is_away(error):
+        return _problem("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, DATABASE_AWAY)
     for kinds, code, status, detail in KNOWN:
         if isinstance(error, kinds):
             if isinstance(error, (DataError, IntegrityError)):
                 # Answered, but a service should have said it better: the log tells where.
                 log.warning("the database refused a value", exc_info=error)
-            return problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
+            return _problem(code, status, detail)
     if isinstance(error, exceptions.APIException):
         return _problem_of_framework(error)
     if is_unstorable_text(error):
-        return problem_body(code="input.unstorable", status=400, title="Bad Request", detail=UNSTORABLE_TEXT)
+        return _problem("input.unstorable", HTTPStatus.BAD_REQUEST, UNSTORABLE_TEXT)
     return None
+
+
+def _problem(code: str, status: int, detail: str) -> dict[str, Any]:
+    return problem_body(code=code, status=status, title=HTTPStatus(status).phrase, detail=detail)
 
 
 def is_unstorable_text(error: BaseException) -> bool:
@@ -84,13 +91,8 @@ KNOWN: list[tuple[tuple[type[BaseException], ...], str, int, str]] = [
     ((ValidationError,), "input.invalid", 400, "A value has the wrong form."),
     ((DataError,), "input.unstorable", 400, "A value is outside what can be stored or compared."),
     ((IntegrityError,), "conflict", 409, "Something else changed the same thing at the same moment. Read it again."),
-    (
-        (OperationalError, InterfaceError),
-        "unavailable",
-        503,
-        "The database is not available at the moment. Send the same request again.",
-    ),
 ]
+DATABASE_AWAY = "The database is not available at the moment. Send the same request again."
 
 FRAMEWORK_CODES = {
     "not_authenticated": "not_authenticated",

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from cdp.core import registries
+from cdp.core.connections import database_is_away
 from cdp.core.errors import CdpError
 from cdp.core.models import Job
 from cdp.core.services.wakeups import wake
@@ -185,11 +186,11 @@ def _note_failure(claim: _Claim, job: Job, error: Exception) -> None:
     reason = error.code if isinstance(error, CdpError) else type(error).__name__
     now = timezone.now()
     # A database that is away is no fault of the job.
-    if job.attempts >= MAX_ATTEMPTS and not isinstance(error, OperationalError):
+    if job.attempts >= MAX_ATTEMPTS and not database_is_away(error):
         _give_up(claim, reason=reason, now=now)
         return
     pause = BACKOFF_SECONDS[min(job.attempts, len(BACKOFF_SECONDS)) - 1]
-    attempts = job.attempts - 1 if isinstance(error, OperationalError) else job.attempts
+    attempts = job.attempts - 1 if database_is_away(error) else job.attempts
     Job.objects.filter(pk=claim.job_id, fence=claim.fence).update(
         status=Job.Status.QUEUED,
         run_at=now + timedelta(seconds=pause),
