@@ -19,7 +19,7 @@ def database_is_away(error: BaseException) -> bool:
     if isinstance(error, AWAY):
         return True
     driver = error if isinstance(error, psycopg2.Error) else error.__cause__
-    return type(driver) is psycopg2.DatabaseError and driver.pgcode is None
+    return type(driver) is psycopg2.DatabaseError and getattr(driver, "pgcode", None) is None
 
 
 def on_living_connection(run: Callable[[], T]) -> T:
