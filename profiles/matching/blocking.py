@@ -138,8 +138,17 @@ class Keys:
         return [self._combine(combination) for combination in itertools.product(*parts)]
 
     def _combine(self, atoms: Sequence[tuple[str, str]]) -> tuple[Array, Array]:
-        rows, key = np.arange(self.table.size), np.zeros(self.table.size, np.uint64)
+        rows: Array | None = None
+        key = np.empty(0, np.uint64)
         for column, atom in atoms:
+            if rows is None and not atom.startswith(LEARNED):
+                # As below, without passes over all records.
+                one = self.atom(column, atom)
+                rows = np.nonzero(one != NO_KEY)[0]
+                key = one[rows] * _FIRST + _SECOND
+                continue
+            if rows is None:
+                rows, key = np.arange(self.table.size), np.zeros(self.table.size, np.uint64)
             if atom.startswith(LEARNED):
                 starts, flat = self._learned(column, atom)
                 codes = self.table.columns[column].codes[rows]
@@ -151,9 +160,8 @@ class Keys:
                 one = self.atom(column, atom)[rows]
                 there = one != NO_KEY
                 rows, key, one = rows[there], key[there], one[there]
-            with np.errstate(over="ignore"):
-                key = (key ^ one) * _FIRST + _SECOND
-        return rows, key
+            key = (key ^ one) * _FIRST + _SECOND
+        return np.empty(0, np.int64) if rows is None else rows, key
 
     def _learned(self, column: str, atom: str) -> tuple[Array, Array]:
         """Return where the hashes of each value begin, and the hashes, of a predicate that gives several."""
@@ -172,8 +180,7 @@ class Keys:
             if any(atom.startswith("word") for _, atom in rule.atoms):
                 continue
             for rows, hashes in self.of_rule(rule):
-                with np.errstate(over="ignore"):
-                    yield rows, (hashes ^ np.uint64(number + 1)) * _SECOND
+                yield rows, (hashes ^ np.uint64(number + 1)) * _SECOND
 
     def _alternatives(self, column: str, atom: str) -> list[tuple[str, str]]:
         if atom.startswith("words:"):

@@ -276,16 +276,20 @@ def compare(table: Table, left: Array, right: Array) -> Array:
     left, right : numpy.ndarray of int
         Rows of the table.
     """
-    features = features_of(table)
-    matrix = np.zeros((len(left), len(features) + len(table.columns)), np.float32)
+    many = [
+        (column, one)
+        for column in table.columns.values()
+        for one in (_same, _rare, *(many for _, _, many in _BY_COMPARISON[column.comparison]))
+    ]
+    matrix = np.zeros((len(left), len(many) + len(table.columns)), np.float32)
     for start in range(0, len(left), ONE_BY_ONE):
         part = slice(start, start + ONE_BY_ONE)
-        _compare_part(table, features, (left[part], right[part]), matrix[part])
+        _compare_part(table, many, (left[part], right[part]), matrix[part])
     return matrix
 
 
-def _compare_part(table: Table, features: list[Feature], pairs: tuple[Array, Array], out: Array) -> None:
-    place = {name: number for number, name in enumerate(table.columns, len(features))}
+def _compare_part(table: Table, compared: list[tuple[Column, Many]], pairs: tuple[Array, Array], out: Array) -> None:
+    place = {name: number for number, name in enumerate(table.columns, len(compared))}
     known: dict[str, tuple[Array, Array, Array, Array]] = {}
     for name, column in table.columns.items():
         a, b = column.codes[pairs[0]], column.codes[pairs[1]]
@@ -293,14 +297,13 @@ def _compare_part(table: Table, features: list[Feature], pairs: tuple[Array, Arr
         out[:, place[name]] = there
         differ = np.nonzero(there & (a != b))[0]
         known[name] = (there & (a == b), differ, a[differ], b[differ])
-    for number, feature in enumerate(features):
-        column = table.columns[feature.column]
-        equal, differ, a, b = known[feature.column]
-        if feature.many is _rare:
+    for number, (column, many) in enumerate(compared):
+        equal, differ, a, b = known[column.name]
+        if many is _rare:
             codes = column.codes[pairs[0]]
             out[equal, number] = column.rarity[codes[equal]]
         else:
             # Every comparison of a value with itself is 1.
             out[equal, number] = 1.0
-            if len(differ) and feature.many is not _same:
-                out[differ, number] = feature.many(column, a, b)
+            if len(differ) and many is not _same:
+                out[differ, number] = many(column, a, b)

@@ -30,16 +30,27 @@ SELECT p.id, 0, (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id 
 FROM profiles_profile p WHERE NOT p.restricted ORDER BY p.id
 """
 OF_SOME = """
-SELECT p.id, coalesce((SELECT min(i.source_id) FROM profiles_identifier i WHERE i.profile_id = p.id), 0),
-    (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id = p.id),
-    EXISTS (SELECT FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
-        WHERE i.profile_id = p.id AND t.key = 'user_id'), {traits}
-FROM profiles_profile p WHERE NOT p.restricted AND p.id = ANY(%(ids)s::bigint[]) ORDER BY p.id
+SELECT p.id, coalesce(h.source_id, 0), h.node, coalesce(h.has_user, false), {traits}
+FROM profiles_profile p CROSS JOIN LATERAL (
+    SELECT min(i.source_id) AS source_id, min(i.id) AS node,
+        bool_or(i.type_id = (SELECT id FROM profiles_identifiertype WHERE key = 'user_id')) AS has_user
+    FROM profiles_identifier i WHERE i.profile_id = p.id
+) h WHERE NOT p.restricted AND p.id = ANY(%(ids)s::bigint[]) ORDER BY p.id
 """
 RECORDS = """
 SELECT i.id, i.profile_id, i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
 WHERE t.key = 'record_id' AND i.profile_id = ANY(%(ids)s::bigint[])
     AND (%(all)s OR i.source_id = ANY(%(sources)s::int[])) ORDER BY i.id
+"""
+# Per pair of records that people gave answers for: how many more said "same" than said "different".
+VOTES = """
+SELECT i.profile_id, j.profile_id,
+    count(*) FILTER (WHERE l.answer = 'same') - count(*) FILTER (WHERE l.answer = 'different')
+FROM profiles_matchlabel l JOIN profiles_identifier i ON i.id = l.left_node
+JOIN profiles_identifier j ON j.id = l.right_node
+WHERE l.model_id = %(model)s AND i.profile_id <> j.profile_id
+    AND (%(all)s OR (i.profile_id = ANY(%(ids)s::bigint[]) AND j.profile_id = ANY(%(ids)s::bigint[])))
+GROUP BY l.left_node, l.right_node, i.profile_id, j.profile_id
 """
 HOLDERS = "SELECT id, profile_id FROM profiles_identifier WHERE id = ANY(%s::bigint[])"
 NAMED = """
@@ -150,6 +161,21 @@ def read_holders(nodes: Iterable[int]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(HOLDERS, [int_array(nodes)])
         return dict(cursor.fetchall())
+
+
+def read_votes(model_id: int, profile_ids: Iterable[int] | None = None) -> list[tuple[int, int, int]]:
+    """Return (profile, profile, votes) of the answers about pairs; votes above 0 mean that both are one person.
+
+    Parameters
+    ----------
+    profile_ids : iterable of int or None
+        Only pairs of these.
+    """
+    with connection.cursor() as cursor:
+        given: dict[str, Any] = {"model": model_id, "all": profile_ids is None, "ids": int_array(profile_ids or ())}
+        cursor.execute(VOTES, given)
+        rows: list[tuple[int, int, int]] = cursor.fetchall()
+    return rows
 
 
 def find_nodes(names: Sequence[str], *, sources: Sequence[str]) -> dict[str, int]:

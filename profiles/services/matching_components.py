@@ -6,6 +6,7 @@ Imported by the worker only.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,18 @@ from django.db import connection, transaction
 
 from cdp.core.copying import copy_rows, int_array
 from profiles.matching.clustering import cluster
-from profiles.matching.model import TrainedModel, score_pairs
+from profiles.matching.model import Guard, TrainedModel, score_pairs
 from profiles.matching.spec import ModelSpec
-from profiles.matching_models import MatchModel, MatchRun
-from profiles.queries.matching_records import read_record_ids
+from profiles.matching.table import Table
+from profiles.matching_models import MatchModel
+from profiles.queries.matching_records import Records, read_record_ids
 from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_runs import guard_of, read_decided
 
 # A component of more profiles than this waits for the next run of all records.
 MOST_TOUCHED = 2_000
 
+LAST_RUN = "SELECT id FROM profiles_matchrun WHERE model_id = %s AND status = 'done' ORDER BY id DESC LIMIT 1"
 FORGET_PAIRS = """
 DELETE FROM profiles_matchedpair WHERE run_id = %s AND ("left" = ANY(%s::bigint[]) OR "right" = ANY(%s::bigint[]))
 """
@@ -53,7 +56,25 @@ WHERE r.run_id = %s AND r.profile_id = t.profile_id AND r.cluster <> t.cluster
 """
 
 
-def cluster_anew(
+@dataclass(slots=True)
+class Loaded:
+    """Some profiles as a table, the row of each, and what people decided about pairs of them."""
+
+    records: Records
+    table: Table
+    rows: dict[int, int]
+    must: list[tuple[int, int]]
+    guard: Guard
+
+
+def load_decided(model: MatchModel, spec: ModelSpec, records: Records, table: Table) -> Loaded:
+    """Load what people decided about some profiles of a model."""
+    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
+    must, apart = read_decided(model, rows)
+    return Loaded(records, table, rows, must, guard_of(spec, table, records, apart))
+
+
+def cluster_anew(  # noqa: PLR0913 - the model in its parts, and who came
     *,
     model: MatchModel,
     spec: ModelSpec,
@@ -61,6 +82,7 @@ def cluster_anew(
     fresh: Sequence[int],
     there: Sequence[int],
     pairs: Sequence[tuple[int, int, float]],
+    loaded: Loaded | None,
 ) -> None:
     """Bring the clusters of the model's last run up to date.
 
@@ -72,20 +94,25 @@ def cluster_anew(
         Those of them that may be matched; the others leave their clusters.
     pairs : sequence of (int, int, float)
         Their likely pairs now, with the probability of each.
+    loaded : Loaded or None
+        Whom they were compared with, if a pair is likely.
     """
-    run = MatchRun.objects.filter(model=model, status=MatchRun.Status.DONE).order_by("-id").first()
-    if run is None:
-        return
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LAST_RUN, [model.pk])
+        row = cursor.fetchone()
+        if row is None:
+            return
+        run: int = row[0]
         literal = int_array(fresh)
-        cursor.execute(FORGET_PAIRS, [run.pk, literal, literal])
-        lines = [f"{run.pk}\t{a}\t{b}\t{likely:.6f}\n" for a, b, likely in pairs]
+        cursor.execute(FORGET_PAIRS, [run, literal, literal])
+        lines = [f"{run}\t{a}\t{b}\t{likely:.6f}\n" for a, b, likely in pairs]
         copy_rows(cursor, "profiles_matchedpair", 'run_id, "left", "right", probability', lines)
-        wanted: dict[str, Any] = {"fresh": literal, "run": run.pk, "least": trained.threshold, "most": MOST_TOUCHED + 1}
+        wanted: dict[str, Any] = {"fresh": literal, "run": run, "least": trained.threshold, "most": MOST_TOUCHED + 1}
         cursor.execute(TOUCHED, wanted)
         touched = sorted(row[0] for row in cursor.fetchall())
         gone = set(fresh) - set(there)
-        cursor.execute(LEAVE, [run.pk, int_array(gone)])
+        if gone:
+            cursor.execute(LEAVE, [run, int_array(gone)])
         if len(touched) > MOST_TOUCHED:
             return
         touched = [one for one in touched if one not in gone]
@@ -93,41 +120,41 @@ def cluster_anew(
             # Tied to nobody, as most are.
             parts = {profile_id: number for number, profile_id in enumerate(touched)}
         else:
-            parts = _cluster(model, spec, trained, run, touched)
+            if loaded is None or not loaded.rows.keys() >= set(touched):
+                loaded = load_decided(model, spec, *load_as_all(model, spec, touched))
+            parts = _cluster(trained, loaded, run, touched)
         _write(run, spec, parts)
 
 
-def _cluster(
-    model: MatchModel, spec: ModelSpec, trained: TrainedModel, run: MatchRun, touched: Sequence[int]
-) -> dict[int, int]:
+def _cluster(trained: TrainedModel, loaded: Loaded, run: int, touched: Sequence[int]) -> dict[int, int]:
     """Return the part that each touched profile belongs to."""
-    records, table = load_as_all(model, spec, touched)
-    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
+    table, rows = loaded.table, loaded.rows
+    there = [one for one in touched if one in rows]
     with connection.cursor() as cursor:
-        literal = int_array(rows)
-        cursor.execute(PAIRS, [run.pk, trained.threshold, literal, literal])
+        literal = int_array(there)
+        cursor.execute(PAIRS, [run, trained.threshold, literal, literal])
         found = [(rows[a], rows[b], likely) for a, b, likely in cursor.fetchall() if a != b]
-    must, apart = read_decided(model, rows)
+    inside = {rows[one] for one in there}
     parts = cluster(
         table.size,
         np.array([a for a, _, _ in found], np.int64),
         np.array([b for _, b, _ in found], np.int64),
         np.array([likely for _, _, likely in found], np.float64),
         score=lambda left, right: score_pairs(trained.weights, table, left, right),
-        forbidden=guard_of(spec, table, records, apart),
-        must=must,
+        forbidden=loaded.guard,
+        must=[(a, b) for a, b in loaded.must if a in inside and b in inside],
         threshold=trained.threshold,
     )
-    return dict(zip(records.ids, parts.tolist(), strict=True))
+    return {one: int(parts[rows[one]]) for one in there}
 
 
-def _write(run: MatchRun, spec: ModelSpec, parts: dict[int, int]) -> None:
+def _write(run: int, spec: ModelSpec, parts: dict[int, int]) -> None:
     """Store the clusters: each part keeps the number that most of its members had, if no larger part took it."""
     with connection.cursor() as cursor:
-        cursor.execute(CLUSTERS, [run.pk, int_array(parts)])
-        before = dict(cursor.fetchall())
-        cursor.execute(HIGHEST, [run.pk])
-        highest: int = cursor.fetchone()[0]
+        cursor.execute(CLUSTERS, [run, int_array(parts)])
+        stored = cursor.fetchall()
+        before = dict(stored)
+        highest = 0
         members: dict[int, list[int]] = {}
         for profile_id, part in parts.items():
             members.setdefault(part, []).append(profile_id)
@@ -137,15 +164,27 @@ def _write(run: MatchRun, spec: ModelSpec, parts: dict[int, int]) -> None:
             had = Counter(before[one] for one in ids if one in before)
             number = next((number for number, _ in had.most_common() if number not in taken), None)
             if number is None:
-                highest += 1
+                highest = (highest or _highest(run)) + 1
                 number = highest
             taken.add(number)
             numbers[part] = number
-        known = [one for one in parts if one in before]
-        cursor.execute(SET, [int_array(known), int_array(numbers[parts[one]] for one in known), run.pk])
+        # Records of one profile can lie in two clusters: rules may have joined it since.
+        moved = sorted({one for one, number in stored if number != numbers[parts[one]]})
+        if moved:
+            cursor.execute(SET, [int_array(moved), int_array(numbers[parts[one]] for one in moved), run])
         added = [one for one in parts if one not in before]
+        if not added:
+            return
         held = read_record_ids(profile_ids=added, sources=spec.sources)
         named = {profile_id for _, profile_id, _ in held}
-        lines = [f"{run.pk}\t{node}\t{one}\t{numbers[parts[one]]}\n" for node, one, _ in held]
-        lines += [f"{run.pk}\t\\N\t{one}\t{numbers[parts[one]]}\n" for one in added if one not in named]
+        lines = [f"{run}\t{node}\t{one}\t{numbers[parts[one]]}\n" for node, one, _ in held]
+        lines += [f"{run}\t\\N\t{one}\t{numbers[parts[one]]}\n" for one in added if one not in named]
         copy_rows(cursor, "profiles_matchedrecord", "run_id, node, profile_id, cluster", lines)
+
+
+def _highest(run: int) -> int:
+    """Return the highest number of a cluster; 0 without any."""
+    with connection.cursor() as cursor:
+        cursor.execute(HIGHEST, [run])
+        found: int = cursor.fetchone()[0]
+    return found

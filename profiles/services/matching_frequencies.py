@@ -13,7 +13,7 @@ from django.db import connection
 
 from profiles.matching.fields import normalise
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import Table, rarity_of
+from profiles.matching.table import MISSING, MOST_SHARED, Table, rarity_of
 from profiles.matching_models import MatchModel
 from profiles.queries.matching_records import Records, load_records
 from profiles.services.matching_learning import table_of
@@ -69,8 +69,12 @@ def _count_values(model: MatchModel, traits: Sequence[str]) -> Frequencies:
 
 
 def _set_rarity(table: Table, known: Frequencies) -> None:
-    """Let values be as rare as they are among all profiles, not among those few that are compared now."""
+    """Let values be as rare, and contacts as shared, as among all profiles, not among those few of now."""
     for name, column in table.columns.items():
         counts: dict[str, Any] = known.counts.get(name, {})
-        found = [max(counts.get(value, 1), here) for value, here in zip(column.values, column.counts, strict=True)]
-        column.rarity = rarity_of(np.asarray(found, np.int64), known.size)
+        here = zip(column.values.tolist(), column.counts.tolist(), strict=True)
+        found = np.asarray([max(counts.get(value, 1), count) for value, count in here], np.int64)
+        column.rarity = rarity_of(found, known.size)
+        most = MOST_SHARED.get(column.comparison)
+        if most is not None and (found > most).any():
+            column.codes = np.where((column.codes != MISSING) & (found[column.codes] > most), MISSING, column.codes)

@@ -6,24 +6,26 @@ pairs go into the review queue, and the clusters that they touch are made anew (
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 
-from cdp.core.copying import copy_rows, int_array
+from cdp.core.copying import int_array
 from profiles.matching.blocking import MOST_IN_BLOCK, Keys
-from profiles.matching.model import TrainedModel, read_model, score_pairs
+from profiles.matching.features import compare
+from profiles.matching.model import TrainedModel, read_model
 from profiles.matching.spec import ModelSpec
 from profiles.matching.table import Table
-from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
-from profiles.queries.matching_records import Records, load_records, read_kept_apart, source_ids
-from profiles.services.matching_components import cluster_anew
+from profiles.matching_models import MatchCandidate, MatchModel
+from profiles.queries.matching_records import Records, load_records, source_ids
+from profiles.services.matching_components import cluster_anew, load_decided
 from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of
-from profiles.services.matching_runs import guard_of, put_into_review
+from profiles.services.matching_runs import put_into_review
 from profiles.services.matching_versions import read_version
 
 State = MatchCandidate.State
@@ -39,10 +41,36 @@ WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY i
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
 """
-NEIGHBOURS = """
-SELECT t.key, n.profile_id FROM unnest(%s::bigint[]) AS t(key)
-CROSS JOIN LATERAL (SELECT k.profile_id FROM profiles_matchkey k WHERE k.model_id = %s AND k.key = t.key LIMIT %s) n
+MATCHED = "UPDATE profiles_matchmodel SET matched_change_id = %s WHERE id = %s"
+DIGEST = "SELECT digest FROM profiles_matchversion WHERE model_id = %s AND version = %s"
+KEEP_KEYS = """
+WITH wanted AS MATERIALIZED (
+    SELECT * FROM unnest(%(keys)s::bigint[], %(ids)s::bigint[]) AS t(key, profile_id)
+), stored AS MATERIALIZED (
+    SELECT id, key, profile_id FROM profiles_matchkey
+    WHERE model_id = %(model)s AND profile_id = ANY(%(fresh)s::bigint[])
+), dropped AS (
+    DELETE FROM profiles_matchkey k USING stored s WHERE k.id = s.id AND NOT EXISTS (
+        SELECT FROM wanted w WHERE w.profile_id = s.profile_id AND w.key = s.key)
+)
+INSERT INTO profiles_matchkey (model_id, key, profile_id)
+SELECT %(model)s, key, profile_id FROM wanted w WHERE NOT EXISTS (
+    SELECT FROM stored s WHERE s.profile_id = w.profile_id AND s.key = w.key)
 """
+# A block past the cap is read up to the cap only, and its members do not come here at all.
+NEIGHBOURS = """
+SELECT DISTINCT least(t.one, o.other), greatest(t.one, o.other)
+FROM unnest(%(keys)s::bigint[], %(ids)s::bigint[]) AS t(key, one)
+CROSS JOIN LATERAL (
+    SELECT array_agg(k.profile_id) AS others FROM (
+        SELECT profile_id FROM profiles_matchkey WHERE model_id = %(model)s AND key = t.key LIMIT %(most)s + 1
+    ) k HAVING count(*) <= %(most)s
+) b CROSS JOIN LATERAL unnest(b.others) AS o(other)
+WHERE o.other <> t.one
+"""
+
+Found = tuple[list[int], list[int]]
+_trained: dict[int, tuple[bytes, TrainedModel]] = {}
 
 
 def match_newcomers(*, model: MatchModel, now: datetime) -> int:
@@ -55,10 +83,10 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
     spec = spec_of(model)
     fresh = _of_model(spec, sorted({profile_id for _, profile_id in rows}))
     if fresh and model.live_version is not None:
-        trained = read_model(read_version(model=model, version=model.live_version))
-        _compare(model, spec, trained, fresh, now)
-    MatchModel.objects.filter(pk=model.pk).update(matched_change_id=rows[-1][0])
+        _compare(model, spec, _load_model(model, model.live_version), fresh, now)
     model.matched_change_id = rows[-1][0]
+    with connection.cursor() as cursor:
+        cursor.execute(MATCHED, [model.matched_change_id, model.pk])
     return len(rows)
 
 
@@ -70,10 +98,22 @@ def _of_model(spec: ModelSpec, profile_ids: Sequence[int]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def _load_model(model: MatchModel, version: int) -> TrainedModel:
+    """Return a trained version; what this process has read and checked once is known by its digest."""
+    with connection.cursor() as cursor:
+        cursor.execute(DIGEST, [model.pk, version])
+        digest = bytes(cursor.fetchone()[0])
+    known = _trained.get(model.pk)
+    if known is None or known[0] != digest:
+        _trained[model.pk] = known = digest, read_model(read_version(model=model, version=version))
+    return known[1]
+
+
 def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: list[int], now: datetime) -> None:
     traits = [field.trait for field in spec.fields]
     newcomers = load_records(sources=spec.sources, traits=traits, ids=fresh)
-    keys = _write_keys(model, trained, table_of(spec, newcomers), newcomers, fresh)
+    keys = _keys_of(trained, table_of(spec, newcomers), newcomers)
+    _write_keys(model, keys, fresh)
     gone = set(fresh) - set(newcomers.ids)
     if gone:
         # They objected, or are restricted: nobody is to decide about them.
@@ -82,49 +122,52 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
         )
     pairs = _find_neighbours(model, keys)
     near: list[tuple[int, int, float]] = []
+    some = None
     if pairs:
         records, table = load_as_all(model, spec, sorted({one for pair in pairs for one in pair}))
-        rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
-        both = [(rows[a], rows[b]) for a, b in sorted(pairs) if a in rows and b in rows]
-        found = np.array(both, np.int64).reshape(-1, 2)
-        apart = [(rows[a], rows[b]) for a, b in read_kept_apart(records.ids) if a in rows and b in rows]
-        allowed = found[~guard_of(spec, table, records, apart)(found[:, 0], found[:, 1])]
-        likely = score_pairs(trained.weights, table, allowed[:, 0], allowed[:, 1])
+        ids = np.asarray(records.ids, np.int64)
+        found = np.array(pairs, np.int64)
+        found = np.searchsorted(ids, found[np.isin(found, ids).all(axis=1)])
+        matrix = compare(table, found[:, 0], found[:, 1])
+        likely = trained.weights.probabilities(matrix)
         kept = np.nonzero(likely >= trained.threshold / 2)[0]
-        triples = [(int(allowed[one, 0]), int(allowed[one, 1]), float(likely[one])) for one in kept]
-        put_into_review(model, trained, table, records, triples, now)
-        near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
-    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near)
+        # Most newcomers are like nobody: nothing more is asked about them.
+        if len(kept):
+            some = load_decided(model, spec, records, table)
+            kept = kept[~some.guard(found[kept, 0], found[kept, 1])]
+            triples = [(int(found[one, 0]), int(found[one, 1]), float(likely[one])) for one in kept]
+            put_into_review(model, trained, records, triples, matrix[kept], now)
+            near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
+    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near, loaded=some)
     forget_gone(model=model, ids=sorted({*fresh, *(one for pair in pairs for one in pair)}))
 
 
-def _write_keys(
-    model: MatchModel, trained: TrainedModel, table: Table, records: Records, fresh: list[int]
-) -> dict[int, set[int]]:
-    """Replace the block keys of newcomers; return them by key."""
-    found: dict[int, set[int]] = {}
-    for rows, hashes in Keys(table).steady(trained.rules):
-        for row, key in zip(rows.tolist(), hashes.view(np.int64).tolist(), strict=True):
-            found.setdefault(key, set()).add(records.ids[row])
-    lines = [f"{model.pk}\t{key}\t{profile}\n" for key, profiles in found.items() for profile in profiles]
-    with transaction.atomic(), connection.cursor() as cursor:
-        MatchKey.objects.filter(model=model, profile_id__in=fresh).delete()
-        copy_rows(cursor, "profiles_matchkey", "model_id, key, profile_id", lines)
-    return found
+def _keys_of(trained: TrainedModel, table: Table, records: Records) -> Found:
+    """Return the block keys of newcomers, as (keys, profiles), each combination once."""
+    ids = np.asarray(records.ids, np.int64)
+    parts = [(hashes.view(np.int64), ids[rows]) for rows, hashes in Keys(table).steady(trained.rules)]
+    both = {pair for keys, profiles in parts for pair in zip(keys.tolist(), profiles.tolist(), strict=True)}
+    return [key for key, _ in both], [profile for _, profile in both]
 
 
-def _find_neighbours(model: MatchModel, keys: dict[int, set[int]]) -> set[tuple[int, int]]:
+def _write_keys(model: MatchModel, keys: Found, fresh: list[int]) -> None:
+    """Have the block keys of newcomers stored; those that stayed as they were are not written again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            KEEP_KEYS,
+            {"model": model.pk, "fresh": int_array(fresh), "keys": int_array(keys[0]), "ids": int_array(keys[1])},
+        )
+
+
+def _find_neighbours(model: MatchModel, keys: Found) -> list[tuple[int, int]]:
     """Return pairs of a newcomer and somebody who shares a key with it; blocks past the cap give none."""
     with connection.cursor() as cursor:
-        cursor.execute(NEIGHBOURS, [int_array(keys), model.pk, MOST_IN_BLOCK + 1])
-        blocks: dict[int, list[int]] = {}
-        for key, profile_id in cursor.fetchall():
-            blocks.setdefault(key, []).append(profile_id)
-    return {
-        (min(one, other), max(one, other))
-        for key, block in blocks.items()
-        if len(block) <= MOST_IN_BLOCK
-        for one in keys[key]
-        for other in block
-        if one != other
-    }
+        given: dict[str, Any] = {
+            "model": model.pk,
+            "keys": int_array(keys[0]),
+            "ids": int_array(keys[1]),
+            "most": MOST_IN_BLOCK,
+        }
+        cursor.execute(NEIGHBOURS, given)
+        rows: list[tuple[int, int]] = cursor.fetchall()
+    return rows

@@ -10,21 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
-from cdp.core.copying import copy_rows
+from cdp.core.copying import copy_rows, int_array, text_array
 from profiles.matching.blocking import Keys
 from profiles.matching.evaluating import drift_of
 from profiles.matching.features import compare
 from profiles.matching.model import Guard, Scored, TrainedModel, read_model, run_model
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import MISSING, Table
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun, MatchVersion
-from profiles.queries.matching_records import Records, load_records, read_holders, read_kept_apart, read_record_ids
+from profiles.matching.table import MISSING, Array, Table
+from profiles.matching_models import MatchCandidate, MatchModel, MatchRun, MatchVersion
+from profiles.queries.matching_records import (
+    Records,
+    load_records,
+    read_holders,
+    read_kept_apart,
+    read_record_ids,
+    read_votes,
+)
 from profiles.services.matching_cluster import on_cluster
 from profiles.services.matching_gone import forget_gone
-from profiles.services.matching_learning import forget_learners, read_answers, table_of
+from profiles.services.matching_learning import forget_learners, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_versions import read_version
@@ -36,6 +44,22 @@ MERGES_AT_ONCE = 100
 MANY_RECORDS = 100_000
 LINES_AT_ONCE = 100_000
 LARGEST_SHOWN = 10
+REVIEWED_AT_ONCE = 1_000
+
+# An open pair that is found again is as likely as it is now; what was decided, or answered, stays.
+REVIEW = """
+INSERT INTO profiles_matchcandidate AS c (model_id, "left", "right", left_node, right_node, probability, contributions,
+    state, found_at, decided_by)
+SELECT %(model)s, t."left", t."right", t.left_node, t.right_node, t.probability, t.contributions::jsonb,
+    'open', %(now)s, ''
+FROM unnest(%(left)s::bigint[], %(right)s::bigint[], %(left_node)s::bigint[], %(right_node)s::bigint[],
+    %(probability)s::float8[], %(contributions)s::text[])
+    AS t("left", "right", left_node, right_node, probability, contributions)
+WHERE NOT EXISTS (SELECT FROM profiles_matchlabel l WHERE l.model_id = %(model)s AND l.left_node = t.left_node
+    AND l.right_node = t.right_node AND l.answer IN ('same', 'different'))
+ON CONFLICT (model_id, left_node, right_node) DO UPDATE
+SET probability = excluded.probability, contributions = excluded.contributions WHERE c.state = 'open'
+"""
 
 
 def run_match(*, run: MatchRun, now: datetime) -> None:
@@ -135,16 +159,13 @@ def guard_of(spec: ModelSpec, table: Table, records: Records, apart: Sequence[tu
 
 def read_decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Return what people said is one, and what is two, as rows of the table."""
-    answers = read_answers(model)
-    holders = read_holders({node for pair in answers for node in pair})
     must: list[tuple[int, int]] = []
     apart: list[tuple[int, int]] = []
-    for (left, right), answer in answers.items():
-        a, b = rows.get(holders.get(left, 0)), rows.get(holders.get(right, 0))
-        if a is None or b is None or a == b or answer is None:
-            continue
-        (must if answer else apart).append((a, b))
-    blocked = read_kept_apart(rows if len(rows) < MANY_RECORDS else None)
+    some = rows if len(rows) < MANY_RECORDS else None
+    for left, right, votes in read_votes(model.pk, some):
+        if left in rows and right in rows and votes:
+            (must if votes > 0 else apart).append((rows[left], rows[right]))
+    blocked = read_kept_apart(some)
     apart += [(rows[a], rows[b]) for a, b in blocked if a in rows and b in rows]
     # What was kept apart since, by an undo or by somebody's word, is stronger than an answer.
     barred = {frozenset(pair) for pair in apart}
@@ -214,7 +235,8 @@ def _review(
     likely = np.nonzero(scored.probability >= trained.threshold / 2)[0]
     best = likely[np.argsort(-scored.probability[likely], kind="stable")][:MOST_REVIEWED]
     MatchCandidate.objects.filter(model=run.model, state=MatchCandidate.State.OPEN).delete()
-    put_into_review(run.model, trained, table, records, best_pairs(scored, best), now)
+    matrix = compare(table, scored.candidates.left[best], scored.candidates.right[best])
+    put_into_review(run.model, trained, records, best_pairs(scored, best), matrix, now)
 
 
 def best_pairs(scored: Scored, places: Any) -> list[tuple[int, int, float]]:
@@ -228,45 +250,43 @@ def best_pairs(scored: Scored, places: Any) -> list[tuple[int, int, float]]:
 def put_into_review(
     model: MatchModel,
     trained: TrainedModel,
-    table: Table,
     records: Records,
     pairs: Sequence[tuple[int, int, float]],
+    matrix: Array,
     now: datetime,
 ) -> None:
-    """Add pairs to the review queue, with what each field contributes; decided ones stay decided."""
-    if not pairs:
-        return
-    matrix = compare(table, np.array([a for a, _, _ in pairs]), np.array([b for _, b, _ in pairs]))
-    labelled = {
-        (left, right)
-        for left, right in MatchLabel.objects.filter(model=model, answer__in=("same", "different")).values_list(
-            "left_node", "right_node"
-        )
-    }
-    rows = []
-    for (a, b, probability), features in zip(pairs, matrix, strict=True):
-        if records.ids[a] > records.ids[b]:
-            a, b = b, a  # noqa: PLW2901 - the smaller id stands on the left
-        nodes = sorted((records.nodes[a], records.nodes[b]))
-        if (nodes[0], nodes[1]) in labelled:
-            continue
-        found = trained.weights.contributions(features)
-        rows.append(
-            MatchCandidate(
-                model=model,
-                left=records.ids[a],
-                right=records.ids[b],
-                left_node=nodes[0],
-                right_node=nodes[1],
-                probability=probability,
-                contributions={
-                    "bias": round(trained.weights.bias / float(np.log(2)), 3),
-                    **{name: round(value, 3) for name, value in found.items()},
+    """Add pairs to the review queue, with what each field contributes; decided ones stay decided.
+
+    Parameters
+    ----------
+    pairs : sequence of (int, int, float)
+        Rows of both records, and the probability.
+    matrix : numpy.ndarray
+        The features of each pair.
+    """
+    bias = round(trained.weights.bias / float(np.log(2)), 3)
+    ids, nodes = records.ids, records.nodes
+    for start in range(0, len(pairs), REVIEWED_AT_ONCE):
+        part = pairs[start : start + REVIEWED_AT_ONCE]
+        told = [
+            {"bias": bias, **{name: round(value, 3) for name, value in trained.weights.contributions(row).items()}}
+            for row in matrix[start : start + REVIEWED_AT_ONCE]
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                REVIEW,
+                {
+                    "model": model.pk,
+                    "now": now,
+                    # The smaller id stands on the left.
+                    "left": int_array(min(ids[a], ids[b]) for a, b, _ in part),
+                    "right": int_array(max(ids[a], ids[b]) for a, b, _ in part),
+                    "left_node": int_array(min(nodes[a], nodes[b]) for a, b, _ in part),
+                    "right_node": int_array(max(nodes[a], nodes[b]) for a, b, _ in part),
+                    "probability": [probability for _, _, probability in part],
+                    "contributions": text_array(orjson.dumps(one).decode() for one in told),
                 },
-                found_at=now,
             )
-        )
-    MatchCandidate.objects.bulk_create(rows, batch_size=1_000, ignore_conflicts=True)
 
 
 def _apply(run: MatchRun, trained: TrainedModel, records: Records, scored: Scored, now: datetime) -> None:

@@ -1,0 +1,78 @@
+"""Who comes in or changes after a run: what it costs to compare them, and what is kept of it."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
+from profiles.models import Identifier, Profile
+from profiles.services import matching_frequencies
+from profiles.services.matching_components import load_decided
+from profiles.services.matching_frequencies import load_as_all
+from profiles.services.matching_models import spec_of
+from tests.profiles.test_matching_api import client, follow, run, store, trained
+
+pytestmark = pytest.mark.django_db
+__all__ = ["client", "trained"]
+
+
+def held(number):
+    """Return the profile of a record."""
+    return Identifier.objects.get(value=f"crm/{number}").profile
+
+
+def test_asks_the_database_as_often_for_many_as_for_few(client, trained):
+    run(client)
+    # Every third of the rows is a duplicate: both batches hold some that are likely to be somebody else.
+    few, many = [held(number) for number in range(4)], [held(number) for number in range(4, 30)]
+    follow(*few)
+    with CaptureQueriesContext(connection) as of_few:
+        follow(*few)
+    with CaptureQueriesContext(connection) as of_many:
+        follow(*many)
+    assert len(of_many) == len(of_few)
+
+
+def test_writes_no_key_again_that_stayed_as_it_was(client, trained):
+    run(client)
+    someone = held(0)
+    keys = MatchKey.objects.filter(profile_id=someone.pk)
+    before = set(keys.values_list("pk", "key"))
+    assert follow(someone) > 0
+    assert set(keys.values_list("pk", "key")) == before
+
+    Profile.objects.filter(pk=someone.pk).update(traits={"first": "Zoe", "last": "Quince", "born": "1931-03-03"})
+    assert follow(someone) > 0
+    after = set(keys.values_list("pk", "key"))
+    assert not before & after
+    assert after
+
+
+def test_an_open_pair_is_as_likely_as_its_profiles_are_alike_now(client, trained):
+    run(client)
+    first = MatchCandidate.objects.filter(state="open").order_by("-probability").first()
+    decided = MatchCandidate.objects.filter(state="open").exclude(pk=first.pk).order_by("-probability").first()
+    MatchCandidate.objects.filter(pk=decided.pk).update(state="different")
+    for pair in (first, decided):
+        left, right = Profile.objects.get(pk=pair.left), Profile.objects.get(pk=pair.right)
+        # One and the same in everything, whatever differed before.
+        Profile.objects.filter(pk=left.pk).update(traits=right.traits)
+        MatchCandidate.objects.filter(pk=pair.pk).update(probability=0.3, contributions={})
+        assert follow(left) > 0
+    first.refresh_from_db()
+    decided.refresh_from_db()
+    assert first.probability > 0.3
+    assert "bias" in first.contributions
+    assert decided.probability == 0.3
+
+
+def test_a_contact_that_too_many_share_says_nothing_of_a_newcomer_either(client, trained, monkeypatch):
+    # More than 30 have the address (`MOST_SHARED`), of whom only two are looked at.
+    store([{"first": f"A{n}", "last": "B", "born": "", "email": "desk@post.example"} for n in range(31)], key="desk")
+    monkeypatch.setattr(matching_frequencies, "_frequencies", {})
+    model = MatchModel.objects.get()
+    some = [Identifier.objects.get(value=f"desk/{number}").profile_id for number in range(2)]
+    records, table = load_as_all(model, spec_of(model), some)
+    assert len(records) == 2
+    assert [table.columns["email"].text(row) for row in range(2)] == [None, None]
+    assert load_decided(model, spec_of(model), records, table).must == []
