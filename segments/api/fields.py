@@ -1,7 +1,6 @@
 """Reading input strictly, and the shapes for OpenAPI."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -15,9 +14,7 @@ KEY = r"^[a-z0-9]([a-z0-9_-]{0,62}[a-z0-9])?$"
 # Their addresses, in REST or in the browser, are those of something else.
 RESERVED = ("preview", "compare", "values", "export", "import", "templates", "new", "properties")
 MAX_TAGS = 20
-MAX_PARTS = 20
 MAX_SEGMENTS = 200
-MAX_LINES = 100_000
 FORMAT = "cdp/segments/1"
 STATUSES = tuple(Segment.Status.values)
 
@@ -90,33 +87,6 @@ class PreviewRequest(StrictSerializer):
     definition = DefinitionField()
     now = serializers.CharField(max_length=64, required=False, allow_null=True)
     key = serializers.CharField(max_length=64, required=False, allow_null=True)
-
-
-class NewList(StrictSerializer):
-    """A static list to create."""
-
-    key = KeyField()
-    name = serializers.CharField(max_length=200, required=False)
-
-
-class IdentifierLine(StrictSerializer):
-    """An identifier: type and value."""
-
-    type = serializers.CharField(max_length=64, allow_blank=True)
-    value = serializers.CharField(max_length=512, allow_blank=True)
-
-
-class ListLine(StrictSerializer):
-    """One person: by public id, or by an identifier. Blank ones are counted, not refused."""
-
-    profile_id = serializers.CharField(max_length=64, required=False, allow_blank=True)
-    identifier = IdentifierLine(required=False)
-
-
-class ListLines(StrictSerializer):
-    """People to put on a list, or to take off it."""
-
-    members = ListLine(many=True, max_length=MAX_LINES)  # type: ignore[call-arg]
 
 
 class SegmentSchema(serializers.Serializer):
@@ -288,94 +258,6 @@ class ProfileSegmentSchema(serializers.Serializer):
     key = serializers.CharField()
     name = serializers.CharField()
     since = serializers.DateTimeField()
-
-
-class ListSchema(serializers.Serializer):
-    """A static list."""
-
-    key = serializers.CharField()
-    name = serializers.CharField()
-    count = serializers.IntegerField()
-    created_at = serializers.DateTimeField()
-
-
-class UploadSchema(serializers.Serializer):
-    """What became of the lines of an upload."""
-
-    added = serializers.IntegerField()
-    known = serializers.IntegerField()
-    unmatched = serializers.IntegerField()
-    duplicate = serializers.IntegerField()
-    blank = serializers.IntegerField()
-    count = serializers.IntegerField()
-
-
-class NewListUpload(StrictSerializer):
-    """A CSV or Excel file of people; without `column` the first one called like an identifier type, or profile_id."""
-
-    file = serializers.FileField()
-    column = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    type = serializers.CharField(max_length=64, required=False, allow_blank=True)
-
-
-class ListUploadSchema(serializers.Serializer):
-    """A file that was put on a list, and what became of its rows."""
-
-    id = serializers.IntegerField()
-    column = serializers.CharField()
-    type = serializers.CharField()
-    rows = serializers.IntegerField()
-    added = serializers.IntegerField()
-    known = serializers.IntegerField()
-    unmatched = serializers.IntegerField()
-    duplicate = serializers.IntegerField()
-    blank = serializers.IntegerField()
-    created_at = serializers.DateTimeField()
-    created_by = serializers.CharField()
-
-
-class ListUploadRowSchema(serializers.Serializer):
-    """What became of a row; the header is row 1."""
-
-    row = serializers.IntegerField()
-    outcome = serializers.CharField()
-
-
-class SplitPart(StrictSerializer):
-    """A part of a segment."""
-
-    key = KeyField()
-    name = serializers.CharField(max_length=200, required=False)
-    percent = serializers.DecimalField(max_digits=8, decimal_places=4, min_value=Decimal("0.0001"), max_value=100)
-
-    validate_key = NewSegmentFields.validate_key
-
-
-class SegmentSplitRequest(StrictSerializer):
-    """The parts of a segment, and the salt that decides who falls into which."""
-
-    parts = SplitPart(many=True, min_length=1, max_length=MAX_PARTS)  # type: ignore[call-arg]
-    salt = serializers.CharField(max_length=200)
-
-
-class SplitAnswer(serializers.Serializer):
-    """The parts of a segment."""
-
-    results = SegmentSchema(many=True)
-
-
-class RemovalSchema(serializers.Serializer):
-    """How many were taken off a list."""
-
-    removed = serializers.IntegerField()
-    count = serializers.IntegerField()
-
-
-class ListMemberSchema(serializers.Serializer):
-    """A person on a list."""
-
-    profile_id = serializers.UUIDField()
-    added_at = serializers.DateTimeField()
 
 
 def page_of(item: type[serializers.Serializer], name: str) -> type[serializers.Serializer]:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from cdp.core.api.pagination import fetch_from, key_from, paginate, read_page
 from cdp.core.api.principal import principal_of
-from segments.api import fields
+from segments.api import fields, list_fields
 from segments.api.present import present_list_members, present_segments
 from segments.models import ListMember, ListUpload, ListUploadRow, StaticList
 from segments.queries.lists import (
@@ -48,7 +48,7 @@ class StaticLists(APIView):
     scope_resource = "segments"
 
     @extend_schema(
-        operation_id="lists_list", parameters=PAGE, responses=fields.page_of(fields.ListSchema, "StaticListPage")
+        operation_id="lists_list", parameters=PAGE, responses=fields.page_of(list_fields.ListSchema, "StaticListPage")
     )
     def get(self, request: Request) -> Response:
         """Answer one page, by key."""
@@ -62,12 +62,12 @@ class StaticLists(APIView):
 
     @extend_schema(
         operation_id="lists_create",
-        request=fields.NewList,
-        responses={201: fields.ListSchema, 200: fields.ListSchema},
+        request=list_fields.NewList,
+        responses={201: list_fields.ListSchema, 200: list_fields.ListSchema},
     )
     def post(self, request: Request) -> Response:
         """Create a list; the same again answers 200."""
-        given = fields.read_input(fields.NewList, request.data)
+        given = fields.read_input(list_fields.NewList, request.data)
         chosen, created = create_list(
             key=given["key"],
             name=given.get("name") or given["key"],
@@ -83,7 +83,7 @@ class OneStaticList(APIView):
 
     scope_resource = "segments"
 
-    @extend_schema(operation_id="lists_read", responses=fields.ListSchema)
+    @extend_schema(operation_id="lists_read", responses=list_fields.ListSchema)
     def get(self, request: Request, key: str) -> Response:  # noqa: ARG002 - Django's signature
         """Answer the list."""
         chosen = get_list(key=key)
@@ -105,7 +105,7 @@ class StaticListUploads(APIView):
     @extend_schema(
         operation_id="lists_uploads",
         parameters=PAGE,
-        responses=fields.page_of(fields.ListUploadSchema, "ListUploadPage"),
+        responses=fields.page_of(list_fields.ListUploadSchema, "ListUploadPage"),
     )
     def get(self, request: Request, key: str) -> Response:
         """Answer one page, newest first."""
@@ -114,12 +114,12 @@ class StaticListUploads(APIView):
 
     @extend_schema(
         operation_id="lists_upload",
-        request={"multipart/form-data": fields.NewListUpload},
-        responses={201: fields.ListUploadSchema},
+        request={"multipart/form-data": list_fields.NewListUpload},
+        responses={201: list_fields.ListUploadSchema},
     )
     def post(self, request: Request, key: str) -> Response:
         """Put the people of a CSV or Excel file on the list; answers what became of its rows."""
-        given = fields.read_input(fields.NewListUpload, request.data)
+        given = fields.read_input(list_fields.NewListUpload, request.data)
         table = read_table(
             given["file"].read(),
             types=list_identifier_types(),
@@ -138,7 +138,7 @@ class StaticListUploadRows(APIView):
     @extend_schema(
         operation_id="lists_upload_rows",
         parameters=[OpenApiParameter("outcome", enum=OUTCOMES), *PAGE],
-        responses=fields.page_of(fields.ListUploadRowSchema, "ListUploadRowPage"),
+        responses=fields.page_of(list_fields.ListUploadRowSchema, "ListUploadRowPage"),
     )
     def get(self, request: Request, key: str, upload_id: int) -> Response:
         """Answer one page, in the order of the file."""
@@ -160,7 +160,7 @@ class StaticListMembers(APIView):
     @extend_schema(
         operation_id="lists_members",
         parameters=PAGE,
-        responses=fields.page_of(fields.ListMemberSchema, "StaticListMemberPage"),
+        responses=fields.page_of(list_fields.ListMemberSchema, "StaticListMemberPage"),
     )
     def get(self, request: Request, key: str) -> Response:
         """Answer one page, in the order of their profiles."""
@@ -168,7 +168,7 @@ class StaticListMembers(APIView):
         page = read_page(request, fetch=fetch_from(rows, "profile_id"), key=key_from("profile_id"))
         return Response(page.body(present_list_members(page.rows)))
 
-    @extend_schema(operation_id="lists_add", request=fields.ListLines, responses=fields.UploadSchema)
+    @extend_schema(operation_id="lists_add", request=list_fields.ListLines, responses=list_fields.UploadSchema)
     def post(self, request: Request, key: str) -> Response:
         """Put people on the list; answers what became of each line."""
         upload = add_to_list(
@@ -185,7 +185,7 @@ class StaticListMembers(APIView):
             }
         )
 
-    @extend_schema(operation_id="lists_remove", request=fields.ListLines, responses=fields.RemovalSchema)
+    @extend_schema(operation_id="lists_remove", request=list_fields.ListLines, responses=list_fields.RemovalSchema)
     def delete(self, request: Request, key: str) -> Response:
         """Take people off the list."""
         removed = remove_from_list(
@@ -201,12 +201,12 @@ class SnapshotSegment(APIView):
 
     @extend_schema(
         operation_id="segments_snapshot",
-        request=fields.NewList,
-        responses={201: fields.ListSchema, 200: fields.ListSchema},
+        request=list_fields.NewList,
+        responses={201: list_fields.ListSchema, 200: list_fields.ListSchema},
     )
     def post(self, request: Request, key: str) -> Response:
         """Answer the list; one of this key that is there already answers 200, unchanged."""
-        given = fields.read_input(fields.NewList, request.data)
+        given = fields.read_input(list_fields.NewList, request.data)
         made, created = snapshot_segment(
             segment_key=key,
             key=given["key"],
@@ -223,10 +223,12 @@ class SplitSegment(APIView):
 
     scopes = {"POST": "segments:write"}
 
-    @extend_schema(operation_id="segments_split", request=fields.SegmentSplitRequest, responses=fields.SplitAnswer)
+    @extend_schema(
+        operation_id="segments_split", request=list_fields.SegmentSplitRequest, responses=list_fields.SplitAnswer
+    )
     def post(self, request: Request, key: str) -> Response:
         """Answer the parts; the same again answers the same."""
-        given = fields.read_input(fields.SegmentSplitRequest, request.data)
+        given = fields.read_input(list_fields.SegmentSplitRequest, request.data)
         parts = [Part(part["key"], part.get("name", ""), part["percent"]) for part in given["parts"]]
         made = split_segment(
             key=key, parts=parts, salt=given["salt"], actor=principal_of(request).actor, clock=timezone.now
@@ -259,7 +261,7 @@ def count_members(chosen: StaticList) -> int:
 
 def read_lines(data: Any) -> list[Line]:
     """Read the people that a request names."""
-    given = fields.read_input(fields.ListLines, data)
+    given = fields.read_input(list_fields.ListLines, data)
     return [
         Line(
             profile_id=line.get("profile_id", ""),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from segments.language.condition_sql import Place, rows_at
 from segments.language.conditions import ON_ELEMENTS, Condition
-from segments.language.events import Did, Picked
+from segments.language.event_picks import Picked
+from segments.language.events import Did
 from segments.language.held import TraitHeld
 from segments.language.nodes import Node
 from segments.language.person import Segment

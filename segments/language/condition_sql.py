@@ -1,4 +1,4 @@
-"""Conditions as SQL: the twin of the reference in `conditions.py`."""
+"""Conditions as SQL: the twin of the reference in `condition_reference.py`."""
 
 import json
 import re
@@ -9,17 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cdp.core.patterns import postgres_pattern
-from segments.language.conditions import (
-    LISTS,
-    ON_ELEMENTS,
-    RELATIVE,
-    Clock,
-    Condition,
-    Ref,
-    anniversary_days,
-    moves,
-    resolved,
-)
+from segments.language.condition_reference import Clock, anniversary_days, resolved
+from segments.language.condition_times import moves
+from segments.language.conditions import LISTS, ON_ELEMENTS, RELATIVE, Condition, Ref
 from segments.language.durations import Duration
 from segments.language.fold import FOLD_FROM, FOLD_TO, fold
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows

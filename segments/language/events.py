@@ -1,92 +1,35 @@
-"""event and event_pick: what the person did."""
+"""event: what the person did, counted or measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from segments.language.condition_sql import rows_at, single
 from segments.language.measures import WHOLE, Measure, read_measure
 from segments.language.nodes import Node, Reading
-from segments.language.person import Event, Moment, Person
+from segments.language.occurrences import Occurrences, edge_source, next_edge, read_occurrences
+from segments.language.person import Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test, negated
 from segments.language.properties import (
     CONTEXT,
-    EventRows,
-    PropertyNode,
-    Seen,
     event_place,
     event_values,
-    property_tokens,
-    read_property_node,
 )
-from segments.language.reading import fault, join, read_choice, read_list, read_object, read_text
+from segments.language.reading import read_object
 from segments.language.scans import (
     ANY_EVENT,
     PSEUDO_EVENTS,
     Part,
-    Range,
     Scan,
-    event_tokens,
-    events_sql,
     gated_scan,
-    named_words,
-    names_sql,
     range_of,
     scan_for,
 )
 from segments.language.values import number_of, text_of
-from segments.language.windows import ALL_TIME, Window, earliest, read_window
+from segments.language.windows import ALL_TIME, Window, earliest
 from segments.language.zones import TICK, to_local
-
-MAX_NAMES = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Occurrences:
-    """Events of some names in a window, with a condition on each."""
-
-    names: tuple[str, ...]
-    where: PropertyNode | None
-    window: Window
-
-    def of(self, person: Person, at: Moment) -> list[Event]:
-        """Return them in their order."""
-        since, until = self.window.bounds(at.now, at.zone_for(person))
-        found = [
-            event
-            for event in person.events
-            if is_named(event, self.names)
-            and event.occurred_at < until
-            and (since is None or event.occurred_at >= since)
-            and (self.where is None or self.where.holds(Seen(person, at, event, {})))
-        ]
-        return sorted(found, key=lambda event: (event.order, event.name))
-
-    def where_sql(self, frame: Frame, rows: Rows) -> str:
-        """Return the condition on each event, empty for none."""
-        return self.where.sql(frame, EventRows(rows, "e", {})) if self.where else ""
-
-    def tokens(self) -> set[str]:
-        """Return what they depend on."""
-        return event_tokens(self.names) | property_tokens(self.where)
-
-    def words(self) -> str:
-        """Return the names in English."""
-        return named_words(self.names)
-
-    def suffix(self) -> str:
-        """Return window and condition in English."""
-        where = f" where {self.where.sentence()}" if self.where else ""
-        return f" {self.window.words()}{where}"
-
-
-def is_named(event: Event, names: tuple[str, ...]) -> bool:
-    """Tell whether an event has one of the names; `*` is any stored event."""
-    if names == (ANY_EVENT,):
-        return not event.derived
-    return event.name != "" and event.name in names and event.derived == (event.name in PSEUDO_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,132 +260,6 @@ def _crossing_scan(frame: Frame, what: Occurrences, where: str, rows: Rows, valu
     return scan, part
 
 
-def edge_source(frame: Frame, names: tuple[str, ...], window: Window) -> str:
-    """Return a source whose column `at` is when the next event of these names crosses an edge of a moving window."""
-    plan = frame.plan
-    identity = ("edges", names, window, frame.timezone)
-
-    def render() -> str:
-        rows = Rows("e.profile_id", "t.traits")
-        stretch: Range = range_of(frame, rows, window, up_to_now=True)
-        until = range_of(frame, rows, window).until
-        longer = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[0], "interval", "window")
-        shorter = frame.per_zone(rows, lambda tz: window.distances(plan.now, tz)[1], "interval", "window")
-        return (
-            f"select e.profile_id, min(e.occurred_at + case when e.occurred_at >= {until} "
-            f"then {shorter} else {longer} end) + {TICK_SQL} as at\n"
-            f"    from {events_sql(plan, names, 'e', stretch.first)}{rows.joins()}\n"
-            f"    where {names_sql(plan, names, 'e')}{stretch.test('e')}"
-            f"{plan.only('e.profile_id')}\n    group by e.profile_id"
-        )
-
-    return plan.source(identity, "edges", render)
-
-
-def next_edge(events: list[Event], now: datetime, longer: timedelta, shorter: timedelta) -> datetime | None:
-    """Return when the next of the events crosses an edge: the twin of `edge_source`."""
-    edges = [
-        event.occurred_at + (shorter if event.occurred_at >= now - shorter else longer) + TICK
-        for event in events
-        if now - longer <= event.occurred_at < now
-    ]
-    return earliest(edges)
-
-
-@dataclass(frozen=True, slots=True)
-class Picked(Node):
-    """A condition on the first or the last of some events (rule 6)."""
-
-    pick: str
-    what: Occurrences
-    has: PropertyNode
-    type = "event_pick"
-    label = "First or last event"
-
-    def sentence(self) -> str:
-        return f"has a {self.pick} {self.what.words()}{self.what.suffix()}, of which {self.has.sentence()}"
-
-    def _candidate(self, person: Person, at: Moment) -> Event | None:
-        events = self.what.of(person, at)
-        return (events[0] if self.pick == "first" else events[-1]) if events else None
-
-    def holds(self, person: Person, at: Moment) -> bool:
-        event = self._candidate(person, at)
-        return event is not None and self.has.holds(Seen(person, at, event, {}))
-
-    def observe(self, person: Person, at: Moment) -> Any:
-        event = self._candidate(person, at)
-        if event is None:
-            return None
-        return {"name": event.name, "occurred_at": event.occurred_at.isoformat()}
-
-    def tokens(self) -> set[str]:
-        return self.what.tokens() | property_tokens(self.has)
-
-    def runs_at(self, frame: Frame) -> datetime | None:
-        return earliest(self.what.window.runs_at(frame.plan.now, tz) for tz in frame.zones())
-
-    def next_change(self, person: Person, at: Moment) -> datetime | None:
-        window = self.what.window
-        if not window.moves:
-            return None
-        longer, shorter = window.distances(at.now, at.zone_for(person))
-        if not window.open_ended:
-            whole = Occurrences(self.what.names, None, ALL_TIME)
-            return next_edge(whole.of(person, at), at.now, longer, shorter)
-        event = self._candidate(person, at)
-        return event.occurred_at + longer + TICK if event else None
-
-    def compile(self, frame: Frame) -> Test:
-        plan, window = frame.plan, self.what.window
-
-        def render() -> str:
-            rows = Rows("e.profile_id", "t.traits")
-            where = self.what.where_sql(frame, rows)
-            has = self.has.sql(frame, EventRows(rows, "e", {}))
-            stretch = range_of(frame, rows, window)
-            way = "" if self.pick == "first" else " desc"
-            # An order has time and id of the event that made it, a session those of its first.
-            mixed = len(self.what.names) > 1 and any(name in PSEUDO_EVENTS for name in self.what.names)
-            tied = f', e.name collate "C"{way}' if mixed else ""
-            return (
-                f"select distinct on (e.profile_id) e.profile_id, e.occurred_at, ({has}) as fits\n"
-                f"    from {events_sql(plan, self.what.names, 'e', stretch.first)}{rows.joins()}\n"
-                f"    where {names_sql(plan, self.what.names, 'e')}{stretch.test('e')}"
-                f"{f' and ({where})' if where else ''}{plan.only('e.profile_id')}\n"
-                f"    order by e.profile_id, e.occurred_at{way}, e.id{way}{tied}"
-            )
-
-        source = plan.source(("pick", self.path, frame.timezone), f"{self.pick}_{'_or_'.join(self.what.names)}", render)
-        next_at: str | None = None
-        if plan.timed and window.moves:
-            if window.open_ended:
-                away: Callable[[Any], timedelta] = lambda tz: window.distances(plan.now, tz)[0]  # noqa: E731
-                next_at = f"{source}.occurred_at + {frame.per_zone(plan.main, away, 'interval', 'window')} + {TICK_SQL}"
-            else:
-                next_at = f"{edge_source(frame, self.what.names, window)}.at"
-        return Leaf(f"{source}.fits", next_at)
-
-
-def read_names(value: Any, path: str) -> tuple[str, ...]:
-    """Read one event name or several; `*` is every event."""
-    names = read_list(value, path, read_text, most=MAX_NAMES) if isinstance(value, list) else (read_text(value, path),)
-    if ANY_EVENT in names and len(names) > 1:
-        raise fault(path, "invalid_value", "* already means every event; leave the other names out")
-    return tuple(dict.fromkeys(names))
-
-
-def read_occurrences(data: Mapping[str, Any], reading: Reading) -> Occurrences:
-    """Read name, where and window."""
-    where = data.get("where")
-    window = data.get("window")
-    return Occurrences(
-        read_names(data["name"], join(reading.path, "name")),
-        None if where is None else read_property_node(where, reading.below(".where")),
-        ALL_TIME if window is None else read_window(window, join(reading.path, "window")),
-    )
-
-
 def read_did(data: Mapping[str, Any], reading: Reading) -> Did:
     """Read an event node."""
     data = read_object(
@@ -450,12 +267,3 @@ def read_did(data: Mapping[str, Any], reading: Reading) -> Did:
     )
     measure = read_measure(data, reading.path)
     return Did(reading.path, read_occurrences(data, reading), measure)
-
-
-def read_picked(data: Mapping[str, Any], reading: Reading) -> Picked:
-    """Read an event_pick node."""
-    data = read_object(data, reading.path, required=("type", "pick", "name", "has"), optional=("where", "window"))
-    pick = read_choice(data["pick"], join(reading.path, "pick"), ("first", "last"))
-    return Picked(
-        reading.path, pick, read_occurrences(data, reading), read_property_node(data["has"], reading.below(".has"))
-    )

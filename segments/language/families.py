@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from segments.language.events import Did, Picked, read_did, read_picked
+from segments.language.event_picks import Picked, read_picked
+from segments.language.events import Did, read_did
 from segments.language.held import TraitHeld, read_held
 from segments.language.lifecycles import Lifecycle, read_lifecycle
 from segments.language.logic import All, AnyOf, Everyone, Not

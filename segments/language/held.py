@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from segments.language.computed import COMPUTED_TRAITS
+from segments.language.condition_reading import read_condition
+from segments.language.condition_reference import Clock, satisfied
 from segments.language.condition_sql import Place, condition_sql
-from segments.language.conditions import RELATIVE, Clock, Condition, read_condition, satisfied
+from segments.language.conditions import RELATIVE, Condition
 from segments.language.durations import Duration
 from segments.language.nodes import Node, Reading
 from segments.language.person import Event, Moment, Person

@@ -8,8 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from segments.language.durations import MAX_WINDOW_DAYS, Duration
-from segments.language.events import is_named, read_names
 from segments.language.nodes import Node, Reading
+from segments.language.occurrences import is_named, read_names
 from segments.language.person import Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test
 from segments.language.reading import fault, join, read_choice, read_object, read_whole, read_window_duration

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from segments.language.conditions import COMPARE, NEGATIVE, WORDS
+from segments.language.condition_reference import COMPARE
+from segments.language.conditions import NEGATIVE, WORDS
 from segments.language.reading import (
     fault,
     join,

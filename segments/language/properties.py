@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from segments.language.condition_reading import read_condition
+from segments.language.condition_reference import Clock, satisfied
 from segments.language.condition_sql import Place, condition_sql
-from segments.language.conditions import Clock, Condition, Ref, read_condition, satisfied
+from segments.language.conditions import Condition, Ref
 from segments.language.nodes import Reading
 from segments.language.person import Event, Moment, Person
 from segments.language.plan import Frame, Rows

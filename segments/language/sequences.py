@@ -13,8 +13,8 @@ from typing import Any
 
 from segments.language.condition_sql import rows_at
 from segments.language.durations import Duration
-from segments.language.events import Occurrences, edge_source, is_named, next_edge, read_names
 from segments.language.nodes import Node, Reading
+from segments.language.occurrences import Occurrences, edge_source, is_named, next_edge, read_names
 from segments.language.person import Event, Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Leaf, Rows, Test
 from segments.language.properties import (

@@ -9,8 +9,8 @@ from typing import Any
 
 from segments.language.computations import Column, Computation
 from segments.language.condition_sql import json_path, single
-from segments.language.events import Occurrences, edge_source, read_occurrences
 from segments.language.nodes import Reading
+from segments.language.occurrences import Occurrences, edge_source, read_occurrences
 from segments.language.person import Moment, Person
 from segments.language.plan import TICK_SQL, Frame, Rows
 from segments.language.properties import CONTEXT, event_place, event_values

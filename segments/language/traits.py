@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from segments.language import conditions
 from segments.language.computed import COMPUTED_TRAITS, ORDER, computed_of, computed_sql, defined_sql
+from segments.language.condition_reading import read_condition
+from segments.language.condition_reference import Clock, satisfied
 from segments.language.condition_sql import Place, condition_sql
-from segments.language.conditions import Clock, Condition, Ref, next_change, read_condition, satisfied
+from segments.language.condition_times import next_change, runs_at
+from segments.language.conditions import Condition, Ref
 from segments.language.nodes import Node, Reading
 from segments.language.person import PROFILE_ZONE, ZONE_TRAIT, Moment, Person
 from segments.language.plan import Frame, Plan, Rows, Test
@@ -55,7 +57,7 @@ class Trait(Node):
 
     def runs_at(self, frame: Frame) -> datetime | None:
         now = frame.plan.now
-        return earliest(conditions.runs_at(self.condition, Clock(now, tz)) for tz in frame.zones())
+        return earliest(runs_at(self.condition, Clock(now, tz)) for tz in frame.zones())
 
     def _found(self, person: Person) -> list[Any]:
         return values_at(self.trait, person)
