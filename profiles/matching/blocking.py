@@ -17,7 +17,7 @@ from profiles.matching.table import MISSING, Array, Column, Table
 MOST_IN_BLOCK = 200
 AGAIN = 0.25
 MOST_WAITING = 25_000_000
-NO_KEY = np.uint64(0)
+NO_KEY, NOTHING = np.uint64(0), bytes(8)
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SOUNDS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 _SILENT = frozenset("aeiouyhw")
@@ -102,12 +102,17 @@ class Candidates:
 
 def hash_values(values: Sequence[str]) -> Array:
     """Return a 64-bit hash per text, the same in every process; `NO_KEY` for the empty one."""
-    found = np.fromiter(
-        (int.from_bytes(blake2b(value.encode(), digest_size=8).digest(), "little") if value else 0 for value in values),
-        np.uint64,
-        len(values),
-    )
-    return found
+    digests = [blake2b(value.encode(), digest_size=8).digest() if value else NOTHING for value in values]
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+
+
+def hash_parts(values: Sequence[str], cut: Cut) -> Array:
+    """Return a hash per value of a part of it; each distinct part is hashed once."""
+    if cut is str:
+        return hash_values(values)
+    numbers: dict[str, int] = {}
+    places = [numbers.setdefault(part, len(numbers)) for part in map(cut, values)]
+    return hash_values(list(numbers))[places] if places else np.empty(0, np.uint64)
 
 
 class Keys:
@@ -117,6 +122,7 @@ class Keys:
         self.table = table
         self._atoms: dict[tuple[str, str], Array] = {}
         self._several: dict[tuple[str, str], tuple[Array, Array]] = {}
+        self._words: dict[str, tuple[Array, Array, Array]] = {}
 
     def atom(self, column: str, name: str) -> Array:
         """Return per record the hash of a part of its value."""
@@ -127,8 +133,7 @@ class Keys:
                 found = self.rarest_words(col, int(name[5:]))
             else:
                 cut = _ATOMS[col.comparison][name]
-                hashed = np.append(hash_values([cut(value) for value in col.values.tolist()]), NO_KEY)
-                found = hashed[col.codes]
+                found = np.append(hash_parts(col.values.tolist(), cut), NO_KEY)[col.codes]
             self._atoms[column, name] = found
         return found
 
@@ -189,17 +194,37 @@ class Keys:
 
     def rarest_words(self, column: Column, number: int) -> Array:
         """Return the hash of each record's `number`-th rarest word."""
-        counts: dict[str, int] = {}
-        split = [value.split() for value in column.values.tolist()]
-        for words, count in zip(split, column.counts.tolist(), strict=True):
-            for word in set(words):
-                counts[word] = counts.get(word, 0) + count
-        chosen = []
-        for words in split:
-            # Words that nobody else has find nobody.
-            ranked = sorted({word for word in words if counts[word] > 1}, key=lambda word: (counts[word], word))
-            chosen.append(ranked[number] if number < len(ranked) else "")
-        return np.append(hash_values(chosen), NO_KEY)[column.codes]
+        found = self._words.get(column.name)
+        if found is None:
+            self._words[column.name] = found = rank_words(column)
+        value, place, hashes = found
+        chosen = place == number
+        of_values = np.zeros(len(column.values) + 1, np.uint64)
+        of_values[value[chosen]] = hashes[chosen]
+        return of_values[column.codes]
+
+
+def rank_words(column: Column) -> tuple[Array, Array, Array]:
+    """Return (value, place, hash) of each distinct word of each value, the rarest at place 0.
+
+    Words that nobody else has find nobody, and are left out. Of two that are as rare the alphabet decides.
+    """
+    split = [value.split() for value in column.values.tolist()]
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(word, len(numbers)) for words in split for word in words], np.int64)
+    words = list(numbers)
+    value = np.repeat(np.arange(len(split)), [len(words) for words in split])
+    pairs = np.unique(value * len(words) + codes)
+    value, codes = pairs // max(len(words), 1), pairs % max(len(words), 1)
+    counts = np.bincount(codes, weights=column.counts[value], minlength=len(words)).astype(np.int64)
+    alphabet = np.empty(len(words), np.int64)
+    alphabet[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
+    kept = counts[codes] > 1
+    value, codes = value[kept], codes[kept]
+    order = np.lexsort((alphabet[codes], counts[codes], value))
+    value, codes = value[order], codes[order]
+    starts = np.searchsorted(value, value)
+    return value, np.arange(len(value)) - starts, hash_values(words)[codes]
 
 
 def pairs_of_rule(
@@ -228,9 +253,15 @@ def pairs_of_rule(
         report.dropped_blocks, report.dropped_records = int(large.sum()), int(dropped.sum())
         report.dropped_pairs = int((dropped * (dropped - 1) // 2).sum())
     wanted = (sizes > 1) & ~large
-    found = np.unique(_pairs(rows, starts[wanted], sizes[wanted], table, across=across))
+    found = distinct(_pairs(rows, starts[wanted], sizes[wanted], table, across=across))
     report.pairs = len(found)
     return found, report
+
+
+def distinct(numbers: Array) -> Array:
+    """Return the distinct numbers, sorted: many times as fast as `numpy.unique`, which hashes them first."""
+    ordered = np.sort(numbers)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _pairs(rows: Array, starts: Array, sizes: Array, table: Table, *, across: bool) -> Array:
@@ -268,8 +299,8 @@ def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool) -> Can
         waiting.append(pairs)
         # Sorting costs more than memory, up to a bound.
         if sum(map(len, waiting)) > MOST_WAITING:
-            waiting = [np.unique(np.concatenate(waiting))]
-    found = np.unique(np.concatenate(waiting))
+            waiting = [distinct(np.concatenate(waiting))]
+    found = distinct(np.concatenate(waiting))
     return Candidates(found // table.size, found % table.size, reports)
 
 

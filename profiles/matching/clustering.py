@@ -5,6 +5,7 @@ linkage cuts where what is between two parts is unlikely on average. What must n
 """
 
 from collections.abc import Callable, Iterable
+from functools import cache
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -92,7 +93,7 @@ def _split_groups(
     tied = {(int(min(a, b)), int(max(a, b))) for a, b in bound.tolist()}
     for begin in range(0, len(groups), 20_000):
         part = groups[begin : begin + 20_000]
-        index = [np.triu_indices(len(group), 1) for group in part]
+        index = [_places_of_pairs(len(group)) for group in part]
         left = np.concatenate([group[a] for group, (a, _) in zip(part, index, strict=True)] or [np.empty(0, int)])
         right = np.concatenate([group[b] for group, (_, b) in zip(part, index, strict=True)] or [np.empty(0, int)])
         if not len(left):
@@ -113,6 +114,11 @@ def _split_groups(
                 labels[group[piece]] = fresh
                 fresh += 1
     return labels
+
+
+@cache
+def _places_of_pairs(size: int) -> tuple[Array, Array]:
+    return np.triu_indices(size, 1)
 
 
 def cut(size: int, probability: Array, never: Array, threshold: float) -> list[Array]:

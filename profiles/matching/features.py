@@ -17,7 +17,7 @@ from profiles.matching.table import MISSING, Array, Column, Table
 
 ONE_BY_ONE = 200_000  # pairs compared at once: bounds the memory, whatever their number
 CLOSE, NEAR_DAYS = 0.9, 1_000.0
-SURE_WORDS = 0.999
+ALL_CORES, WORTH_THREADS = -1, 50_000
 
 Compare = Callable[[str, str], float]
 Scorer = Callable[..., float]
@@ -141,12 +141,22 @@ def _loop(one: Compare) -> Many:
     return many
 
 
-def _scored(scorer: Scorer, turn: Callable[[Array], Array]) -> Many:
-    def many(column: Column, a: Array, b: Array) -> Array:
-        left, right = column.values[a].tolist(), column.values[b].tolist()
-        return turn(process.cpdist(left, right, scorer=scorer, dtype=np.float32, workers=1))
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A comparison of texts by one of rapidfuzz's scorers, whose results further comparisons turn into theirs."""
 
-    return many
+    scorer: Scorer
+    turn: Callable[[Column, Array, Array, Array], Array]
+
+    def __call__(self, column: Column, a: Array, b: Array) -> Array:
+        """Compare many pairs."""
+        return self.turn(column, a, b, score(self.scorer, column.values[a].tolist(), column.values[b].tolist()))
+
+
+def score(scorer: Scorer, left: Sequence[str], right: Sequence[str]) -> Array:
+    """Return the scores of pairs of texts."""
+    workers = ALL_CORES if len(left) >= WORTH_THREADS else 1
+    return process.cpdist(left, right, scorer=scorer, dtype=np.float32, workers=workers)
 
 
 def _of_parts(name: str, part: Callable[[str], str], *, letters: bool = False) -> Many:
@@ -156,7 +166,7 @@ def _of_parts(name: str, part: Callable[[str], str], *, letters: bool = False) -
         if letters:
             parts = _cut(column, f"{name}:text", lambda: [part(value) for value in column.values.tolist()], object)
             left, right = parts[a].tolist(), parts[b].tolist()
-            return _from_half(process.cpdist(left, right, scorer=JaroWinkler.similarity, dtype=np.float32, workers=1))
+            return _from_half(score(JaroWinkler.similarity, left, right))
         codes = _cut(column, name, lambda: _codes([part(value) for value in column.values.tolist()]), np.int64)
         return np.asarray(codes[a] == codes[b], np.float32)
 
@@ -218,18 +228,37 @@ def rare(column: Column) -> Compare:
     return rare_same
 
 
-_JARO = _scored(JaroWinkler.similarity, _from_half)
-_CLOSE = _scored(JaroWinkler.similarity, lambda found: (found >= np.float32(CLOSE)).astype(np.float32))
-_EDITS = _scored(OSA.normalized_similarity, lambda found: found)
-_FEW = _scored(OSA.distance, lambda found: (found <= 1).astype(np.float32))
-_SORTED = _scored(fuzz.token_sort_ratio, lambda found: found / np.float32(100))
-_SET = _scored(fuzz.token_set_ratio, lambda found: found / np.float32(100))
+def _share_of_edits(column: Column, a: Array, b: Array, found: Array) -> Array:
+    letters = _cut(column, "letters", lambda: [len(value) for value in column.values.tolist()], np.int32)
+    return (1.0 - found / np.maximum(letters[a], letters[b])).astype(np.float32)
+
+
+def _sorted_words(column: Column, a: Array, b: Array) -> Array:
+    """Compare as `fuzz.token_sort_ratio` does; the words of each value are sorted once."""
+
+    def sort() -> list[str]:
+        return [" ".join(sorted(value.split())) for value in column.values.tolist()]
+
+    # Those of several columns in one are sorted already.
+    texts = column.values if column.comparison == "words" else _cut(column, "sorted", sort, object)
+    return score(fuzz.ratio, texts[a].tolist(), texts[b].tolist()) / np.float32(100)
+
+
+def _percent(_column: Column, _a: Array, _b: Array, found: Array) -> Array:
+    return found / np.float32(100)
+
+
+_JARO = Scored(JaroWinkler.similarity, lambda _column, _a, _b, found: _from_half(found))
+_CLOSE = Scored(JaroWinkler.similarity, lambda _column, _a, _b, found: (found >= np.float32(CLOSE)).astype(np.float32))
+_EDITS = Scored(OSA.distance, _share_of_edits)
+_FEW = Scored(OSA.distance, lambda _column, _a, _b, found: (found <= 1).astype(np.float32))
+_SET = Scored(fuzz.token_set_ratio, _percent)
 
 _LETTERS = (("alike", alike, _JARO), ("close", close, _CLOSE), ("edits", edits, _EDITS))
 _BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Many], ...]] = {
     "name": (*_LETTERS, ("begins", begins, _loop(begins))),
-    "text": (*_LETTERS, ("words", shared_words, _SORTED), ("held", held_words, _SET)),
-    "words": (("words", shared_words, _SORTED), ("held", held_words, _SET), ("edits", edits, _EDITS)),
+    "text": (*_LETTERS, ("words", shared_words, _sorted_words), ("held", held_words, _SET)),
+    "words": (("words", shared_words, _sorted_words), ("held", held_words, _SET), ("edits", edits, _EDITS)),
     "exact": (("few_edits", few_edits, _FEW),),
     "date": (
         ("few_edits", few_edits, _FEW),
@@ -281,7 +310,8 @@ def compare(table: Table, left: Array, right: Array) -> Array:
         for column in table.columns.values()
         for one in (_same, _rare, *(many for _, _, many in _BY_COMPARISON[column.comparison]))
     ]
-    matrix = np.zeros((len(left), len(many) + len(table.columns)), np.float32)
+    # Each feature in one piece of memory: they are filled, and weighed, one after the other.
+    matrix = np.zeros((len(left), len(many) + len(table.columns)), np.float32, order="F")
     for start in range(0, len(left), ONE_BY_ONE):
         part = slice(start, start + ONE_BY_ONE)
         _compare_part(table, many, (left[part], right[part]), matrix[part])
@@ -297,6 +327,9 @@ def _compare_part(table: Table, compared: list[tuple[Column, Many]], pairs: tupl
         out[:, place[name]] = there
         differ = np.nonzero(there & (a != b))[0]
         known[name] = (there & (a == b), differ, a[differ], b[differ])
+    # Features of one column that come from one score share it.
+    scores: dict[tuple[str, Scorer], Array] = {}
+    texts: dict[str, tuple[list[str], list[str]]] = {}
     for number, (column, many) in enumerate(compared):
         equal, differ, a, b = known[column.name]
         if many is _rare:
@@ -305,5 +338,12 @@ def _compare_part(table: Table, compared: list[tuple[Column, Many]], pairs: tupl
         else:
             # Every comparison of a value with itself is 1.
             out[equal, number] = 1.0
-            if len(differ) and many is not _same:
+            if len(differ) and isinstance(many, Scored):
+                if (column.name, many.scorer) not in scores:
+                    if column.name not in texts:
+                        texts = {column.name: (column.values[a].tolist(), column.values[b].tolist())}
+                    scores = {key: found for key, found in scores.items() if key[0] == column.name}
+                    scores[column.name, many.scorer] = score(many.scorer, *texts[column.name])
+                out[differ, number] = many.turn(column, a, b, scores[column.name, many.scorer])
+            elif len(differ) and many is not _same:
                 out[differ, number] = many(column, a, b)

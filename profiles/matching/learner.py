@@ -132,6 +132,7 @@ class Learner:
         self._deduper: Any = None
         self._rows: dict[tuple[int, int], int] = {}
         self._told: set[int] = set()
+        self._held: tuple[list[tuple[int, bool]], Array, Array] | None = None
         random.seed(seed)
 
     def place_of(self, left: int, right: int) -> int | None:
@@ -254,7 +255,14 @@ class Learner:
             return weights_of(deduper.classifier, self.pool.table), list(deduper.predicates), deduper
 
     def held_back(self, *, folds: int = 5) -> tuple[Array, Array]:
-        """Return for each answer the probability by a classifier that did not learn from it, and the answer."""
+        """Return for each answer the probability by a classifier that did not learn from it, and the answer.
+
+        Notes
+        -----
+        Folds are drawn once for a set of answers: whatever is measured on them is measured on the same.
+        """
+        if self._held is not None and self._held[0] == list(self.answers.items()):
+            return self._held[1:]
         known = np.array(list(self.answers))
         truth = np.array([self.answers[place] for place in known.tolist()], bool)
         found = np.zeros(len(known))
@@ -267,4 +275,5 @@ class Learner:
                 classifier = make_classifier(int(truth[kept].sum()), int((~truth[kept]).sum()))
                 classifier.fit(self.pool.matrix[known[kept]], truth[kept])
                 found[~kept] = classifier.predict_proba(self.pool.matrix[known[~kept]])[:, 1]
+        self._held = list(self.answers.items()), found, truth
         return found, truth

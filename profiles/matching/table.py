@@ -121,8 +121,13 @@ def _join(name: str, parts: Sequence[Column], size: int) -> Column:
     """Return all values of a record in one, its words sorted: what stands in the wrong field is still there."""
     forms: dict[str, int] = {}
     codes = np.full(size, MISSING, np.int32)
-    stacked = np.stack([part.codes for part in parts], axis=1)
-    distinct, back = np.unique(stacked, axis=0, return_inverse=True)
+    # One number per combination of codes, combined two at a time: sorting numbers is faster than sorting rows.
+    numbers = np.zeros(size, np.int64)
+    for part in parts:
+        numbers = numbers * (len(part.values) + 1) + part.codes - MISSING
+        numbers = np.unique(numbers, return_inverse=True)[1].astype(np.int64).ravel()
+    _, first, back = np.unique(numbers, return_index=True, return_inverse=True)
+    distinct = np.stack([part.codes[first] for part in parts], axis=1)
     found = np.empty(len(distinct), np.int32)
     for place, row in enumerate(distinct.tolist()):
         texts = [str(part.values[code]) for part, code in zip(parts, row, strict=True) if code != MISSING]

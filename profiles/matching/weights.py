@@ -17,7 +17,9 @@ class Weights:
 
     def probabilities(self, matrix: Array) -> Array:
         """Return the probability of each row."""
-        logit = matrix @ np.asarray(self.values, np.float32).astype(np.float64) + self.bias
+        logit = np.full(len(matrix), self.bias, np.float64)
+        for column, weight in zip(matrix.T, np.asarray(self.values, np.float32).astype(np.float64), strict=True):
+            logit += column * weight
         return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
 
     def contributions(self, row: Array) -> dict[str, float]:

@@ -129,15 +129,11 @@ def load_records(*, sources: Sequence[str], traits: Sequence[str], ids: Sequence
         cursor.execute(query.format(traits=shown), parameters)
         while rows := cursor.fetchmany(AT_ONCE):
             barred = barred_from_matching(row[0] for row in rows)
-            for profile_id, source_id, node, has_user, *values in rows:
-                if profile_id in barred or node is None:
-                    continue
-                found.ids.append(profile_id)
-                found.sources.append(source_id)
-                found.nodes.append(node)
-                found.has_user.append(has_user)
-                for column, value in zip(found.columns, values, strict=True):
-                    column.append(value)
+            kept = [row for row in rows if row[0] not in barred and row[2] is not None]
+            into: list[list[Any]] = [found.ids, found.sources, found.nodes, found.has_user, *found.columns]
+            if kept:
+                for column, values in zip(into, zip(*kept, strict=True), strict=True):
+                    column.extend(values)
     return found
 
 

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from cdp.core.copying import copy_rows, int_array, text_array
-from profiles.matching.blocking import Keys
 from profiles.matching.evaluating import drift_of
 from profiles.matching.features import compare
 from profiles.matching.model import Guard, Scored, TrainedModel, read_model, run_model
@@ -32,6 +31,7 @@ from profiles.queries.matching_records import (
 )
 from profiles.services.matching_cluster import on_cluster
 from profiles.services.matching_gone import forget_gone
+from profiles.services.matching_keys import store_keys
 from profiles.services.matching_learning import forget_learners, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
@@ -83,7 +83,7 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
         scored = run_model(trained, table, guard=guard_of(spec, table, records, apart), must=must, find=find)
     found = time.perf_counter()
     names = _store(run, spec, records, scored)
-    _store_keys(model, trained, table, records)
+    store_keys(model=model, rules=trained.rules, table=table, ids=np.asarray(records.ids, np.int64))
     # Who changed later is compared by `matching_newcomers`.
     MatchModel.objects.filter(pk=model.pk).update(matched_change_id=seen)
     _review(run, trained, table, records, scored, now)
@@ -208,24 +208,6 @@ def _store(run: MatchRun, spec: ModelSpec, records: Records, scored: Scored) -> 
             ]
             copy_rows(cursor, "profiles_matchedpair", 'run_id, "left", "right", probability', lines)
     return count
-
-
-def _store_keys(model: MatchModel, trained: TrainedModel, table: Table, records: Records) -> None:
-    """Keep the block keys of every profile, for those that come in after this run."""
-    keys = Keys(table)
-    ids = np.asarray(records.ids, np.int64)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("DELETE FROM profiles_matchkey WHERE model_id = %s", [model.pk])
-        for rows, hashes in keys.steady(trained.rules):
-            for start in range(0, len(rows), LINES_AT_ONCE):
-                part = slice(start, start + LINES_AT_ONCE)
-                pairs = zip(hashes[part].view(np.int64).tolist(), ids[rows[part]].tolist(), strict=True)
-                copy_rows(
-                    cursor,
-                    "profiles_matchkey",
-                    "model_id, key, profile_id",
-                    [f"{model.pk}\t{key}\t{profile}\n" for key, profile in pairs],
-                )
 
 
 def _review(

@@ -185,12 +185,13 @@ def _model(people: Any) -> Any:
 
 def _keys(model: Any, trained: Any) -> None:
     """Store the block keys of everybody; without indexes, which are made afterwards."""
+    import numpy as np
     from django.db import connection
 
     from profiles.queries.matching_records import load_records
+    from profiles.services.matching_keys import store_keys
     from profiles.services.matching_learning import table_of
     from profiles.services.matching_models import spec_of
-    from profiles.services.matching_runs import _store_keys
 
     spec = spec_of(model)
     records = load_records(sources=(), traits=[field.trait for field in spec.fields])
@@ -202,7 +203,7 @@ def _keys(model: Any, trained: Any) -> None:
         )
         for (name,) in cursor.fetchall():
             cursor.execute(f'DROP INDEX "{name}"')
-    _store_keys(model, trained, table, records)
+    store_keys(model=model, rules=trained.rules, table=table, ids=np.asarray(records.ids, np.int64))
     with connection.cursor() as cursor:
         for name, made in INDEXES.items():
             cursor.execute(made.format(name=name))

@@ -6,7 +6,16 @@ from dedupe import predicates as dedupe_predicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.matching.blocking import Keys, Rule, choose_rules, find_candidates, pairs_of_rule, sound
+from profiles.matching.blocking import (
+    Keys,
+    Rule,
+    choose_rules,
+    find_candidates,
+    hash_values,
+    pairs_of_rule,
+    rank_words,
+    sound,
+)
 from profiles.matching.clustering import cluster
 from profiles.matching.evaluating import auto_link_threshold, drift_of, judge_clusters, judge_labels, lower_bound
 from profiles.matching.features import compare
@@ -167,6 +176,32 @@ def test_training_takes_what_dedupe_learned_within_its_budget():
     assert learned
     report = next(one for one in run_model(model, table).candidates.reports if one.rule == learned[0].label)
     assert report.pairs > 0
+
+
+def test_measures_one_set_of_labels_on_one_set_of_folds():
+    table = random_table(60)
+    learner = Learner(make_pool(table, across=False, rng=np.random.default_rng(1)), seed=1)
+    places = learner.ask(10)
+    learner.answer({place: number % 2 == 0 for number, place in enumerate(places)})
+    found, truth = learner.held_back()
+    assert np.array_equal(learner.held_back()[0], found)
+    assert np.array_equal(learner.held_back()[1], truth)
+    # A further answer is measured with all others.
+    learner.answer({learner.ask(1)[0]: True})
+    assert len(learner.held_back()[0]) == len(found) + 1
+
+
+def test_ranks_words_by_how_rare_they_are():
+    values = ["red big chair", "red chair", "big red", "lonely", "chair chair"]
+    table = make_table(fields=(Field("what", "text"),), columns=[values], size=len(values))
+    value, place, hashes = rank_words(table.columns["what"])
+    # Chair is in 3 values, red in 3, big in 2; nobody else has "lonely".
+    ranked = {}
+    for row, number, one in sorted(zip(value.tolist(), place.tolist(), hashes.tolist(), strict=True)):
+        ranked.setdefault(row, []).append(one)
+        assert len(ranked[row]) == number + 1
+    big, chair, red = hash_values(["big", "chair", "red"]).tolist()
+    assert ranked == {0: [big, chair, red], 1: [chair, red], 2: [big, red], 4: [chair]}
 
 
 def test_bounds_what_labels_show_by_drawing_them_again():
