@@ -7,7 +7,8 @@ class MatchModel(models.Model):
     """A matching model: which sources and traits, and the version in force.
 
     `wants_*_at` are what the worker of matching has been asked for and not done yet. `seed` makes its choices
-    repeatable. `matched_change_id` is the change of profiles up to which new ones were matched.
+    repeatable. `matched_change_id` is the change of profiles up to which new ones were matched, `followed_run_id` the
+    run whose block keys are stored for them.
 
     Personal data: none.
     """
@@ -32,6 +33,7 @@ class MatchModel(models.Model):
     wants_training_at = models.DateTimeField(null=True)
     live_version = models.PositiveIntegerField(null=True)
     matched_change_id = models.BigIntegerField(default=0)
+    followed_run_id = models.BigIntegerField(null=True)
     created_at = models.DateTimeField()
     created_by = models.TextField()
 

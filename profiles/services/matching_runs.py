@@ -4,7 +4,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from cdp.core.copying import copy_rows, int_array, text_array
+from profiles.matching.blocking import Rule
 from profiles.matching.evaluating import drift_of
 from profiles.matching.features import compare
 from profiles.matching.model import Guard, Scored, TrainedModel, read_model, run_model
@@ -62,8 +63,25 @@ SET probability = excluded.probability, contributions = excluded.contributions W
 """
 
 
-def run_match(*, run: MatchRun, now: datetime) -> None:
-    """Match all records of the run's model and keep what was found."""
+@dataclass(slots=True)
+class Basis:
+    """What a run leaves for those who come in after it: its records, and the change that it knew as the last."""
+
+    model: MatchModel
+    rules: Sequence[Rule]
+    table: Table
+    ids: Sequence[int]
+    seen: int
+
+
+def run_match(*, run: MatchRun, now: datetime) -> Basis:
+    """Match all records of the run's model and keep what was found.
+
+    Returns
+    -------
+    Basis
+        For `prepare_following`, once the run is done: nobody who waits for clusters waits for block keys.
+    """
     _reset_peak()
     began, cpu = time.perf_counter(), _cpu_seconds()
     model = run.model
@@ -83,9 +101,6 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
         scored = run_model(trained, table, guard=guard_of(spec, table, records, apart), must=must, find=find)
     found = time.perf_counter()
     names = _store(run, spec, records, scored)
-    store_keys(model=model, rules=trained.rules, table=table, ids=np.asarray(records.ids, np.int64))
-    # Who changed later is compared by `matching_newcomers`.
-    MatchModel.objects.filter(pk=model.pk).update(matched_change_id=seen)
     _review(run, trained, table, records, scored, now)
     forget_gone(model=model, ids=records.ids)
     sizes = Counter(scored.clusters.tolist())
@@ -119,6 +134,24 @@ def run_match(*, run: MatchRun, now: datetime) -> None:
     run.figures = figures
     if run.apply:
         _apply(run, trained, records, scored, now)
+    return Basis(model, trained.rules, table, records.ids, seen)
+
+
+def prepare_following(basis: Basis) -> None:
+    """Store the block keys of everybody a run has matched; who changed later is compared by `matching_newcomers`."""
+    ids = np.asarray(basis.ids, np.int64)
+    store_keys(model=basis.model, rules=basis.rules, table=basis.table, ids=ids)
+    MatchModel.objects.filter(pk=basis.model.pk).update(matched_change_id=basis.seen)
+    forget_gone(model=basis.model, ids=basis.ids)
+
+
+def read_basis(run: MatchRun, now: datetime) -> Basis:
+    """Return what a run would leave for those who come in after it, from the records as they are now."""
+    spec = spec_of(run.model)
+    trained = read_model(read_version(model=run.model, version=run.version))
+    seen = _last_change(now)
+    records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
+    return Basis(run.model, trained.rules, table_of(spec, records), records.ids, seen)
 
 
 def _drift(run: MatchRun, figures: dict[str, Any]) -> dict[str, Any] | None:

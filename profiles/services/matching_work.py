@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from cdp.core import locks
 from cdp.core.connections import database_is_away
@@ -54,7 +54,7 @@ def work_matching(*, clock: Clock) -> int:
 def count_matching_work() -> int:
     """Return how many models and runs wait for the worker."""
     models = MatchModel.objects.filter(Q(wants_questions_at__isnull=False) | Q(wants_training_at__isnull=False))
-    return models.count() + _waiting_runs().count()
+    return models.count() + _waiting_runs().count() + _unprepared().count()
 
 
 def _waiting_runs() -> QuerySet[MatchRun]:
@@ -62,6 +62,13 @@ def _waiting_runs() -> QuerySet[MatchRun]:
     return MatchRun.objects.filter(
         status__in=(MatchRun.Status.QUEUED, MatchRun.Status.RUNNING, MatchRun.Status.APPLYING)
     )
+
+
+def _unprepared() -> QuerySet[MatchModel]:
+    """Return the models whose last run is done and has no block keys stored."""
+    done = MatchRun.objects.filter(model=OuterRef("pk"), status=MatchRun.Status.DONE).order_by("-id")
+    models = MatchModel.objects.annotate(last_run_id=Subquery(done.values("id")[:1]))
+    return models.filter(last_run_id__isnull=False).exclude(followed_run_id=F("last_run_id"))
 
 
 def _step(clock: Clock) -> bool:
@@ -73,6 +80,10 @@ def _step(clock: Clock) -> bool:
     run = _waiting_runs().select_related("model").order_by("id").first()
     if run is not None:
         _run(run, clock)
+        return True
+    model = _unprepared().order_by("id").first()
+    if model is not None:
+        _prepare(model, clock)
         return True
     model = MatchModel.objects.filter(wants_questions_at__isnull=False).order_by("wants_questions_at", "id").first()
     if model is not None:
@@ -142,7 +153,7 @@ def _guarded(model: MatchModel, act: Callable[[], object]) -> object:
 
 
 def _run(run: MatchRun, clock: Clock) -> None:
-    from profiles.services.matching_runs import run_match  # noqa: PLC0415 - as above
+    from profiles.services.matching_runs import prepare_following, run_match  # noqa: PLC0415 - as above
 
     run.model.refresh_from_db()
     version = run.version or run.model.live_version
@@ -156,7 +167,7 @@ def _run(run: MatchRun, clock: Clock) -> None:
         status=MatchRun.Status.RUNNING, version=version, started_at=run.started_at
     )
     try:
-        run_match(run=run, now=clock())
+        basis = run_match(run=run, now=clock())
     except FAULTS as error:
         if database_is_away(error):
             raise
@@ -164,6 +175,17 @@ def _run(run: MatchRun, clock: Clock) -> None:
         _end(run, clock(), error=_say(error))
         return
     _end(run, clock())
+    _guarded(run.model, lambda: prepare_following(basis))
+    MatchModel.objects.filter(pk=run.model_id).update(followed_run_id=run.pk)
+
+
+def _prepare(model: MatchModel, clock: Clock) -> None:
+    """Store the block keys of a run whose worker ended before it had: nobody would be compared otherwise."""
+    from profiles.services.matching_runs import prepare_following, read_basis  # noqa: PLC0415 - as above
+
+    run = MatchRun.objects.filter(model=model, status=MatchRun.Status.DONE).select_related("model").latest("id")
+    _guarded(model, lambda: prepare_following(read_basis(run, clock())))
+    MatchModel.objects.filter(pk=model.pk).update(followed_run_id=run.pk)
 
 
 def _end(run: MatchRun, now: datetime, *, error: str = "") -> None:

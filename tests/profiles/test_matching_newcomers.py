@@ -1,16 +1,18 @@
 """Who comes in or changes after a run: what it costs to compare them, and what is kept of it."""
 
+from collections import Counter
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
 from profiles.models import Identifier, Profile
-from profiles.services import matching_frequencies
+from profiles.services import matching_frequencies, matching_keys, matching_runs
 from profiles.services.matching_components import load_decided
 from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_models import spec_of
-from tests.profiles.test_matching_api import client, follow, run, store, trained
+from tests.profiles.test_matching_api import client, follow, run, store, trained, work
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]
@@ -76,3 +78,40 @@ def test_a_contact_that_too_many_share_says_nothing_of_a_newcomer_either(client,
     assert len(records) == 2
     assert [table.columns["email"].text(row) for row in range(2)] == [None, None]
     assert load_decided(model, spec_of(model), records, table).must == []
+
+
+def test_stores_keys_that_a_worker_that_ended_has_not_stored(client, trained):
+    run(client)
+    keys = set(MatchKey.objects.values_list("key", "profile_id"))
+    assert keys
+    MatchKey.objects.all().delete()
+    MatchModel.objects.update(followed_run_id=None, matched_change_id=0)
+    assert work() > 0
+    assert set(MatchKey.objects.values_list("key", "profile_id")) == keys
+    assert work() == 0
+
+
+def test_a_run_is_done_whatever_becomes_of_the_keys_for_newcomers(client, trained, monkeypatch):
+    def fail(**asked):
+        raise ValueError
+
+    monkeypatch.setattr(matching_runs, "store_keys", fail)
+    done = run(client)
+    assert done["status"] == "done"
+    assert done["clusters"] > 0
+    model = MatchModel.objects.get()
+    assert model.status == "failed"
+    # It is not tried over and over.
+    assert work() == 0
+
+
+def test_stores_no_keys_of_blocks_past_the_cap(client, trained, monkeypatch):
+    run(client)
+    keys = Counter(MatchKey.objects.values_list("key", flat=True))
+    most = max(keys.values())
+    assert most > 1
+    monkeypatch.setattr(matching_keys, "MOST_IN_BLOCK", most - 1)
+    MatchModel.objects.update(followed_run_id=None)
+    work()
+    left = Counter(MatchKey.objects.values_list("key", flat=True))
+    assert left == {key: count for key, count in keys.items() if count < most}
