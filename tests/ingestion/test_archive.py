@@ -11,7 +11,7 @@ from ingestion.models import Archived, Message
 from ingestion.queries.archived import find_raw, read_raws
 from ingestion.services.archive import keep_archive
 from ingestion.services.taking_out import take_out_mentions
-from tests.consent.test_erase_person import EMAIL, SECRETS, erase, live, traces
+from tests.consent.zora import EMAIL, SECRETS, erase, live, traces
 from tests.ingestion.door import TRACK, make_source, outcomes, post, process
 from tests.world import api
 

@@ -24,7 +24,7 @@ from ingestion.services.forwarding import (
 )
 from profiles.models import Profile
 from profiles.queries.people import name_identifier
-from tests.consent.test_erase_person import EMAIL, SECRETS, erase, live, traces
+from tests.consent.zora import EMAIL, SECRETS, erase, live, traces
 from tests.ingestion.door import make_source, post, process
 from tests.listening import LOCAL, OtherServer
 from tests.world import api, faults, signed_in

@@ -7,7 +7,7 @@ from cdp.core.services.jobs import run_jobs
 from ingestion.models import Archived, Message, Replay
 from ingestion.services import replays
 from profiles.models import Activity, Event, Identifier, IdentifierType, Merge, Profile, Refusal
-from tests.consent.test_erase_person import EMAIL, SECRETS, erase, live, traces
+from tests.consent.zora import EMAIL, SECRETS, erase, live, traces
 from tests.ingestion.door import event_count, make_source, outcomes
 from tests.ingestion.test_archive import send, track
 from tests.world import api
