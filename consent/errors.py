@@ -235,6 +235,17 @@ class NothingToCorrect(Conflict):
         )
 
 
+class RecipientsLeft(Conflict):
+    """An erasure cannot be tried again where nothing is left to erase: recipients are to be told."""
+
+    code = "privacy.recipients_left"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Everything here is erased. Tell the recipients that are left and mark them as told, or say why not."
+        )
+
+
 class SecondApprovalNeeded(Conflict):
     """Two people have to approve, and one of them tried twice."""
 

@@ -73,6 +73,8 @@ EDGES: Mapping[tuple[str, Act], str] = {
     (RUNNING, Act.FINISH): COMPLETED,
     (RUNNING, Act.FALL_SHORT): PARTIAL,
     (PARTIAL, Act.APPROVE): APPROVED,
+    # The last recipient was told after all.
+    (PARTIAL, Act.FINISH): COMPLETED,
 }
 
 ROLES: Mapping[Act, frozenset[Role]] = {

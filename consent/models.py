@@ -158,7 +158,8 @@ class PrivacyRequest(models.Model):
     `closure` is the sealed list of everything that names the person, kept while an erasure runs so that it can
     go on after a crash. `before` holds what each store held when it began. `shared` holds the digests (hexadecimal) of
     identifiers that an officer found to be others' too: erasure does not suppress them. `paused_days` is how long the
-    clock stood still for a question about the identity (since `identity_asked_at`, while one is open). What a person
+    clock stood still for a question about the identity (since `identity_asked_at`, while one is open). `clean_at` is
+    when an erasure's search found nothing more here, recipients may still have to be told. What a person
     wrote besides is in `consent.request_models.RequestDetails`.
 
     Personal data: identities of the person — erased with the request's completion.
@@ -199,6 +200,7 @@ class PrivacyRequest(models.Model):
     steps = models.JSONField(default=list)
     recipients = models.JSONField(default=list)
     reason = models.TextField(blank=True)
+    clean_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     created_by = models.TextField(blank=True)
     lease_until = models.DateTimeField(null=True)

@@ -106,6 +106,7 @@ class RecipientNotice(models.Model):
     """One recipient of one erasure and whether it knows.
 
     A processor that is asked by OpenDSR gets `subject_request_id`, and says itself when it is done, by `due_at`.
+    `answer` is why one that has not confirmed anything need not be waited for.
 
     Personal data: the person's identifiers, sealed — deleted once the recipient was told, or with the last attempt.
     """
@@ -118,11 +119,19 @@ class RecipientNotice(models.Model):
         SKIPPED = "skipped"
         FAILED = "failed"
 
+    class Answer(models.TextChoices):
+        # The two exceptions of GDPR Art. 19, which an officer records.
+        IMPOSSIBLE = "impossible", "Telling them is impossible"
+        DISPROPORTIONATE = "disproportionate", "Telling them would be a disproportionate effort"
+        REMOVAL = "removal", "Its destination is sent a removal."
+        IN_HOUSE = "in_house", "The file stayed in the house: whoever exported it deletes their copy."
+
     id = models.BigAutoField(primary_key=True)
     request_id = models.UUIDField()
     recipient = models.CharField(max_length=200)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.PENDING)
     status_message = models.TextField(blank=True)
+    answer = models.CharField(max_length=16, choices=Answer.choices, blank=True, default="", db_default="")
     body_sealed = models.BinaryField(null=True)
     attempts = models.SmallIntegerField(default=0)
     retry_at = models.DateTimeField(null=True)

@@ -18,7 +18,7 @@ from consent.queries.duties import list_addresses, list_holds
 from consent.queries.requests import get_request
 from consent.services.certificates import make_certificate
 from consent.services.recipient_states import present_recipients
-from consent.services.recipients import NewAddress, mark_told, present_address, save_address
+from consent.services.recipients import NOT_TOLD, NewAddress, mark_told, present_address, save_address
 from consent.services.withholding import count_withheld, end_hold, read_withheld, save_hold
 
 
@@ -28,7 +28,9 @@ class CertificateSchema(serializers.Serializer):
     type = serializers.CharField()
     version = serializers.IntegerField()
     request_id = serializers.UUIDField()
-    completed_at = serializers.DateTimeField()
+    clean_at = serializers.DateTimeField()
+    status = serializers.CharField()
+    completed_at = serializers.DateTimeField(allow_null=True)
     stores = serializers.ListField(child=serializers.DictField())
     withheld = serializers.ListField(child=serializers.DictField())
     recipients = serializers.ListField(child=serializers.DictField())
@@ -56,9 +58,10 @@ class ProofSchema(serializers.Serializer):
 
 
 class ToldRecipient(fields.StrictSerializer):
-    """Which recipient an officer told."""
+    """Which recipient an officer told, or why it is not told."""
 
     recipient = serializers.CharField(max_length=200)
+    not_told_because = serializers.ChoiceField(choices=NOT_TOLD, required=False)
 
 
 class NewLegalHold(fields.StrictSerializer):
@@ -170,12 +173,13 @@ class TellRecipient(APIView):
 
     @extend_schema(operation_id="privacy_requests_told", request=ToldRecipient, responses={204: None})
     def post(self, request: Request, request_id: str) -> Response:
-        """Mark the recipient as told."""
+        """Mark the recipient as told, or write down why it is not."""
         given = fields.read_input(ToldRecipient, request.data)
         found = get_request(request_id=str(request_id))
         mark_told(
             request_id=str(found.id),
             recipient=given["recipient"],
+            not_told_because=given.get("not_told_because", ""),
             actor=principal_of(request).actor,
             now=timezone.now(),
         )

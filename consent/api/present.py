@@ -257,5 +257,6 @@ def present_request(request: PrivacyRequest, *, principal: Principal, details: D
         "steps": request.steps,
         "recipients": request.recipients,
         "reason": request.reason,
+        "clean_at": request.clean_at,
         "completed_at": request.completed_at,
     }

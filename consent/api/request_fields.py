@@ -112,6 +112,7 @@ class PrivacyRequestSchema(serializers.Serializer):
     steps = StepSchema(many=True)
     recipients = serializers.ListField()
     reason = serializers.CharField()
+    clean_at = serializers.DateTimeField(allow_null=True)
     completed_at = serializers.DateTimeField(allow_null=True)
 
 

@@ -23,7 +23,7 @@ def list_notices(*, only_open: bool) -> QuerySet[RecipientNotice]:
     Parameters
     ----------
     only_open : bool
-        Only who does not know yet: waiting, given up, or without an address.
+        Only who does not know yet and has to: waiting, given up, or without an address.
     """
     rows = RecipientNotice.objects.all()
-    return rows.filter(~Q(status=Status.COMPLETED)) if only_open else rows
+    return rows.filter(~Q(status=Status.COMPLETED), answer="") if only_open else rows

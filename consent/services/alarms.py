@@ -44,7 +44,10 @@ def _needing(now: datetime) -> list[tuple[PrivacyRequest, str]]:
     found += [(row, SOON) for row in rows.filter(last_at__gte=now, last_at__lt=soon)]
     unanswered = rows.filter(confirm_at__lt=now + timedelta(days=3), letters__isnull=True, status__in=life.WAITING)
     found += [(row, CONFIRM) for row in unanswered]
-    found += [(row, STUCK) for row in rows.filter(status__in=life.MOVING, approved_at__lt=now - timedelta(days=1))]
+    found += [
+        (row, STUCK)
+        for row in rows.filter(status__in=life.MOVING, clean_at=None, approved_at__lt=now - timedelta(days=1))
+    ]
     return found
 
 

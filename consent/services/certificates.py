@@ -26,20 +26,19 @@ class NoCertificate(Conflict):
 
     def __init__(self, status: str) -> None:
         super().__init__(
-            f"There is a certificate only of a completed erasure, after a search that found nothing; this request is "
-            f"{status}."
+            f"There is a certificate only of an erasure, after a search that found nothing; this request is {status}."
         )
 
 
 def make_certificate(*, request_id: str) -> dict[str, Any]:
-    """Return the signed certificate of a completed erasure.
+    """Return the signed certificate of an erasure that has left nothing here, whether or not its recipients know yet.
 
     Raises
     ------
     UnknownRequest
         If there is no such request.
     NoCertificate
-        If it is no erasure, not completed, or was not searched to zero.
+        If it is no erasure, or was not searched to zero.
 
     Notes
     -----
@@ -49,12 +48,12 @@ def make_certificate(*, request_id: str) -> dict[str, Any]:
     proof = ErasureProof.objects.filter(request_id=request.id).first()
     clean = (
         request.type == PrivacyRequest.Type.ERASURE
-        and request.status == PrivacyRequest.Status.COMPLETED
+        and request.clean_at is not None
         and not any(step["remaining"] for step in request.steps)
     )
-    if not clean or proof is None or proof.searched_at is None or request.completed_at is None or proof.found:
+    if not clean or proof is None or proof.searched_at is None or request.clean_at is None or proof.found:
         raise NoCertificate(request.status)
-    scrubbed_at = find_scrub_after(moment=request.completed_at)
+    scrubbed_at = find_scrub_after(moment=request.clean_at)
     line = LedgerEntry.objects.filter(request_id=request.id).order_by("-number").first()
     document: dict[str, Any] = {
         "type": PURPOSE,
@@ -64,7 +63,9 @@ def make_certificate(*, request_id: str) -> dict[str, Any]:
         "received_at": _time(request.received_at),
         "began_at": _time(proof.began_at),
         "erased_at": _time(proof.erased_at or proof.searched_at),
-        "completed_at": _time(request.completed_at),
+        "clean_at": _time(request.clean_at),
+        "status": request.status,
+        "completed_at": _time(request.completed_at) if request.completed_at else None,
         "subject": proof.subject,
         "suppressed_identifiers": proof.suppressed,
         "shared_identifiers_kept": proof.shared,
@@ -90,12 +91,12 @@ def make_certificate(*, request_id: str) -> dict[str, Any]:
             else "Deleted rows may still lie in unused parts of the database's own files until the next nightly scrub.",
         },
         "backups": {
-            "gone_by": _time(request.completed_at + timedelta(days=settings.CDP_BACKUP_DAYS)),
+            "gone_by": _time(request.clean_at + timedelta(days=settings.CDP_BACKUP_DAYS)),
             "statement": "Older backups may hold the person until then; reading one in repeats the erasure first.",
         },
         "erasure_ledger": {"line": line.number if line else None},
     }
-    return sign_document(document, purpose=PURPOSE, now=scrubbed_at or request.completed_at)
+    return sign_document(document, purpose=PURPOSE, now=scrubbed_at or request.clean_at)
 
 
 def _time(moment: datetime) -> str:

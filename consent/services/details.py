@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from cdp.core.secrets import seal, unseal
-from consent import life
 from consent.models import PrivacyRequest
 from consent.request_models import RequestDetails
 
@@ -59,9 +58,9 @@ def write_details(*, request: PrivacyRequest, details: Details) -> None:
 
 
 def forget_details_of_erased(now: datetime) -> None:
-    """Delete the details of erasures that are over: they were kept for the letter and the course of it."""
+    """Delete the details of erasures that left nothing here: they were kept for the letter and the course of it."""
     del now
-    over = PrivacyRequest.objects.filter(type=PrivacyRequest.Type.ERASURE, status=life.COMPLETED)
+    over = PrivacyRequest.objects.filter(type=PrivacyRequest.Type.ERASURE, clean_at__isnull=False)
     RequestDetails.objects.filter(request__in=over).delete()
 
 

@@ -21,11 +21,13 @@ from cdp.core.errors import Conflict
 from cdp.core.locks import IDENTITY, take
 from cdp.core.services.audit import record
 from cdp.core.services.scrubbing import note_touched
+from consent import life
+from consent.life import Act, Role
 from consent.models import PrivacyRequest
 from consent.services import proving
 from consent.services.closure import Closure, find_closure, seal_closure, unseal_closure
 from consent.services.erasure_ledger import note_erased
-from consent.services.recipient_states import present_recipients
+from consent.services.recipient_states import judge, present_recipients
 from consent.services.recipients import note_recipients
 from consent.services.suppressions import suppress
 from consent.services.withholding import count_withheld, withhold_rows
@@ -73,8 +75,9 @@ def erase_person(*, request_id: str, fence: int, clock: Callable[[], datetime]) 
     Returns
     -------
     PrivacyRequest
-        ``completed`` only if the search found nothing. ``running`` while all that is left lies where it goes by
-        itself within moments. Else ``partial``, with what remains and where.
+        ``completed`` only if the search found nothing and every recipient knows. ``running`` while all that is left
+        lies where it goes by itself within moments, and while recipients are being told. Else ``partial``, with what
+        remains and where.
     """
 
     def keep_alive() -> None:
@@ -309,9 +312,12 @@ def _finish(
             steps.append({"store": "search control", "before": 0, "erased": 0, "withheld": 0, "remaining": 1})
         done = not remaining and not any(left.values()) and proven
         request.recipients = present_recipients(request_id=request_id)
-        request.status = Status.COMPLETED if done else Status.PARTIAL
+        act = judge(request_id=request_id) if done else Act.FALL_SHORT
+        if act is not None:
+            request.status = life.follow(status=request.status, act=act, role=Role.SYSTEM) or request.status
         request.lease_until = None
-        request.completed_at = now if done else None
+        request.clean_at = now if done else None
+        request.completed_at = now if request.status == Status.COMPLETED else None
         if done:
             request.identities = []
             request.profile_ids = []
@@ -319,7 +325,7 @@ def _finish(
         request.save()
         record(
             actor="system",
-            action=f"privacy_request.{request.status}",
+            action="privacy_request.clean" if act is None else f"privacy_request.{request.status}",
             object=f"privacy_request:{request.id}",
             detail={"profiles": list(closure.uuids), "stores": len(steps)},
             now=now,

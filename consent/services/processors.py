@@ -179,11 +179,12 @@ def heed(told: Told, *, recipient: str, now: datetime) -> bool:
         )
         if row is None or not goes_forward(told=told.state, known=_known(row)):
             return False
+        row.answer = ""
         row.status, row.body_sealed, row.due_at = STATES[told.state], None, told.due_at or row.due_at
         row.status_message = f"{CANCELLED}: {told.reason or 'no reason given'}" if told.state == CANCELLED else ""
         row.told_at = now if told.state == COMPLETED else None
         row.save()
-        show_states(str(row.request_id))
+        show_states(str(row.request_id), now=now)
         record(
             actor="system",
             action="recipient.answered",

@@ -7,7 +7,7 @@ failed.
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -23,6 +23,7 @@ from cdp.core.errors import CdpError, FieldError, InvalidInput, NotFound
 from cdp.core.secrets import seal, unseal
 from cdp.core.services.audit import record
 from cdp.core.services.wakeups import wake
+from consent.disclosure_models import DisclosureTerms
 from consent.models import PrivacyRequest
 from consent.proof_models import RecipientAddress, RecipientNotice
 from consent.queries.disclosures import find_recipients
@@ -39,7 +40,11 @@ TIMEOUT_SECONDS = 10.0
 PAUSES = (5, 30, 120, 600, 3600)
 BATCH = 100
 BY_HAND = "No address is known: tell this recipient and mark it as told."
+# As exports name the recipient where nobody else was named (`segments.services.sending.exports`).
+IN_HOUSE = "the person who exports"
 Status = RecipientNotice.Status
+Answer = RecipientNotice.Answer
+NOT_TOLD = (Answer.IMPOSSIBLE.value, Answer.DISPROPORTIONATE.value)
 
 
 class UnknownRecipient(NotFound):
@@ -63,9 +68,14 @@ class UnknownAddress(NotFound):
 def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime) -> None:
     """Write down who received data of the person and has to be told, in the caller's transaction.
 
-    Before anything is deleted: the register of disclosures goes with the person.
+    Before anything is deleted: the register of disclosures goes with the person. Whoever received data through a
+    destination only is sent a removal there when the person's rows go; that is all this one needs.
     """
-    names = {one.recipient for one in find_recipients(profile_ids=closure.profile_ids) if one.kind != "removal"}
+    ways: dict[str, set[str]] = {}
+    for one in find_recipients(profile_ids=closure.profile_ids):
+        if one.kind != DisclosureTerms.Kind.REMOVAL:
+            ways.setdefault(one.recipient, set()).add(one.kind)
+    names = set(ways)
     if not names:
         return
     addressed = set(RecipientAddress.objects.filter(recipient__in=names).values_list("recipient", flat=True))
@@ -85,10 +95,9 @@ def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime)
             RecipientNotice(
                 request_id=request.id,
                 recipient=name,
-                status=Status.PENDING if name in addressed else Status.SKIPPED,
-                status_message="" if name in addressed else BY_HAND,
                 body_sealed=seal(body, context=BODY) if name in addressed else None,
                 created_at=now,
+                **_begin(name, ways=ways[name], is_addressed=name in addressed),
             )
             for name in sorted(names)
         ],
@@ -120,8 +129,13 @@ def tell_recipients(*, clock: Callable[[], datetime]) -> int:
     return told
 
 
-def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime) -> None:
-    """Note that an officer has told a recipient by other means.
+def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime, not_told_because: str = "") -> None:
+    """Note that an officer has told a recipient by other means, or why nobody tells it.
+
+    Parameters
+    ----------
+    not_told_because : str
+        One of `NOT_TOLD`; empty: it was told.
 
     Raises
     ------
@@ -132,10 +146,24 @@ def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime) -> 
         row = RecipientNotice.objects.select_for_update().filter(request_id=request_id, recipient=recipient).first()
         if row is None:
             raise UnknownRecipient
-        row.status, row.status_message, row.told_at, row.body_sealed = Status.COMPLETED, "told by hand", now, None
+        if not_told_because:
+            row.status, row.answer, row.status_message = (
+                Status.SKIPPED,
+                not_told_because,
+                Answer(not_told_because).label,
+            )
+        else:
+            row.status, row.answer, row.status_message, row.told_at = Status.COMPLETED, "", "told by hand", now
+        row.body_sealed, row.retry_at = None, None
         row.save()
-        show_states(request_id)
-        record(actor=actor, action="recipient.told", object=f"privacy_request:{request_id}", now=now)
+        record(
+            actor=actor,
+            action="recipient.not_told" if not_told_because else "recipient.told",
+            object=f"privacy_request:{request_id}",
+            detail={"recipient": row.pk, **({"because": not_told_because} if not_told_because else {})},
+            now=now,
+        )
+        show_states(request_id, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +245,17 @@ def present_address(row: RecipientAddress, *, with_secret: bool) -> Mapping[str,
     return {**shown, "secret": unseal(bytes(row.secret_sealed), context=SECRET).decode()} if with_secret else shown
 
 
+def _begin(name: str, *, ways: Set[str], is_addressed: bool) -> dict[str, str]:
+    """Return how a recipient's notice begins."""
+    if is_addressed:
+        return {"status": Status.PENDING}
+    if ways == {DisclosureTerms.Kind.DELIVERY}:
+        return {"status": Status.SENT, "answer": Answer.REMOVAL, "status_message": Answer.REMOVAL.label}
+    if name == IN_HOUSE:
+        return {"status": Status.SKIPPED, "answer": Answer.IN_HOUSE, "status_message": Answer.IN_HOUSE.label}
+    return {"status": Status.SKIPPED, "status_message": BY_HAND}
+
+
 def _tell(notice: RecipientNotice, address: RecipientAddress | None, *, now: datetime) -> str | None:
     """Tell a recipient, and return the fault, if any."""
     if address is None:
@@ -263,4 +302,4 @@ def _note(notice: RecipientNotice, fault: str | None, *, address: RecipientAddre
         else:
             row.status_message, row.retry_at = fault, now + timedelta(seconds=PAUSES[row.attempts - 1])
         row.save()
-        show_states(str(row.request_id))
+        show_states(str(row.request_id), now=now)

@@ -155,6 +155,7 @@ def _approve(line: Line, *, held: dict[bytes, str], now: datetime) -> str:
     row.status = Status.APPROVED
     row.approved_at = now
     row.lease_until = None
+    row.clean_at = None
     row.completed_at = None
     row.save()
     record(
@@ -171,7 +172,7 @@ def _finish(request_id: str) -> None:
     """Carry the erasure out to its end: nobody else works on this database yet."""
     for _ in range(MOST_PASSES):
         run_privacy_requests(clock=timezone.now)
-        if PrivacyRequest.objects.get(id=request_id).status == Status.COMPLETED:
+        if PrivacyRequest.objects.get(id=request_id).clean_at is not None:
             return
         for step in registries.work_steps:
             while step.run():

@@ -17,7 +17,7 @@ from cdp.core.services.audit import record
 from cdp.core.services.wakeups import wake
 from consent import life
 from consent.deadlines import can_extend, confirm_on, due_on
-from consent.errors import NothingToCorrect, SecondApprovalNeeded, UnknownRequest, WrongStatus
+from consent.errors import NothingToCorrect, RecipientsLeft, SecondApprovalNeeded, UnknownRequest, WrongStatus
 from consent.life import Act, Role
 from consent.models import PrivacyRequest
 from consent.queries.purposes import get_purpose
@@ -102,6 +102,8 @@ def approve_request(*, request_id: str, actor: str, now: datetime) -> PrivacyReq
     ------
     NothingToCorrect
         If a rectification names no correction.
+    RecipientsLeft
+        If everything here is erased already, and only recipients are still to be told.
     SecondApprovalNeeded
         If whoever approved first approves again, while a second person is needed.
     WrongStatus
@@ -112,6 +114,8 @@ def approve_request(*, request_id: str, actor: str, now: datetime) -> PrivacyReq
         status = step(request=request, act=Act.APPROVE, role=Role.OFFICER)
         if request.status in life.MOVING:
             return request
+        if request.clean_at is not None:
+            raise RecipientsLeft
         if request.type == Type.RECTIFICATION and not read_details(request=request).corrections:
             raise NothingToCorrect
         if settings.CDP_FOUR_EYES and not [one for one in request.approvals if one != actor]:

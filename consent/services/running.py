@@ -21,7 +21,8 @@ CLAIM = """
 UPDATE consent_privacyrequest SET status = 'running', fence = fence + 1, lease_until = %(until)s
 WHERE id = (
     SELECT id FROM consent_privacyrequest
-    WHERE status = 'approved' OR (status = 'running' AND (lease_until IS NULL OR lease_until <= %(now)s))
+    WHERE clean_at IS NULL
+      AND (status = 'approved' OR (status = 'running' AND (lease_until IS NULL OR lease_until <= %(now)s)))
     ORDER BY (id = ANY(%(tried)s::uuid[])), approved_at, id FOR UPDATE SKIP LOCKED LIMIT 1)
   AND NOT id = ANY(%(tried)s::uuid[])
 RETURNING id::text, fence
@@ -53,8 +54,8 @@ def run_privacy_requests(*, clock: Callable[[], datetime]) -> int:
 
 
 def count_waiting() -> int:
-    """Return how many requests are approved and not yet over."""
-    return PrivacyRequest.objects.filter(status__in=[Status.APPROVED, Status.RUNNING]).count()
+    """Return how many requests are approved and not yet carried out; recipients are told by themselves."""
+    return PrivacyRequest.objects.filter(status__in=[Status.APPROVED, Status.RUNNING], clean_at=None).count()
 
 
 def _claim(tried: list[str], *, now: datetime) -> tuple[str, int] | None:

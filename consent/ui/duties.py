@@ -15,7 +15,14 @@ from cdp.core.reauthentication import recently_authenticated
 from cdp.core.ui.shell import read_list, show_page, signed_in
 from consent.proof_models import RecipientAddress
 from consent.queries.duties import list_addresses, list_holds, list_notices
-from consent.services.recipients import NewAddress, mark_told, present_address, remove_address, save_address
+from consent.services.recipients import (
+    NOT_TOLD,
+    NewAddress,
+    mark_told,
+    present_address,
+    remove_address,
+    save_address,
+)
 from consent.services.withholding import end_hold, save_hold
 from consent.ui.forms import SLUG, ListField, StyledForm, read_or_refuse
 
@@ -62,9 +69,10 @@ class AddressForm(StyledForm):
 
 
 class TellForm(forms.Form):
-    """Who was told."""
+    """Who was told, or why not."""
 
     recipient = forms.CharField(max_length=200)
+    not_told_because = forms.ChoiceField(choices=[(one, one) for one in NOT_TOLD], required=False)
 
 
 @require_http_methods(READ)
@@ -139,9 +147,12 @@ def remove_recipient(request: HttpRequest, address_id: int) -> HttpResponse:
 
 @require_POST
 def tell_recipient(request: HttpRequest, request_id: UUID) -> HttpResponse:
-    """Note that a recipient was told by other means."""
+    """Note that a recipient was told by other means, or why it is not told."""
     principal = signed_in(request, "privacy:write")
     given = read_or_refuse(TellForm, request.POST)
-    mark_told(request_id=str(request_id), recipient=given["recipient"], actor=principal.actor, now=timezone.now())
-    messages.success(request, f"{given['recipient']} knows: noted on the request.")
+    name, because = given["recipient"], given["not_told_because"]
+    mark_told(
+        request_id=str(request_id), recipient=name, not_told_because=because, actor=principal.actor, now=timezone.now()
+    )
+    messages.success(request, f"{name} {'is not told' if because else 'knows'}: noted on the request.")
     return redirect("recipients") if "from_list" in request.POST else redirect("privacy_request", request_id)

@@ -159,9 +159,9 @@ def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         clock=read_clock(row, now=now),
         identities=_identities(row, principal),
         waits=row.status in WAITING,
-        moves=row.status in MOVING,
+        moves=row.status in MOVING and row.clean_at is None,
         unverified=row.status in (Status.RECEIVED, Status.AWAITING_IDENTITY),
-        can_approve=row.status in (Status.OPEN, Status.PARTIAL),
+        can_approve=row.status in (Status.OPEN, Status.PARTIAL) and row.clean_at is None,
         four_eyes=settings.CDP_FOUR_EYES,
         approved_by_me=principal.actor in row.approvals,
         details=details,
@@ -213,7 +213,7 @@ def progress(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Answer how far a request is; the page asks again while it moves."""
     signed_in(request, "privacy:read")
     row = get_request(request_id=str(request_id))
-    moves = row.status in MOVING
+    moves = row.status in MOVING and row.clean_at is None
     answer = show_part(request, "consent/progress.html", asked=row, moves=moves)
     if not moves:
         # The rest of the page shows what the request was before: its identities are gone with it.

@@ -34,7 +34,7 @@ def proof(request: HttpRequest, request_id: UUID) -> HttpResponse:
     row = ErasureProof.objects.filter(request_id=asked.id).first()
     names = [stage for stage, _ in STAGES]
     reached = names.index(row.stage) if row is not None and row.stage in names else -1
-    moves = asked.status in (Status.APPROVED, Status.RUNNING)
+    moves = asked.status in (Status.APPROVED, Status.RUNNING) and asked.clean_at is None
     context: dict[str, Any] = {
         "asked": asked,
         "proof": row,
@@ -45,7 +45,7 @@ def proof(request: HttpRequest, request_id: UUID) -> HttpResponse:
         ],
         "recipients": present_recipients(request_id=str(asked.id)),
         "withheld": count_withheld(request_id=str(asked.id)),
-        "clean": asked.status == Status.COMPLETED and asked.type == PrivacyRequest.Type.ERASURE,
+        "clean": asked.clean_at is not None,
     }
     if request.headers.get("HX-Request"):
         return show_part(request, "consent/proof.html", **context)

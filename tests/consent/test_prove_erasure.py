@@ -1,4 +1,4 @@
-"""What an erasure proves: control, search in every form, holds, recipients, and a certificate to be verified."""
+"""What an erasure proves: control, search in every form, holds, and a certificate to be verified."""
 
 import base64
 import gzip
@@ -15,10 +15,8 @@ from django.utils import timezone
 
 from cdp.core.models import Job
 from cdp.core.signing import SignatureInvalid, verify_document
-from consent.models import PrivacyRequest, Purpose
-from consent.proof_models import ErasureProof, RecipientNotice, WithheldRow
-from consent.services.disclosures import Terms, record_disclosures
-from consent.services.recipients import tell_recipients
+from consent.models import PrivacyRequest
+from consent.proof_models import ErasureProof, WithheldRow
 from consent.services.running import run_privacy_requests
 from consent.services.withholding import delete_due_rows
 from consent.suppression_models import Suppression
@@ -26,7 +24,6 @@ from consent.traces.needles import make_needles
 from profiles.models import Profile
 from profiles.queries.people import name_identifier
 from tests.erasing import ask_erasure, erase, live
-from tests.listening import LOCAL, OtherServer
 from tests.profiles.sending import send, source, track
 from tests.segments.asking import definition, trait
 from tests.world import api, staff
@@ -221,39 +218,6 @@ def test_withholds_what_a_law_makes_the_house_keep_and_deletes_it_when_its_time_
     assert not WithheldRow.objects.exists()
     assert officer.delete("/api/v1/legal-holds/invoices").status_code == 204
     assert officer.delete("/api/v1/legal-holds/invoices").status_code == 404
-
-
-def test_tells_recipients_and_shows_their_states(officer, settings):
-    Purpose.objects.create(key="ads", name="Ads", created_at=timezone.now())
-    person = live("disclosed-person-1")
-    profile = Profile.objects.get()
-    for name in ("Mailer Ltd", "Paper Mill"):
-        record_disclosures(
-            profile_ids=[profile.pk], terms=Terms("export", name, "ads", None, ("email",)), at=timezone.now()
-        )
-    settings.CDP_OUTGOING_ALLOW = LOCAL
-    with OtherServer() as mailer:
-        body = {"recipient": "Mailer Ltd", "url": f"http://127.0.0.1:{mailer.port}/erasures"}
-        made = officer.post("/api/v1/recipient-addresses", body, format="json")
-        assert made.status_code == 201, made.json()
-        request = erase(person)
-        states = {one["name"]: one["status"] for one in request.recipients}
-        assert (request.status, states) == ("completed", {"Mailer Ltd": "pending", "Paper Mill": "skipped"})
-        assert tell_recipients(clock=timezone.now) == 1
-        (notice,) = mailer.received
-        assert {"type": "email", "value": person.email} in json.loads(notice.body)["data"]["identities"]
-    request.refresh_from_db()
-    assert {one["name"]: one["status"] for one in request.recipients} == {
-        "Mailer Ltd": "completed",
-        "Paper Mill": "skipped",
-    }
-    assert all(row.body_sealed is None for row in RecipientNotice.objects.all())
-    told = officer.post(
-        f"/api/v1/privacy-requests/{request.id}/recipients/told", {"recipient": "Paper Mill"}, format="json"
-    )
-    assert told.status_code == 204
-    shown = officer.get(f"/api/v1/privacy-requests/{request.id}/certificate").json()["recipients"]
-    assert [one["status"] for one in shown] == ["completed", "completed"]
 
 
 def test_does_not_suppress_an_identifier_that_is_others_too():

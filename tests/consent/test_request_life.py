@@ -36,6 +36,8 @@ SYSTEM = {
     "open": {"ask_identity", "cancel"},
     "approved": {"start"},
     "running": {"start", "finish", "fall_short"},
+    # When the last recipient knows after all.
+    "partial": {"finish"},
 }
 EXPECTED = {Role.OFFICER: OFFICER, Role.SUBJECT: SUBJECT, Role.SYSTEM: SYSTEM}
 
