@@ -62,6 +62,8 @@ def test_leads_from_a_model_through_answers_to_a_decision(ada):
     assert f"/possible-duplicates/{first.pk}" in queue
     page = ada.get(f"/possible-duplicates/{first.pk}").content.decode()
     assert "before any field" in page
+    # On a narrow screen each value stands below its field, and says whose it is.
+    assert 'data-label="The other"' in page
     assert "A merge would change: consent" in page
     ada.post(f"/possible-duplicates/{first.pk}", {"decision": "same"})
     assert Merge.objects.get().kind == Merge.Kind.MODEL
