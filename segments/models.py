@@ -111,9 +111,10 @@ class NextCheck(models.Model):
     Personal data: pseudonymous id — erasure deletes the row.
     """
 
-    pk = models.CompositePrimaryKey("profile_id", "segment_id")
-    profile_id = models.BigIntegerField()
+    # By segment first: computing one anew compares all of its rows.
+    pk = models.CompositePrimaryKey("segment_id", "profile_id")
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="next_checks", db_index=False)
+    profile_id = models.BigIntegerField()
     at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

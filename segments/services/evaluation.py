@@ -56,6 +56,16 @@ state as (
     left join segments_membership m on m.segment_id = %(apply_segment)s and m.profile_id = a.profile_id
     left join profiles_profile p on p.id = a.profile_id
 )"""
+WAIT_OF_SOME = """
+waiting as (
+    insert into segments_nextcheck (segment_id, profile_id, at)
+    select %(apply_segment)s, profile_id, next_at from state where next_at is not null
+    on conflict (segment_id, profile_id) do update set at = excluded.at where segments_nextcheck.at <> excluded.at
+),
+settled as (
+    delete from segments_nextcheck n using state s
+    where n.segment_id = %(apply_segment)s and n.profile_id = s.profile_id and s.next_at is null
+)"""
 
 STATE_OF_ALL = """
 known as (
@@ -67,6 +77,24 @@ state as (
     from evaluated e
     full join known m on m.profile_id = e.profile_id
     left join profiles_profile p on p.id = coalesce(e.profile_id, m.profile_id)
+)"""
+# Most moments are the same as before: only what differs is written.
+WAIT_OF_ALL = """
+checks as (
+    select coalesce(e.profile_id, n.profile_id) as profile_id, e.next_at, n.at
+    from (select profile_id, next_at from evaluated where next_at is not null) e
+    full join (select profile_id, at from segments_nextcheck where segment_id = %(apply_segment)s) n
+        on n.profile_id = e.profile_id
+    where e.next_at is distinct from n.at
+),
+waiting as (
+    insert into segments_nextcheck (segment_id, profile_id, at)
+    select %(apply_segment)s, profile_id, next_at from checks where next_at is not null
+    on conflict (segment_id, profile_id) do update set at = excluded.at
+),
+settled as (
+    delete from segments_nextcheck n using checks c
+    where n.segment_id = %(apply_segment)s and n.profile_id = c.profile_id and c.next_at is null
 )"""
 
 APPLY = """
@@ -99,15 +127,7 @@ profile_history as (
         jsonb_build_object('segment', %(apply_key)s::text, 'reason', s.reason)
     from changed c join state s on s.profile_id = c.profile_id where s.uuid is not null
 ),
-waiting as (
-    insert into segments_nextcheck (profile_id, segment_id, at)
-    select profile_id, %(apply_segment)s, next_at from state where next_at is not null
-    on conflict (profile_id, segment_id) do update set at = excluded.at where segments_nextcheck.at <> excluded.at
-),
-settled as (
-    delete from segments_nextcheck n using state s
-    where n.segment_id = %(apply_segment)s and n.profile_id = s.profile_id and s.next_at is null
-)
+{waits}
 """
 KINDS: Mapping[str, int] = {
     "entered_kind": int(ENTERED),
@@ -152,7 +172,8 @@ def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: dat
     """
     compiled = compile_membership(segment.definition, now=now, setting=setting, some=True)
     statement = (
-        APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, **KINDS) + "select profile_id, kind from changed"
+        APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, waits=WAIT_OF_SOME, **KINDS)
+        + "select profile_id, kind from changed"
     )
     ids = int_array(asked)
     with connection.cursor() as cursor:
@@ -181,11 +202,10 @@ def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime, setting: S
         The changes; None if there are more than `FOLLOWED_CHANGES`.
     """
     compiled = compile_membership(segment.definition, now=now, setting=setting)
-    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, **KINDS)
+    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, waits=WAIT_OF_ALL, **KINDS)
     statement += f"select profile_id, kind, count(*) over () from changed limit {FOLLOWED_CHANGES + 1}"
     began = time.perf_counter()
     with connection.cursor() as cursor:
-        cursor.execute(SETTLE_ALL, [segment.id])
         cursor.execute(
             statement,
             {

@@ -60,7 +60,11 @@ FOLLOW = """
 UPDATE {table} r SET profile_id = t.kept FROM unnest(%s::bigint[], %s::bigint[]) AS t(dropped, kept)
 WHERE r.profile_id = t.dropped
 """
-FORGET_CHECKS = "DELETE FROM segments_nextcheck WHERE profile_id = ANY(%s::bigint[])"
+# Through the segments, for the rows are kept by segment.
+FORGET_CHECKS = """
+DELETE FROM segments_nextcheck n USING segments_segment s
+WHERE n.segment_id = s.id AND n.profile_id = ANY(%s::bigint[])
+"""
 # The survivor's are computed anew, by the work that every merge leaves behind.
 FORGET_VALUES = "DELETE FROM segments_traitvalue WHERE profile_id = ANY(%s::bigint[])"
 JOIN_LISTS = """

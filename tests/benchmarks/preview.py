@@ -28,6 +28,13 @@ EVENTS_PER_PROFILE = 20
 REPEATS = 5
 LOOKUPS = 1_000
 TRACK = 1
+STOPPED = "segment.preview_too_slow"
+# Messages that come in later must not be given the ids of these.
+SEQUENCES = {
+    "profiles_profile_id_seq": "profiles_profile",
+    "profiles_identifier_id_seq": "profiles_identifier",
+    "ingestion_message_id_seq": "profiles_event",
+}
 
 
 def _happened(name: str, last: str, fn: str = "count", least: int = 1) -> dict[str, Any]:
@@ -80,10 +87,16 @@ def _time(product: Product, key: str, definition: dict[str, Any], members: int |
     body = {"definition": definition, "now": now}
     took = []
     found: dict[str, Any] = {}
+    goal = "p95 ≤ 3 s" if key == "q5" else "p95 ≤ 1 s"
     http = product.http()
     for _ in range(REPEATS):
         began_at = time.monotonic()
-        found = product.call("POST", "/api/v1/segments/preview", body, over=http)
+        try:
+            found = product.call("POST", "/api/v1/segments/preview", body, over=http)
+        except BenchmarkFailed as error:
+            if STOPPED not in str(error):
+                raise
+            return Row(f"preview {key}", loaded, f"stopped after {time.monotonic() - began_at:,.0f} s", goal)
         took.append(time.monotonic() - began_at)
     count, cost = found["count"], found["cost"]
     http.close()
@@ -96,7 +109,7 @@ def _time(product: Product, key: str, definition: dict[str, Any], members: int |
         loaded,
         f"p50 {ms(quantile(took, 0.5))}, max {ms(max(took))}; {count:,} members{verdict}; "
         f"estimated {cost['estimate']:,}, {cost['level']}",
-        "p95 ≤ 3 s" if key == "q5" else "p95 ≤ 1 s",
+        goal,
     )
 
 
@@ -129,6 +142,8 @@ def load_people(product: Product, folder: Path, *, later: timedelta = timedelta(
             "INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)"
             " SELECT profile_id, min(occurred_at), max(occurred_at), count(*) FROM profiles_event GROUP BY profile_id"
         )
+        for sequence, table in SEQUENCES.items():
+            cursor.execute(f"SELECT setval('{sequence}', (SELECT max(id) FROM {table}))")
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("SELECT count(*) FROM profiles_event")
         return int(cursor.fetchone()[0])
