@@ -270,7 +270,7 @@ def test_opens_an_erasure_for_a_profile_and_shows_what_would_go(shop):
     assert "What would go" in browser.get(answer["Location"]).content.decode()
     text = browser.get(answer["Location"] + "/preview").content.decode()
     # Eve: one identify, so one event.
-    assert re.search(r"<th scope=\"row\">Events</th><td class=\"number\">1</td>", text)
+    assert re.search(r"<th scope=\"row\">Events</th><td class=\"number\" data-label=\"Found\">1</td>", text)
     approved = browser.post(answer["Location"] + "/approve")
     assert approved["Location"] == answer["Location"]
     assert "Waiting for the worker" in browser.get(answer["Location"]).content.decode()

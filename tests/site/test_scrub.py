@@ -9,8 +9,10 @@ from django.db import connection
 from django.utils import timezone
 
 from cdp.core.models import Scrub
+from cdp.core.services import scrubbing
 from cdp.core.services.scrubbing import find_scrub_after, needs_scrub
 from tests.erasing import erase, live
+from tests.two_connections import other_connection
 
 pytestmark = pytest.mark.usefixtures("committed")
 
@@ -78,9 +80,6 @@ def test_scrubs_the_files_of_the_database():
 
 
 def test_names_a_table_that_stays_in_use(monkeypatch):
-    from cdp.core.services import scrubbing
-    from tests.two_connections import other_connection
-
     monkeypatch.setattr(scrubbing, "LOCK_MS", 20)
     monkeypatch.setattr(scrubbing, "TRIES", 1)
     erase(live("scrubbed-canary-2"))
@@ -94,3 +93,20 @@ def test_names_a_table_that_stays_in_use(monkeypatch):
     assert needs_scrub()
     code, _ = scrub()
     assert (code, needs_scrub(), timezone.now() > Scrub.objects.latest("id").finished_at) == (0, False, True)
+
+
+def test_rewrites_nothing_while_somebody_sees_what_is_deleted(monkeypatch):
+    person = live("scrubbed-canary-2")
+    with other_connection() as other:
+        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT FROM profiles_profile")
+        erase(person)
+        monkeypatch.setattr(scrubbing, "SNAPSHOT_SECONDS", 0.3)
+        scrub()
+        assert needs_scrub()
+        assert "profiles_profile" in Scrub.objects.latest("id").left
+        other.execute("COMMIT")
+    scrub()
+    assert not needs_scrub()
+    checkpoint()
+    assert relations_of(found_in_files(person.word)) == []

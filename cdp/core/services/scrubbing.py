@@ -34,6 +34,8 @@ log = logging.getLogger("cdp.scrub")
 LOCK_MS = 3000
 TRIES = 5
 PAUSE_SECONDS = 1.0
+SNAPSHOT_SECONDS = 30.0
+LOOK_SECONDS = 0.1
 EVERY = timedelta(hours=24)
 
 CHANGED_HERE = """
@@ -43,6 +45,11 @@ WHERE schemaname = current_schema() AND n_tup_upd + n_tup_del > 0
 # What PostgreSQL counts for each table since its statistics were reset: changed and deleted rows, and dead ones.
 CHANGES = """
 SELECT relname, n_tup_upd + n_tup_del, n_dead_tup FROM pg_stat_user_tables WHERE schemaname = current_schema()
+"""
+# Whoever looks at this database as it was: rewriting keeps the rows that are still there in their eyes.
+SNAPSHOTS = """
+SELECT pid, backend_xmin::text FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL
 """
 
 
@@ -88,8 +95,8 @@ def scrub(*, clock: Callable[[], datetime], say: Callable[[str], None] = log.inf
     Returns
     -------
     Scrubbed
-        `left` names tables that stayed in use and were not rewritten, `segments` how many of the log were deleted: None
-        where this database user may not tell the server to.
+        `left` names tables that stayed in use, by a lock or an old snapshot, and were not rewritten; `segments` how
+        many of the log were deleted: None where this database user may not tell the server to.
     """
     began_at = time.monotonic()
     done = Scrubbed()
@@ -99,8 +106,9 @@ def scrub(*, clock: Callable[[], datetime], say: Callable[[str], None] = log.inf
             return done
         run = Scrub.objects.create(started_at=clock())
         changes = _read_changes(cursor)
+        is_past = _wait_for_snapshots(cursor)
         for table in _due(changes):
-            if _rewrite(cursor, f'"{table}"'):
+            if is_past and _rewrite(cursor, f'"{table}"'):
                 done.tables.append(table)
                 ScrubbedTable.objects.update_or_create(
                     name=table, defaults={"changes": changes.get(table, (0, 0))[0], "rewritten_at": run.started_at}
@@ -158,6 +166,21 @@ def _due(changes: dict[str, tuple[int, int]]) -> Iterable[str]:
         if dead or (count if name not in known else count != known[name].changes)
     }
     return sorted(touched | changed, key=lambda name: (name in touched, changes[name][1], name))
+
+
+def _wait_for_snapshots(cursor: Any) -> bool:
+    """Wait until nobody sees rows any more that are deleted by now; False if somebody did not end."""
+
+    def read() -> set[tuple[int, str]]:
+        cursor.execute(SNAPSHOTS)
+        return set(cursor.fetchall())
+
+    older = read()
+    give_up_at = time.monotonic() + SNAPSHOT_SECONDS
+    while older and time.monotonic() < give_up_at:
+        time.sleep(LOOK_SECONDS)
+        older &= read()
+    return not older
 
 
 def _rewrite(cursor: Any, table: str) -> bool:
