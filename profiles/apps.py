@@ -25,6 +25,7 @@ class ProfilesConfig(AppConfig):
             PersonKeys,
             Profiles,
             Rules,
+            Sessions,
         )
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
@@ -47,6 +48,8 @@ class ProfilesConfig(AppConfig):
         from profiles.services.sealing import wrap_anew  # noqa: PLC0415
         from profiles.services.sealing_stored import JOB as SEAL_JOB  # noqa: PLC0415
         from profiles.services.sealing_stored import change_stored  # noqa: PLC0415
+        from profiles.services.sessions import JOB as SESSIONS_JOB  # noqa: PLC0415
+        from profiles.services.sessions import compute_sessions_again, prepare_sessions  # noqa: PLC0415
         from profiles.services.trait_rules import apply_rules  # noqa: PLC0415
 
         registries.sealed_columns.append(
@@ -54,7 +57,10 @@ class ProfilesConfig(AppConfig):
         )
         registries.kept_apart[TABLE] = (keep_keys, bring_keys_back)
         registries.personal_data.extend(
-            [Events(), Orders(), Groups(), Ledgers(), Rules(), Corrections(), Matching(), PersonKeys(), Profiles()]
+            [
+                *(Events(), Orders(), Sessions(), Groups(), Ledgers(), Rules(), Corrections(), Matching()),
+                *(PersonKeys(), Profiles()),
+            ]
         )
         registries.profile_anchors.append(find_corrected)
         # Each chunk is a transaction of its own, so that the lock is never held for long.
@@ -66,7 +72,8 @@ class ProfilesConfig(AppConfig):
         registries.preparations.append(prepare_sharing_limits)
         registries.housekeeping.extend([forget_runs, find_mega_profiles, forget_old_runs])
         registries.job_handlers[JOB] = compute_orders_again
+        registries.job_handlers[SESSIONS_JOB] = compute_sessions_again
         registries.job_handlers[APPLY] = apply_rules
         registries.job_handlers[SEAL_JOB] = change_stored
-        registries.preparations.extend([prepare_partitions, prepare_orders])
+        registries.preparations.extend([prepare_partitions, prepare_orders, prepare_sessions])
         registries.housekeeping.append(keep_partitions)

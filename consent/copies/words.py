@@ -44,7 +44,7 @@ class CopyWords:
 
 BASES = ("consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interests")
 TABLES = (
-    *("profile", "identifiers", "events", "orders", "groups", "corrections", "consents", "segments"),
+    *("profile", "identifiers", "events", "orders", "sessions", "groups", "corrections", "consents", "segments"),
     *("merges", "changes", "disclosures", "exports", "privacy_requests", "preference_links", "refused_rows"),
     *("quarantine", "held", "archive"),
 )
@@ -92,7 +92,17 @@ COPY: Mapping[str, CopyWords] = {
             ),
             tables=_by(
                 TABLES,
-                *("Profile", "Identifiers", "Events", "Orders", "Groups", "Corrections", "Consents", "Segments"),
+                *(
+                    "Profile",
+                    "Identifiers",
+                    "Events",
+                    "Orders",
+                    "Visits",
+                    "Groups",
+                    "Corrections",
+                    "Consents",
+                    "Segments",
+                ),
                 *("Merges", "Changes", "Disclosures", "Exports", "Privacy requests", "Preference links"),
                 *("Refused rows of imports", "Quarantine", "Held messages", "Messages as received"),
             ),
@@ -133,7 +143,16 @@ COPY: Mapping[str, CopyWords] = {
             ),
             tables=_by(
                 TABLES,
-                *("Profil", "Kennungen", "Ereignisse", "Bestellungen", "Gruppen", "Berichtigungen", "Einwilligungen"),
+                *(
+                    "Profil",
+                    "Kennungen",
+                    "Ereignisse",
+                    "Bestellungen",
+                    "Besuche",
+                    "Gruppen",
+                    "Berichtigungen",
+                    "Einwilligungen",
+                ),
                 *("Segmente", "Zusammenführungen", "Änderungen", "Weitergaben", "Exporte", "Anfragen zum Datenschutz"),
                 *("Links zu Einstellungen", "Abgelehnte Zeilen von Importen", "Quarantäne"),
                 *("Zurückgehaltene Nachrichten", "Nachrichten, wie sie kamen"),
@@ -175,7 +194,16 @@ COPY: Mapping[str, CopyWords] = {
             ),
             tables=_by(
                 TABLES,
-                *("Profil", "Identifiants", "Événements", "Commandes", "Groupes", "Rectifications", "Consentements"),
+                *(
+                    "Profil",
+                    "Identifiants",
+                    "Événements",
+                    "Commandes",
+                    "Visites",
+                    "Groupes",
+                    "Rectifications",
+                    "Consentements",
+                ),
                 *(
                     "Segments",
                     "Fusions",
@@ -224,7 +252,16 @@ COPY: Mapping[str, CopyWords] = {
             ),
             tables=_by(
                 TABLES,
-                *("Perfil", "Identificadores", "Eventos", "Pedidos", "Grupos", "Rectificaciones", "Consentimientos"),
+                *(
+                    "Perfil",
+                    "Identificadores",
+                    "Eventos",
+                    "Pedidos",
+                    "Visitas",
+                    "Grupos",
+                    "Rectificaciones",
+                    "Consentimientos",
+                ),
                 *("Segmentos", "Fusiones", "Cambios", "Comunicaciones", "Exportaciones", "Solicitudes de privacidad"),
                 *("Enlaces de preferencias", "Filas de importación rechazadas", "Cuarentena"),
                 *("Mensajes retenidos", "Mensajes tal como llegaron"),

@@ -15,6 +15,7 @@ REASONS: Mapping[str, str] = {
     "profile": "Traits and identifiers are deleted; keyed digests of the identifiers keep them out.",
     "events": "Events are deleted; their messages count as suppressed.",
     "orders": "Orders come from events and go with them.",
+    "sessions": "Visits come from events and go with them.",
     "consents": "Decisions and their evidence are deleted.",
     "merges_and_history": "Rows that tell of the person are deleted, and their ids taken out of those of others.",
     "quarantine": "Messages that name the person are deleted.",

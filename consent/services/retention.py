@@ -20,6 +20,7 @@ from cdp.core.services.scrubbing import note_touched
 from consent.retention_models import RetentionRule, RetentionRun
 from consent.services.ledger import add_work
 from profiles.services.orders import forget_order_messages
+from profiles.services.sessions import recompute_sessions
 
 Kind = RetentionRule.Kind
 CHUNK = 5000
@@ -163,6 +164,7 @@ def _step(rule: RetentionRule, statement: str, *, cutoff: datetime, now: datetim
             return done
         if statement is DELETE_EVENTS:
             forget_order_messages(cursor, [row[0] for row in done], now=now)
+            recompute_sessions(cursor, sorted({row[-1] for row in done}))
             token = f"event:{rule.name}"
         else:
             token = f"trait:{rule.name}"

@@ -26,6 +26,7 @@ from profiles.queries.sealed import open_texts
 from profiles.services.graphs import load_graph
 from profiles.services.orders import forget_order_messages
 from profiles.services.record import record_messages
+from profiles.services.sessions import recompute_sessions
 from profiles.services.splitting import note_work, recompute
 from profiles.services.traits import normal_form
 
@@ -219,6 +220,7 @@ def _write(cursor: Any, changed: list[tuple[Item, Stored]], rules: Rules, now: d
         ],
     )
     concerned = sorted({message.group.id for message in messages} | set(counts))
+    recompute_sessions(cursor, concerned)
     anew = sorted(
         {
             profile_id

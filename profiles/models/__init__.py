@@ -6,6 +6,7 @@ from profiles.models.history import Change, ChangeKind, Event, EventType, Work, 
 from profiles.models.orders import ExchangeRate, Order, OrderMessage
 from profiles.models.people import Activity, Group, GroupMembership, Identifier, IdentifierType, Profile
 from profiles.models.rules import IdentitySettings, RulesExample, RulesRun, RulesRunProfile, RulesRunValue, RulesVersion
+from profiles.models.sessions import Session, SessionGap
 from profiles.models.traits import Correction, TraitRules
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "RulesRunProfile",
     "RulesRunValue",
     "RulesVersion",
+    "Session",
+    "SessionGap",
     "TraitRules",
     "Work",
     "WorkInterest",

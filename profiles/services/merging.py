@@ -16,6 +16,7 @@ from cdp.core.services.jobs import enqueue
 from profiles.identity.graph import EdgeRecord, Group, MergeRecord, find
 from profiles.models import ChangeKind, Edge
 from profiles.queries.trait_rules import read_rules
+from profiles.services.sessions import join_sessions
 from profiles.services.settling import find_states
 from profiles.services.traits import Meta, Traits, merge_traits
 from profiles.survivorship.folding import put
@@ -233,6 +234,7 @@ def _move_rows(cursor: Any, dropped: dict[int, int], large: set[int]) -> None:
         cursor.execute(MOVE.format(table=table), both)
     small = {old: new for old, new in dropped.items() if old not in large}
     cursor.execute(MOVE.format(table="profiles_event"), [int_array(small), int_array(small.values())])
+    join_sessions(cursor, dropped)
     cursor.execute(MERGE_ACTIVITY, both)
     cursor.execute("DELETE FROM profiles_activity WHERE profile_id = ANY(%s::bigint[])", both[:1])
 

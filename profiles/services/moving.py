@@ -18,6 +18,7 @@ from cdp.core.copying import int_array
 from cdp.core.models import Job
 from profiles.models import Merge
 from profiles.services.orders import rehome_orders
+from profiles.services.sessions import recompute_sessions
 from profiles.services.splitting import lock_profiles, note_work, recompute_traits
 
 # Some 0.1 s under the lock.
@@ -67,8 +68,10 @@ def repoint_events(job: Job) -> bool:
         locks.take(cursor, locks.IDENTITY)
         to_id = resolve_id(cursor, job.arguments["from"])
         if to_id is not None:
-            # An order that was touched meanwhile went back to the side of its event.
-            rehome_orders(cursor, [job.arguments["from"], to_id])
+            sides = [job.arguments["from"], to_id]
+            # An order that was touched meanwhile went back to the side of its event, and a session with its profile.
+            rehome_orders(cursor, sides)
+            recompute_sessions(cursor, sides)
             note_work(cursor, [to_id], "merge", timezone.now())
         Merge.objects.filter(pk=job.arguments["merge"]).update(state=Merge.State.DONE)
     return True

@@ -22,6 +22,7 @@ from profiles.services.merging import apply_merges, write_edges
 from profiles.services.orders import record_orders
 from profiles.services.quarantining import limit_sharing
 from profiles.services.sealing import seal_messages
+from profiles.services.sessions import record_sessions
 from profiles.services.settling import settle_traits
 from profiles.services.traits import Meta, Traits, apply_ruled, apply_traits, micros, normal_form
 from profiles.survivorship.rules import Rules
@@ -142,6 +143,7 @@ def record_messages(
     _write_activity(cursor, messages)
     if undecided:
         _settle(cursor, messages, undecided, trait_rules, changed_traits)
+    record_sessions(cursor, messages)
     record_orders(cursor, messages, now=now)
     record_groups(cursor, messages, now=now)
     _write_history(cursor, graph, changed_traits, now)

@@ -24,6 +24,7 @@ from profiles.queries.trait_rules import read_rules
 from profiles.services.groups import move_memberships
 from profiles.services.merging import EVENTS_AT_ONCE, write_changes
 from profiles.services.orders import rehome_orders
+from profiles.services.sessions import recompute_sessions
 from profiles.services.settling import find_states
 from profiles.services.traits import Meta, Traits, apply_ruled, micros, normal_form
 from profiles.survivorship.folding import correction_state, put
@@ -201,7 +202,7 @@ def note_work(cursor: Any, profile_ids: Sequence[int], token: str, now: datetime
 
 
 def recompute(cursor: Any, profile_ids: Sequence[int]) -> None:
-    """Compute activity and traits of profiles from their events, and let their orders follow."""
+    """Compute activity and traits of profiles from their events, and let their orders and sessions follow."""
     ids = int_array(profile_ids)
     cursor.execute("DELETE FROM profiles_activity WHERE profile_id = ANY(%s::bigint[])", [ids])
     cursor.execute(RECOUNT, [ids])
@@ -209,10 +210,11 @@ def recompute(cursor: Any, profile_ids: Sequence[int]) -> None:
 
 
 def recompute_traits(cursor: Any, profile_ids: Sequence[int]) -> None:
-    """Compute the traits of profiles from their events, and let their orders follow."""
+    """Compute the traits of profiles from their events, and let their orders and sessions follow."""
     ids = int_array(profile_ids)
     known: dict[int, tuple[Traits, Meta]] = {profile_id: ({}, {}) for profile_id in profile_ids}
     rehome_orders(cursor, profile_ids)
+    recompute_sessions(cursor, profile_ids)
     rules = read_rules(cursor)
     undecided: dict[int, set[str]] = {profile_id: set() for profile_id in profile_ids}
     cursor.execute(STATED, [ids, int(EventType.IDENTIFY)])

@@ -77,7 +77,7 @@ class Picked(Node):
         def render() -> str:
             rows = Rows("e.profile_id", "t.traits")
             where = self.what.where_sql(frame, rows)
-            has = self.has.sql(frame, EventRows(rows, "e", {}))
+            has = self.has.sql(frame, EventRows(rows, "e", {}, self.what.names))
             stretch = range_of(frame, rows, window)
             way = "" if self.pick == "first" else " desc"
             # An order has time and id of the event that made it, a session those of its first.
@@ -85,7 +85,7 @@ class Picked(Node):
             tied = f', e.name collate "C"{way}' if mixed else ""
             return (
                 f"select distinct on (e.profile_id) e.profile_id, e.occurred_at, ({has}) as fits\n"
-                f"    from {events_sql(plan, self.what.names, 'e', stretch.first)}{rows.joins()}\n"
+                f"    from {events_sql(plan, self.what.names, 'e')}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.what.names, 'e')}{stretch.test('e')}"
                 f"{f' and ({where})' if where else ''}{plan.only('e.profile_id')}\n"
                 f"    order by e.profile_id, e.occurred_at{way}, e.id{way}{tied}"

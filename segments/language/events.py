@@ -201,7 +201,7 @@ def _measure_scan(node: Did, frame: Frame, gate: str) -> _Measured:
     rows = Rows("e.profile_id", "t.traits")
     where = what.where_sql(frame, rows)
     named = measure.of_what
-    place = event_place("e", named) if named else None
+    place = event_place("e", named, what.names) if named else None
     crossing = _crosses(named)
     day_zone = frame.zone_sql(rows) if measure.function == "days" else ""
     if crossing and place is not None:

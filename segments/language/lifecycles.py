@@ -122,7 +122,7 @@ class Lifecycle(Node):
             next_at = f",\n        {self._crossing(frame, rows, starts)} as at" if plan.timed else ""
             return (
                 f"select e.profile_id, {self._test(flags, before)} as fits{next_at}\n"
-                f"    from {events_sql(plan, self.names, 'e', first)}{rows.joins()}\n"
+                f"    from {events_sql(plan, self.names, 'e')}{rows.joins()}\n"
                 f"    where {names_sql(plan, self.names, 'e')}{bound}e.occurred_at < {now}"
                 f"{plan.only('e.profile_id')}\n    group by e.profile_id"
             )

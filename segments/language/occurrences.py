@@ -55,7 +55,7 @@ class Occurrences:
 
     def where_sql(self, frame: Frame, rows: Rows) -> str:
         """Return the condition on each event, empty for none."""
-        return self.where.sql(frame, EventRows(rows, "e", {})) if self.where else ""
+        return self.where.sql(frame, EventRows(rows, "e", {}, self.names)) if self.where else ""
 
     def tokens(self) -> set[str]:
         """Return what they depend on."""
@@ -111,7 +111,7 @@ def edge_source(frame: Frame, names: tuple[str, ...], window: Window) -> str:
         return (
             f"select e.profile_id, min(e.occurred_at + case when e.occurred_at >= {until} "
             f"then {shorter} else {longer} end) + {TICK_SQL} as at\n"
-            f"    from {events_sql(plan, names, 'e', stretch.first)}{rows.joins()}\n"
+            f"    from {events_sql(plan, names, 'e')}{rows.joins()}\n"
             f"    where {names_sql(plan, names, 'e')}{stretch.test('e')}"
             f"{plan.only('e.profile_id')}\n    group by e.profile_id"
         )

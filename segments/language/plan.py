@@ -7,7 +7,7 @@ one boolean expression over the joined columns. Values are always parameters.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,6 @@ from segments.language.durations import Duration
 from segments.language.person import INSTALLATION_ZONE, PROFILE_ZONE, ZONE_TRAIT, Segment
 from segments.language.zones import TICK, zone, zone_names
 
-SESSION_GAP = timedelta(minutes=30)
 PROFILES_PARAMETER = "profile_ids"
 TICK_SQL = f"interval '{TICK.microseconds} microsecond'"
 
@@ -84,14 +83,11 @@ class Setting:
     ----------
     zone : str
         IANA name of the installation's time zone.
-    session_gap : timedelta
-        The silence that ends a session.
     computed : mapping
         Names of computed traits that are defined in the installation, each with its default.
     """
 
     zone: str = "UTC"
-    session_gap: timedelta = SESSION_GAP
     computed: Mapping[str, Any] = field(default_factory=dict)
 
 

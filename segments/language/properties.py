@@ -13,6 +13,7 @@ from segments.language.nodes import Reading
 from segments.language.person import Event, Moment, Person
 from segments.language.plan import Frame, Rows
 from segments.language.reading import fault, join, read_choice, read_list, read_object, read_path
+from segments.language.sessions import SESSION, session_properties
 from segments.language.traits import condition_tokens, trait_place, trait_values
 from segments.language.values import candidates
 
@@ -33,11 +34,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class EventRows:
-    """The rows of an event in SQL: the alias of its table, and of those of earlier steps."""
+    """The rows of an event in SQL: the alias of its table, those of earlier steps, and the names of the event."""
 
     rows: Rows
     alias: str
     steps: Mapping[int, str]
+    names: tuple[str, ...] = ()
 
 
 class PropertyNode(ABC):
@@ -84,7 +86,7 @@ class Property(PropertyNode):
                 return trait_place(reference, frame.plan, event.rows)
             return event_place(event.steps[reference.step], reference.path)
 
-        place = event_place(event.alias, self.property)
+        place = event_place(event.alias, self.property, event.names)
         return condition_sql(self.condition, place, frame, event.rows, look_up).test
 
     def leaves(self) -> Iterator["Property"]:
@@ -130,10 +132,12 @@ def event_values(event: Event, path: tuple[str, ...]) -> list[Any]:
     return list(candidates(dict(event.properties or {}), path))
 
 
-def event_place(alias: str, path: tuple[str, ...]) -> Place:
-    """Return where a path of an event lies in SQL."""
+def event_place(alias: str, path: tuple[str, ...], names: tuple[str, ...] = ()) -> Place:
+    """Return where a path of an event of some names lies in SQL."""
     if len(path) > 1 and path[0] == CONTEXT:
         return Place(f"{alias}.context", path[1:])
+    if names == (SESSION,):
+        return Place(session_properties(alias, path[0]), path)
     return Place(f"{alias}.properties", path)
 
 

@@ -13,8 +13,7 @@ from segments.language.sessions import SESSION, sessions_sql
 from segments.language.windows import Window
 
 ANY_EVENT = "*"
-# Derived from stored events (rule 16): rows of the same columns, in a table of their own or computed. `*` never
-# includes them.
+# Derived from stored events and kept in tables of their own (rule 16). `*` never includes them.
 PSEUDO_TABLES = {"$order": "profiles_order"}
 PSEUDO_EVENTS = (*PSEUDO_TABLES, SESSION)
 PSEUDO_WORDS = {"$order": "an order", SESSION: "a session"}
@@ -94,16 +93,12 @@ class Scan:
         if self.gate:
             bounds += f"\n      and e.profile_id in ({self.gate})"
         columns = ",\n        ".join(["e.profile_id", *selected])
-        events = events_sql(self.plan, self.names, "e", self._since())
+        events = events_sql(self.plan, self.names, "e")
         return (
             f"select {columns}\n    from {events}{self.inside}{self.rows.joins()}\n"
             f"    where {names_sql(self.plan, self.names, 'e')}{bounds}{self.plan.only('e.profile_id')}\n"
             f"    group by e.profile_id"
         )
-
-    def _since(self) -> datetime | None:
-        """Return when the earliest part begins; None if one has no beginning."""
-        return _hull([part.range for part in self.parts])[0]
 
 
 def named_words(names: tuple[str, ...]) -> str:
@@ -139,22 +134,16 @@ def _outer(plan: Plan, parts: Sequence[Part]) -> str:
     return f"e.occurred_at >= {plan.bind(min(known), 'since')} and e.occurred_at < {after}"
 
 
-def events_sql(plan: Plan, names: tuple[str, ...], alias: str, since: datetime | None = None) -> str:
-    """Return the FROM item of the events of these names: stored ones, those of a view, or both as one relation.
-
-    Parameters
-    ----------
-    since : datetime or None
-        No event before it will be asked for, as far as that is known: what has to be computed begins there.
-    """
+def events_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:
+    """Return the FROM item of the events of these names: stored ones, those of a view, or both as one relation."""
     pseudo = [name for name in names if name in PSEUDO_EVENTS]
     if not pseudo:
         return f"profiles_event {alias}"
     if len(names) == 1:
-        return f"{_pseudo_sql(plan, pseudo[0], since)} {alias}"
+        return f"{_pseudo_sql(pseudo[0])} {alias}"
     columns = "id, profile_id, occurred_at, properties, context"
     parts = [
-        f"select {columns}, {plan.bind(name, 'view')} as name from {_pseudo_sql(plan, name, since)} view_{name[1:]}"
+        f"select {columns}, {plan.bind(name, 'view')} as name from {_pseudo_sql(name)} view_{name[1:]}"
         for name in pseudo
     ]
     stored = tuple(name for name in names if name not in PSEUDO_EVENTS)
@@ -164,8 +153,8 @@ def events_sql(plan: Plan, names: tuple[str, ...], alias: str, since: datetime |
     return f"({' union all '.join(parts)}) as {alias}"
 
 
-def _pseudo_sql(plan: Plan, name: str, since: datetime | None) -> str:
-    return sessions_sql(plan, since) if name == SESSION else PSEUDO_TABLES[name]
+def _pseudo_sql(name: str) -> str:
+    return sessions_sql() if name == SESSION else PSEUDO_TABLES[name]
 
 
 def names_sql(plan: Plan, names: tuple[str, ...], alias: str) -> str:

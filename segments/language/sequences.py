@@ -149,7 +149,7 @@ class InOrder(Node):
             rest = writer.rest(1, "e0", {0: "e0"})
             return (
                 f"select e0.profile_id, max(e0.occurred_at) as last_start\n"
-                f"    from {events_sql(plan, self.steps[0].names, 'e0', stretch.first)}{rows.joins()}\n"
+                f"    from {events_sql(plan, self.steps[0].names, 'e0')}{rows.joins()}\n"
                 f"    where {fitting}{plan.only('e0.profile_id')}{rest}\n    group by e0.profile_id"
             )
 
@@ -182,7 +182,7 @@ def _closing_source(frame: Frame, step: Step, previous: Step, window: Window) ->
         assert step.within is not None
         closing = frame.shifted(rows, "e.occurred_at", step.within)
         stretch = range_of(frame, rows, window)
-        events = events_sql(plan, previous.names, "e", stretch.first)
+        events = events_sql(plan, previous.names, "e")
         return (
             f"select e.profile_id, min({closing}) as at\n    from {events}{rows.joins()}\n"
             f"    where {names_sql(plan, previous.names, 'e')}{stretch.test('e')} and {closing} > {plan.now_sql()}"
@@ -289,7 +289,7 @@ class _ChainWriter:
             text += f" and ({alias}.occurred_at, {alias}.id) > ({previous}.occurred_at, {previous}.id)"
             text += "".join(f" and {self._same_sql(alias, previous, path)}" for path in step.same)
         if step.where is not None:
-            text += f" and ({step.where.sql(self.frame, EventRows(self.rows, alias, chain))})"
+            text += f" and ({step.where.sql(self.frame, EventRows(self.rows, alias, chain, step.names))})"
         return text
 
     def _since(self, alias: str) -> str:
@@ -303,8 +303,7 @@ class _ChainWriter:
     def rest(self, number: int, previous: str, chain: Mapping[int, str]) -> str:
         """Return the conditions that the steps from `number` on put on the chain, each beginning with `and`."""
         steps, frame = self.node.steps, self.frame
-        first = self.stretch.first
-        events = [events_sql(frame.plan, step.names, f"e{place}", first) for place, step in enumerate(steps)]
+        events = [events_sql(frame.plan, step.names, f"e{place}") for place, step in enumerate(steps)]
         text, waiting = "", []
         while number < len(steps) and not steps[number].occurs:
             within, alias = steps[number].within, f"e{number}"
@@ -332,7 +331,7 @@ class _ChainWriter:
 
     def _absent(self, number: int, chain: Mapping[int, str], further: str) -> str:
         fitting = self.fitting(number, f"e{number}", chain)
-        events = events_sql(self.frame.plan, self.node.steps[number].names, f"e{number}", self.stretch.first)
+        events = events_sql(self.frame.plan, self.node.steps[number].names, f"e{number}")
         return f"\n    and not exists (select 1 from {events} where {fitting}{further})"
 
 

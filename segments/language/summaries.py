@@ -131,7 +131,7 @@ class Summary(Computation):
         tests = f"{stretch.test('e')}{f' and ({where})' if where else ''}{known}{plan.only('e.profile_id')}"
         return (
             f"select e.profile_id, {value} as value{next_at}\n"
-            f"    from {events_sql(plan, what.names, 'e', stretch.first)}{inside}{rows.joins()}\n"
+            f"    from {events_sql(plan, what.names, 'e')}{inside}{rows.joins()}\n"
             f"    where {names_sql(plan, what.names, 'e')}{tests}\n    group by e.profile_id"
         )
 
@@ -139,7 +139,7 @@ class Summary(Computation):
         """Return what the events are joined with, and the expression of a value."""
         if not self.of_what:
             return "", ""
-        place = event_place("e", self.of_what)
+        place = event_place("e", self.of_what, self.what.names)
         if len(place.path) > 1:
             path = frame.plan.bind(json_path(place.path), "path")
             inside = f"jsonb_path_query({place.base}, {path}::jsonpath) with ordinality as v(v, place)"

@@ -12,6 +12,7 @@ from consent.models import Current
 from profiles.models import Event as EventRow
 from profiles.models import Identifier, Profile
 from profiles.queries.orders import list_orders
+from profiles.queries.sessions import session_gap
 from segments.language.computed import ORDER
 from segments.language.evaluate import Explanation, depends, explain
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Moment, Person, Scores
@@ -20,7 +21,7 @@ from segments.language.scans import ANY_EVENT
 from segments.language.sessions import ACTIVE_TYPES, SESSION, derive_sessions
 from segments.models import ListMember, Membership, MembershipChange, TraitValue
 from segments.queries.preview import Trial
-from segments.queries.segments import LiveSegment, computed_defaults, installation_zone, session_gap
+from segments.queries.segments import LiveSegment, computed_defaults, installation_zone
 
 MERGED = "merge"
 EVENTS = """

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -54,14 +53,9 @@ def installation_zone() -> str:
     return zone
 
 
-def session_gap() -> timedelta:
-    """Return the silence that ends a session (`$session`)."""
-    return timedelta(minutes=settings.CDP_SESSION_MINUTES)
-
-
 def read_setting() -> Setting:
     """Return what holds for every definition of this installation."""
-    return Setting(installation_zone(), session_gap(), computed_defaults())
+    return Setting(installation_zone(), computed_defaults())
 
 
 def computed_defaults() -> dict[str, Any]:

@@ -11,7 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ from uuid import UUID
 import orjson
 
 from cdp.core.digests import LOOKUP_BYTES
+from tests.benchmarks.beside import time_duckdb
 from tests.benchmarks.lookup import profile_lookup
 from tests.benchmarks.product import REPOSITORY, SUPPRESSION_KEY, BenchmarkFailed, Product, own_product
 from tests.benchmarks.report import Row, ms, quantile
@@ -35,6 +38,18 @@ SEQUENCES = {
     "profiles_identifier_id_seq": "profiles_identifier",
     "ingestion_message_id_seq": "profiles_event",
 }
+
+EVENTS = f"""
+COPY (
+    SELECT id, profile_id, {TRACK}, event, moment, moment, 1, 'm' || id, '{{{{' || profile_id || '}}}}',
+        CASE WHEN revenue IS NULL
+            THEN json_object('category', category, 'product_id', product_id, 'channel', channel)
+            ELSE json_object('category', category, 'product_id', product_id, 'channel', channel, 'revenue', revenue)
+        END
+    FROM (SELECT *, strftime(make_timestamp(epoch_us(ts) + $1::BIGINT * 1000000), '%Y-%m-%d %H:%M:%S.%f+00') AS moment
+        FROM read_parquet('{{read}}'))
+) TO '{{written}}' (FORMAT csv, HEADER false)
+"""
 
 
 def _happened(name: str, last: str, fn: str = "count", least: int = 1) -> dict[str, Any]:
@@ -68,8 +83,9 @@ def preview(size: int) -> list[Row]:
         definitions = {key: (row["definition"], row["members"]) for key, row in plan["segments"].items()}
         for name, match in EXTRA.items():
             definitions[name] = ({"version": 1, "timezone": "UTC", "match": match}, None)
+        beside = time_duckdb(Path(folder), plan["now"], REPEATS)
         rows = [
-            _time(product, key, definition, members if full_size else None, plan["now"], loaded)
+            _time(product, key, definition, members if full_size else None, plan["now"], loaded, beside.get(key))
             for key, (definition, members) in definitions.items()
         ]
         return rows + profile_lookup(product, LOOKUPS)
@@ -83,7 +99,15 @@ def read_plan() -> dict[str, Any]:
     return plan
 
 
-def _time(product: Product, key: str, definition: dict[str, Any], members: int | None, now: str, loaded: str) -> Row:
+def _time(
+    product: Product,
+    key: str,
+    definition: dict[str, Any],
+    members: int | None,
+    now: str,
+    loaded: str,
+    beside: tuple[float, int] | None = None,
+) -> Row:
     body = {"definition": definition, "now": now}
     took = []
     found: dict[str, Any] = {}
@@ -110,6 +134,7 @@ def _time(product: Product, key: str, definition: dict[str, Any], members: int |
         f"p50 {ms(quantile(took, 0.5))}, max {ms(max(took))}; {count:,} members{verdict}; "
         f"estimated {cost['estimate']:,}, {cost['level']}",
         goal,
+        f"DuckDB over the files: {ms(beside[0])}, {beside[1]:,} members" if beside else "",
     )
 
 
@@ -131,17 +156,19 @@ def load_people(product: Product, folder: Path, *, later: timedelta = timedelta(
     with product.connect() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT id FROM profiles_identifiertype WHERE key = 'user_id'")
         user_id_type = cursor.fetchone()[0]
-        _copy(cursor, "profiles_profile (id, uuid, created_at, restricted, traits, trait_meta)", _profiles(people))
+        _copy(
+            cursor, "profiles_profile (id, uuid, created_at, restricted, traits, trait_meta)", _profiles(people, later)
+        )
         columns = "id, type_id, lookup, value, profile_id, first_seen_at, source_id, verified, alias_state"
         _copy(cursor, f"profiles_identifier ({columns})", _identifiers(people, user_id_type))
-        file = pq.ParquetFile(folder / "events.parquet")
         columns = "id, profile_id, type, name, occurred_at, received_at, source_id, message_id, identifiers, properties"
-        for group in range(file.num_row_groups):
-            _copy(cursor, f"profiles_event ({columns})", _events(file.read_row_group(group), later))
+        with _events(folder, later) as lines:
+            cursor.copy_expert(f"COPY profiles_event ({columns}) FROM STDIN (FORMAT csv)", lines, size=1 << 20)
         cursor.execute(
             "INSERT INTO profiles_activity (profile_id, first_event_at, last_event_at, event_count)"
             " SELECT profile_id, min(occurred_at), max(occurred_at), count(*) FROM profiles_event GROUP BY profile_id"
         )
+        _make_sessions(cursor)
         for sequence, table in SEQUENCES.items():
             cursor.execute(f"SELECT setval('{sequence}', (SELECT max(id) FROM {table}))")
         cursor.execute("VACUUM ANALYZE")
@@ -171,9 +198,9 @@ def _copy(cursor: Any, target: str, lines: Iterator[str]) -> None:
     cursor.copy_expert(f"COPY {target} FROM STDIN", _Lines(lines), size=1 << 20)
 
 
-def _profiles(people: Any) -> Iterator[str]:
+def _profiles(people: Any, later: timedelta) -> Iterator[str]:
     for row in people.to_pylist():
-        created_at = row.pop("created_at")
+        created_at = row.pop("created_at") + later
         number = row.pop("id")
         traits = {**row, "created_at": created_at.isoformat()}
         moment = int(created_at.timestamp() * 1_000_000)
@@ -190,11 +217,21 @@ def _identifiers(people: Any, user_id_type: int) -> Iterator[str]:
         yield f"{number}\t{user_id_type}\t\\\\x{lookup}\tu{number}\t{number}\t{now}\t1\tf\t0\n"
 
 
-def _events(part: Any, later: timedelta) -> Iterator[str]:
-    names = ("id", "profile_id", "event", "ts", "category", "product_id", "revenue", "channel")
-    columns = (part[name].to_pylist() for name in names)
-    for number, person, event, moment, category, product_id, revenue, channel in zip(*columns, strict=True):
-        at = moment + later
-        spent = "" if revenue is None else f',"revenue":{revenue}'
-        properties = f'{{"category":"{category}","product_id":{product_id},"channel":"{channel}"{spent}}}'
-        yield f"{number}\t{person}\t{TRACK}\t{event}\t{at}\t{at}\t1\tm{number}\t{{{person}}}\t{properties}\n"
+def _make_sessions(cursor: Any) -> None:
+    """Make what processing would have made of the events, as an upgrade does."""
+    cursor.execute("SET work_mem = '256MB'")
+    cursor.execute(import_module("profiles.migrations.0014_sessions").FILL, [timedelta(minutes=30)])
+    cursor.execute("RESET work_mem")
+
+
+@contextmanager
+def _events(folder: Path, later: timedelta) -> Iterator[Any]:
+    """Yield the file of the events as CSV. DuckDB writes it: Python would take longer than all that follows."""
+    import duckdb
+
+    written = folder / "events.csv"
+    with duckdb.connect() as reader:
+        reader.execute(EVENTS.format(read=folder / "events.parquet", written=written), [int(later.total_seconds())])
+    with written.open("rb") as lines:
+        yield lines
+    written.unlink()

@@ -6,12 +6,14 @@ together here. Internal and public ids of profiles are never compared; a person 
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 
 ACTIVE, BLOCKED, APART = 1, 3, 6
 IDENTIFY = 2
+GAP = timedelta(minutes=30)
 
 
 @dataclass
@@ -173,4 +175,32 @@ def faults() -> list[str]:
     for fault, statement in checks.items():
         if rows(statement):
             found.append(fault)
+    if kept_sessions() != derived_sessions():
+        found.append("sessions are not those of the events")
     return found
+
+
+def kept_sessions() -> list[tuple[Any, ...]]:
+    """Return the sessions as the product keeps them: profile, source, beginning, end, first event, number, campaign."""
+    return sorted(
+        rows(
+            "SELECT profile_id, source_id, occurred_at, ended_at, id, events, coalesce(campaign #>> '{}', '')"
+            " FROM profiles_session"
+        )
+    )
+
+
+def derived_sessions(gap: timedelta = GAP) -> list[tuple[Any, ...]]:
+    """Return the sessions that a walk over the events of each profile and source finds, in the same form."""
+    found: list[tuple[Any, ...]] = []
+    events = rows(
+        "SELECT profile_id, source_id, occurred_at, id, coalesce(context #>> '{campaign}', '') FROM profiles_event"
+        " WHERE type IN (1, 3, 4) ORDER BY profile_id, source_id, occurred_at, id"
+    )
+    for profile_id, source_id, at, event_id, campaign in events:
+        if found and found[-1][:2] == (profile_id, source_id) and at - found[-1][3] < gap:
+            _, _, began, _, first, number, said = found[-1]
+            found[-1] = (profile_id, source_id, began, at, first, number + 1, said)
+        else:
+            found.append((profile_id, source_id, at, at, event_id, 1, campaign))
+    return sorted(found)

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from segments.language.durations import parse_duration
 from segments.language.person import Consent, Entry, Event, HeldIdentifier, Person
-from segments.language.plan import SESSION_GAP
 from segments.language.sessions import derive_sessions
 from segments.language.zones import shift
 
@@ -25,6 +24,7 @@ NOWS = (
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "installation", "profile")
 INSTALLATION_ZONE = "Europe/Berlin"
 NAMES = ("Order Completed", "Product Viewed", "Added to Cart")
+SESSION_GAP = timedelta(minutes=30)
 VIEWS = ("$order", "$session")
 SOURCES = ("shop", "site")
 OF_SESSIONS = ("duration_seconds", "events", "source", "campaign.name", "context.campaign.name")

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 from psycopg2.extras import execute_values
 
+from profiles.services.sessions import recompute_sessions
 from segments.language.computed import ORDER
 from segments.language.person import Person
 from tests.segments.histories import SOURCES
@@ -108,6 +109,7 @@ def store(people: list[Person], now: datetime) -> dict[int, Person]:
                 if e.derived and e.name == ORDER
             ],
         )
+        recompute_sessions(cursor, list(ids))
         insert(
             "profiles_activity",
             "profile_id, first_event_at, last_event_at, event_count",

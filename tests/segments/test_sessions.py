@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from cdp.core.models import Job
+from profiles.services.sessions import JOB, compute_sessions_again, prepare_sessions
 from segments.language.evaluate import depends
 from segments.language.parse import parse
 from segments.language.person import Event
@@ -107,11 +109,16 @@ def test_merging_people_joins_their_sessions():
 
 @pytest.mark.django_db
 def test_the_silence_is_a_setting(settings):
-    settings.CDP_SESSION_MINUTES = 60
     segment("long", LONG)
     track("u1", "Seen", NOW)
     track("u1", "Seen", NOW + 45 * MINUTE)
     catch_up(NOW + 45 * MINUTE)
+    assert members("long") == set()
+    settings.CDP_SESSION_MINUTES = 60
+    prepare_sessions()
+    while not compute_sessions_again(Job.objects.get(kind=JOB)):
+        pass
+    catch_up(NOW + 46 * MINUTE)
     assert members("long") == {"u1"}
 
 
