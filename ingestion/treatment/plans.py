@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ingestion.treatment.faults import Faults, members
+from ingestion.treatment.keywords import Where
 from ingestion.treatment.paths import EACH, PathFault, parse_path, write_path
-from ingestion.treatment.schema import Schema, Where, compile_schema
+from ingestion.treatment.schema import Schema, compile_schema
 from ingestion.treatment.shapes import safe_name
 
 CODE = "tracking_plan.invalid"
