@@ -9,8 +9,9 @@ from django.db import connection
 from consent.errors import RequestTakenOver
 from consent.models import PrivacyRequest
 from consent.services.details import forget_details_of_erased
-from consent.services.erasure import LEASE, LeaseLost, erase_person
+from consent.services.erasure import LeaseLost, erase_person
 from consent.services.fulfilling import fulfil_request
+from consent.services.leases import LEASE, kept_lease
 
 log = logging.getLogger("cdp.privacy")
 
@@ -47,7 +48,8 @@ def run_privacy_requests(*, clock: Callable[[], datetime]) -> int:
         request_id, fence = claim
         tried.append(request_id)
         try:
-            _carry_out(request_id, fence, clock=clock)
+            with kept_lease(request_id=request_id, fence=fence, clock=clock):
+                _carry_out(request_id, fence, clock=clock)
         except (LeaseLost, RequestTakenOver):
             log.info("privacy request taken over by another worker", extra={"request": request_id})
     return len(tried)

@@ -1,31 +1,28 @@
 """Erasures that wait, end partial, or go on where a worker died."""
 
 import gzip
-from datetime import UTC, datetime
+import threading
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
 from django.utils import timezone
 
 from consent.models import PrivacyRequest
+from consent.services import erasure, fulfilling, leases, running
+from consent.services.requests import NewRequest, approve_request, create_request
 from consent.services.running import run_privacy_requests
+from consent.traces import database
 from profiles.models import Identifier
+from profiles.queries.people import name_identifier
+from tests.consent.test_suppression_races import at_once
 from tests.consent.zora import EMAIL, USER_ID, erase, live
-from tests.ingestion.door import make_source, post
+from tests.erasing import live as live_once
+from tests.ingestion.door import post
 from tests.profiles.sending import process
-from tests.world import api
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop():
-    return make_source()
-
-
-@pytest.fixture
-def officer():
-    return api("administrator")
 
 
 def test_is_partial_while_a_file_still_names_the_person(shop, officer):
@@ -61,7 +58,6 @@ def test_waits_for_what_was_accepted_before(shop, officer):
 
 def test_goes_on_where_a_worker_died(shop, officer, monkeypatch):
     live(shop)
-    from consent.services import erasure
 
     class Killed(BaseException):
         """What kill -9 looks like from inside: nothing is caught, nothing is cleaned up."""
@@ -82,3 +78,39 @@ def test_goes_on_where_a_worker_died(shop, officer, monkeypatch):
     request.refresh_from_db()
     assert (request.status, request.closure) == ("completed", None)
     assert {step["store"]: step["before"] for step in request.steps}["events"] == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("committed")
+@pytest.mark.parametrize("type", ["erasure", "access"])
+def test_keeps_its_lease_while_one_statement_takes_longer(monkeypatch, type):
+    """Or a search that takes longer than the lease begins anew for ever, on one worker after the other."""
+    for module in (leases, running, erasure, fulfilling):
+        monkeypatch.setattr(module, "LEASE", timedelta(seconds=1))
+    monkeypatch.setattr(leases, "RENEW_SECONDS", 0.2)
+    reached = threading.Event()
+
+    def slowly(act):
+        def wrapped(*args, **kwargs):
+            reached.set()
+            time.sleep(2.5)
+            return act(*args, **kwargs)
+
+        return wrapped
+
+    monkeypatch.setattr(database, "redact_mentions", slowly(database.redact_mentions))
+    monkeypatch.setattr(fulfilling, "make_package", slowly(fulfilling.make_package))
+    person = live_once("slow-search-person")
+    identity = name_identifier(type="user_id", value=person.word)
+    now = timezone.now()
+    request = create_request(new=NewRequest(type, [identity], "gdpr", now, "api", "system"), now=now)
+    approve_request(request_id=str(request.id), actor="system", now=now)
+
+    def take_it_over():
+        assert reached.wait(20)
+        time.sleep(1.5)
+        return run_privacy_requests(clock=timezone.now)
+
+    assert at_once(lambda: run_privacy_requests(clock=timezone.now), take_it_over) == [1, 0]
+    request.refresh_from_db()
+    assert (request.status, request.fence) == ("completed", 1)
