@@ -1,4 +1,4 @@
-"""Profiles made directly, so that consent is tested without collection."""
+"""Who and what tests of consent begin with; profiles are made directly, without collection."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,8 @@ import pytest
 from cdp.core.digests import LOOKUP_BYTES, identifier_digest
 from consent.services.purposes import create_purpose
 from profiles.models import Identifier, IdentifierType, Profile
+from tests.ingestion.door import make_source
+from tests.world import api
 
 # Yesterday, which is over at any hour: history is partitioned by day, and partitions exist for days around the present.
 NOW = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -16,6 +18,18 @@ NOW = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - tim
 def later(minutes: float) -> datetime:
     """Return the instant that many minutes after `NOW`."""
     return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def shop(db):
+    """The key of a source."""
+    return make_source()
+
+
+@pytest.fixture
+def officer(db):
+    """The compliance officer by REST."""
+    return api("compliance_officer")
 
 
 @pytest.fixture

@@ -5,20 +5,8 @@ import pytest
 from ingestion.models import Message
 from profiles.models import Identifier, Profile
 from tests.consent.zora import ANONYMOUS_ID, EMAIL, SECRETS, USER_ID, erase, live, send, traces
-from tests.ingestion.door import make_source
-from tests.world import api
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop():
-    return make_source()
-
-
-@pytest.fixture
-def officer():
-    return api("administrator")
 
 
 def test_turns_the_messages_into_suppressed_ones(shop, officer):

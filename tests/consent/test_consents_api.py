@@ -9,11 +9,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def officer():
-    return api("compliance_officer")
-
-
-@pytest.fixture
 def dana(make_profile):
     return make_profile(email="dana@example.org", user_id="dana-1")
 

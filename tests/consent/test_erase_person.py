@@ -10,20 +10,8 @@ from consent.traces import database
 from consent.traces.needles import make_needles
 from profiles.models import Identifier, Profile
 from tests.consent.zora import ANONYMOUS_ID, EMAIL, SECRETS, USER_ID, erase, live, send, traces
-from tests.ingestion.door import make_source
-from tests.world import api
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop():
-    return make_source()
-
-
-@pytest.fixture
-def officer():
-    return api("administrator")
 
 
 def test_leaves_nothing_of_the_person(shop, officer):

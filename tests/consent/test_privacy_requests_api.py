@@ -8,20 +8,9 @@ from django.utils import timezone
 from consent.models import PrivacyRequest
 from consent.services.running import run_privacy_requests
 from tests.consent.zora import EMAIL, USER_ID, live
-from tests.ingestion.door import make_source
 from tests.world import api
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def shop():
-    return make_source()
-
-
-@pytest.fixture
-def officer():
-    return api("administrator")
 
 
 @pytest.mark.parametrize(
