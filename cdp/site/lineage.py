@@ -34,6 +34,11 @@ class Node:
         """The node's name among all."""
         return f"{self.kind}:{self.name}"
 
+    @property
+    def words(self) -> str:
+        """The node as a page says it: a field by its own kind."""
+        return self.name.replace(":", " ", 1) if self.kind == "field" else f"{self.kind} {self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -89,6 +94,12 @@ def read_lineage(*, now: datetime) -> tuple[list[Node], list[Flow]]:
     return sorted(found.nodes.values(), key=lambda node: (COLUMNS.index(node.kind), node.name)), ends
 
 
+def name_flows(nodes: list[Node], flows: list[Flow]) -> list[tuple[str, str, str]]:
+    """Return start, end and basis of each flow as a page says them."""
+    named = {node.key: node.words for node in nodes}
+    return [(named[one.start], named[one.end], one.basis.replace("_", " ")) for one in flows]
+
+
 def _add_outlets(found: _Map) -> None:
     for outlet in list_outlets():
         if not outlet.enabled:
@@ -113,6 +124,7 @@ def draw(nodes: list[Node], flows: list[Flow]) -> dict[str, Any]:
             own = [*(n for n in own if n.key in joined), *(n for n in own if n.key not in joined)]
         left_out += len(own[MOST_DRAWN:])
         for row, node in enumerate(own[:MOST_DRAWN]):
+            shown = node.words if kind == "field" else node.name
             x, y = column * WIDTH + 10, TOP + row * ROW
             places[node.key] = {
                 "x": x,
@@ -120,8 +132,8 @@ def draw(nodes: list[Node], flows: list[Flow]) -> dict[str, Any]:
                 "middle": y + ROW // 2 - 4,
                 "right": x + BOX,
                 "kind": kind,
-                "name": node.name,
-                "short": node.name if len(node.name) <= 28 else f"{node.name[:27]}…",
+                "name": shown,
+                "short": shown if len(shown) <= 28 else f"{shown[:27]}…",
                 "detail": node.detail,
             }
     lines = [
@@ -132,7 +144,7 @@ def draw(nodes: list[Node], flows: list[Flow]) -> dict[str, Any]:
             "y2": places[one.end]["middle"],
             "cx": (places[one.start]["right"] + places[one.end]["x"]) // 2,
             "basis": one.basis,
-            "title": f"{one.start} → {one.end}",
+            "title": f"{places[one.start]['name']} → {places[one.end]['name']}",
         }
         for one in flows
         if one.start in places and one.end in places

@@ -14,8 +14,8 @@ from cdp.core.queries.sizes import count_list
 from cdp.core.spreadsheets import csv_lines
 from cdp.core.ui.shell import read_list, show_page, signed_in
 from cdp.site.forms import RetentionForm
-from cdp.site.lineage import draw, read_lineage
-from cdp.site.records import COLUMNS, export_register, read_register, register_rows
+from cdp.site.lineage import draw, name_flows, read_lineage
+from cdp.site.records import COLUMNS, HEADINGS, export_register, present_rows, read_register, register_rows
 from cdp.site.self_check import find_gaps, read_last_check
 from consent.disclosure_models import Disclosure
 from consent.queries.desk import name_profiles
@@ -40,7 +40,8 @@ def records(request: HttpRequest) -> HttpResponseBase:
         "site/records.html",
         title="Records of processing",
         register=document,
-        rows=list(register_rows(document)),
+        headings=HEADINGS,
+        rows=present_rows(document),
         editions=RegisterEdition.objects.order_by("-id")[:EDITIONS],
         findings=find_gaps(),
         last_check=read_last_check(),
@@ -78,8 +79,7 @@ def data_map(request: HttpRequest) -> HttpResponse:
         "site/data_map.html",
         title="Data map",
         drawing=draw(nodes, flows),
-        nodes=nodes,
-        flows=flows,
+        flows=name_flows(nodes, flows),
     )
 
 

@@ -34,6 +34,7 @@ MEASURES = (
     "Backups encrypted, kept a stated time, erasures repeated on restore",
 )
 COLUMNS = ("purpose", "legal_basis", "people", "data", "recipients", "retention", "sources")
+HEADINGS = ("Purpose", "Legal basis", "People", "Data", "Recipients", "Kept", "Sources")
 
 
 def read_register(*, now: datetime) -> dict[str, Any]:
@@ -149,6 +150,14 @@ def register_rows(document: dict[str, Any]) -> Iterable[list[str]]:
             f"{days} days" if days is not None else "not stated",
             ", ".join(one["sources"]),
         ]
+
+
+def present_rows(document: dict[str, Any]) -> list[list[tuple[str, str]]]:
+    """Return the activities as a page shows them: each cell with its heading, the legal basis as words."""
+    return [
+        [(heading, cell.replace("_", " ") if heading == "Legal basis" else cell) for heading, cell in pairs]
+        for pairs in (zip(HEADINGS, row, strict=True) for row in register_rows(document))
+    ]
 
 
 def _unique(*lists: Iterable[str]) -> list[str]:

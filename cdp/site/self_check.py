@@ -16,6 +16,8 @@ from segments.models import Segment
 EVERY = timedelta(hours=1)
 KEPT = timedelta(days=400)
 ON_CONSENT = "consent"
+# What has no key of its own.
+PLACES = {"installation": "retention", "organisation": "your organisation"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Finding:
     message: str
     rule: str
     link: str
+
+    @property
+    def place(self) -> str:
+        """Where it is mended, as a page says it."""
+        kind, _, key = self.object.partition(":")
+        return PLACES.get(kind) or f"{kind.replace('_', ' ')} {key}"
 
 
 def find_gaps() -> list[Finding]:

@@ -1,6 +1,8 @@
 """How pages write times, numbers and JSON."""
 
 import json
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +17,8 @@ register = template.Library()
 
 NEVER = "never"
 NOTHING = "\u2013"
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DIGEST = re.compile(r"[0-9a-f]{32,}")
 PERIODS = ((7 * 24 * 60, "week"), (24 * 60, "day"), (60, "hour"), (1, "minute"))
 
 
@@ -84,6 +88,30 @@ def plain(value: Any) -> str:
 def words(value: str) -> str:
     """Write a name of the code as words."""
     return str(value).replace("_", " ").replace(".", " ").replace("-", " ")
+
+
+@register.filter
+def thing(value: str) -> str:
+    """Write what the audit trail names as kind and key (``segment:vips``) as people say it, long ids short."""
+    kind, _, key = str(value).partition(":")
+    return f"{words(kind)} {short_id(key) if UUID_TEXT.fullmatch(key) else key}".rstrip()
+
+
+@register.filter
+def facts(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the members of a small JSON object as words; digests and ids are shortened."""
+    return [(words(name), _fact(value)) for name, value in detail.items()]
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(_fact, value)) or "none"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {text}" for name, text in facts(value)) or "none"
+    text = "none" if value is None else str(value)
+    return f"{text[:8]}…" if DIGEST.fullmatch(text) or UUID_TEXT.fullmatch(text) else text
 
 
 @register.filter

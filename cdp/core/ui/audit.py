@@ -11,7 +11,7 @@ from cdp.core.api.audit import present_entry
 from cdp.core.api.pagination import fetch_from
 from cdp.core.api.times import read_time
 from cdp.core.models import AuditEntry
-from cdp.core.queries.audit import find_entries
+from cdp.core.queries.audit import find_entries, name_people
 from cdp.core.queries.sizes import count_list
 from cdp.core.services.audit import record
 from cdp.core.spreadsheets import csv_lines
@@ -20,6 +20,8 @@ from cdp.core.ui.shell import read_list, show_page, signed_in
 COLUMNS = ("seq", "at", "actor", "action", "object", "detail", "hash")
 FILTERS = ("actor", "action", "object", "since", "until")
 READ_BATCH = 2000
+# An entry takes five lines on a telephone.
+ROWS = 20
 
 
 @require_safe
@@ -42,11 +44,14 @@ def audit_trail(request: HttpRequest) -> HttpResponseBase:
     query = request.GET.copy()
     query["format"] = "csv"
     query.pop("cursor", None)
+    page = read_list(request, fetch=fetch_from(entries, "-id"), key=lambda row: (row.pk,), rows=ROWS)
+    people = name_people({name for row in page.rows for name in (row.actor, row.object)})
     return show_page(
         request,
         "core/audit.html",
         title="Audit trail",
-        page=read_list(request, fetch=fetch_from(entries, "-id"), key=lambda row: (row.pk,)),
+        page=page,
+        shown=[(row, people.get(row.actor, ""), people.get(row.object, "")) for row in page.rows],
         size=count_list(entries),
         given=given,
         export=f"?{query.urlencode()}",
