@@ -125,10 +125,14 @@ def tell_controller(row: ControllerRequest, *, now: datetime) -> int:
     # A state never goes back: what was partial and is tried again is still in progress.
     if row.told_status == state or (row.told_status and _place(state) < _place(row.told_status)):
         return 0
+    # What was carried out between two looks was in progress all the same: each change is told, in this order.
+    passed = [IN_PROGRESS] if (row.told_status, state) == (PENDING, COMPLETED) else []
     row.told_status = state
     row.save(update_fields=["told_status"])
     made = [
-        Callback(controller_request=row, url=url, state=state, created_at=now, retry_at=now) for url in row.callbacks
+        Callback(controller_request=row, url=url, state=one, created_at=now, retry_at=now)
+        for one in [*passed, state]
+        for url in row.callbacks
     ]
     Callback.objects.bulk_create(made)
     return len(made)

@@ -96,7 +96,7 @@ class TestExchange:
             assert controller.get(f"{V2}/status/{request_id}").json() == status.json()
             told = listener.received
         assert not Profile.objects.exists()
-        assert [json.loads(one.body)["request_status"] for one in told] == ["pending", "completed"]
+        assert [json.loads(one.body)["request_status"] for one in told] == ["pending", "in_progress", "completed"]
         pem = controller.get("/opendsr/certificate.pem").content
         for one in told:
             assert json.loads(one.body)["status_callback_url"] == url
