@@ -3,9 +3,11 @@
 from datetime import date
 
 import pytest
+import time_machine
 
 from cdp.core.calendars import UnknownCalendar, read_calendar
 from consent.deadlines import add_business_days, can_extend, confirm_on, due_on
+from tests.world import signed_in
 
 VECTORS = [
     # received, GDPR, GDPR extended, CCPA, CCPA extended
@@ -92,3 +94,22 @@ def test_refuses_a_country_that_nobody_knows():
     with pytest.raises(UnknownCalendar):
         read_calendar("DE-XX")
     assert EASTER_MONDAY not in read_calendar("")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("received", "gdpr", "gdpr_extended", "ccpa", "ccpa_extended"), VECTORS)
+@pytest.mark.parametrize("regulation", ["gdpr", "ccpa"])
+def test_is_what_rest_and_the_page_say(
+    officer, regulation, received, gdpr, gdpr_extended, ccpa, ccpa_extended
+):
+    due, extended = (gdpr, gdpr_extended) if regulation == "gdpr" else (ccpa, ccpa_extended)
+    with time_machine.travel(f"{received}T10:00:00Z", tick=True):
+        body = {"type": "access", "regulation": regulation, "identities": [{"type": "user_id", "value": "dana-1"}]}
+        made = officer.post("/api/v1/privacy-requests", body, format="json").json()
+        assert made["due_at"].startswith(f"{due}T23:59:59")
+        page = signed_in("ben").get(f"/privacy-requests/{made['id']}").content.decode()
+        assert f'datetime="{due}T' in page
+        longer = officer.post(f"/api/v1/privacy-requests/{made['id']}/extend", {"reason": "Complex"}, format="json")
+        assert longer.json()["extended_to"].startswith(f"{extended}T23:59:59")
+        again = officer.post(f"/api/v1/privacy-requests/{made['id']}/extend", {"reason": "Complex"}, format="json")
+        assert again.status_code == 409
