@@ -172,7 +172,7 @@ class PrivacyRequest(models.Model):
         RECTIFICATION = "rectification"
         RESTRICTION = "restriction"
         OBJECTION = "objection"
-        OPT_OUT = "opt_out"
+        OPT_OUT = "opt_out", "Opt-out of sale"
 
     class Status(models.TextChoices):
         RECEIVED = "received"

@@ -105,8 +105,10 @@ class RecipientAddress(models.Model):
 class RecipientNotice(models.Model):
     """One recipient of one erasure and whether it knows.
 
-    A processor that is asked by OpenDSR gets `subject_request_id`, and says itself when it is done, by `due_at`.
-    `answer` is why one that has not confirmed anything need not be waited for.
+    One that got people through a destination has a row of its own for it, by the destination's key: that row follows
+    the removal there (`consent.services.removals`). A processor that is asked by OpenDSR gets `subject_request_id`, and
+    says itself when it is done, by `due_at`. `answer` is why one that has not confirmed anything need not be waited
+    for.
 
     Personal data: the person's identifiers, sealed — deleted once the recipient was told, or with the last attempt.
     """
@@ -123,12 +125,14 @@ class RecipientNotice(models.Model):
         # The two exceptions of GDPR Art. 19, which an officer records.
         IMPOSSIBLE = "impossible", "Telling them is impossible"
         DISPROPORTIONATE = "disproportionate", "Telling them would be a disproportionate effort"
+        # Of requests that were completed before removals were followed.
         REMOVAL = "removal", "Its destination is sent a removal."
         IN_HOUSE = "in_house", "The file stayed in the house: whoever exported it deletes their copy."
 
     id = models.BigAutoField(primary_key=True)
     request_id = models.UUIDField()
     recipient = models.CharField(max_length=200)
+    destination = models.CharField(max_length=64, blank=True, default="", db_default="")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.PENDING)
     status_message = models.TextField(blank=True)
     answer = models.CharField(max_length=16, choices=Answer.choices, blank=True, default="", db_default="")
@@ -141,7 +145,9 @@ class RecipientNotice(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["request_id", "recipient"], name="consent_notice_recipient")]
+        constraints = [
+            models.UniqueConstraint(fields=["request_id", "recipient", "destination"], name="consent_notice_recipient")
+        ]
 
     def __str__(self) -> str:
         return f"notice {self.pk}"

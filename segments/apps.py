@@ -20,10 +20,12 @@ class SegmentsConfig(AppConfig):
         from segments.personal_data_sending import Deliveries, ExportedRows  # noqa: PLC0415
         from segments.queries.comparing_traits import find_comparing  # noqa: PLC0415
         from segments.queries.coverage import read_field_uses  # noqa: PLC0415
+        from segments.queries.removals import DestinationRemovals  # noqa: PLC0415
         from segments.sections import ComputedOfProfile, SegmentsOfProfile  # noqa: PLC0415
         from segments.services import following  # noqa: PLC0415
         from segments.services.merging import SegmentMerging  # noqa: PLC0415
         from segments.services.sending import exports  # noqa: PLC0415
+        from segments.services.sending.correcting import send_correction  # noqa: PLC0415
         from segments.services.sending.departing import DestinationMerging  # noqa: PLC0415
         from segments.services.sending.settling import delete_old_records  # noqa: PLC0415
 
@@ -34,6 +36,8 @@ class SegmentsConfig(AppConfig):
         registries.profile_sections.append(SegmentsOfProfile())
         registries.profile_sections.append(ComputedOfProfile())
         registries.field_uses.append(read_field_uses)
+        registries.removal_watches.append(DestinationRemovals())
+        registries.correction_listeners.append(send_correction)
         registries.trait_comparers.append(find_comparing)
         registries.work_steps.append(
             registries.WorkStep(

@@ -56,7 +56,8 @@ class Deliveries:
     """
 
     name = "destinations"
-    tables: tuple[type[Model], ...] = (DeliveryMark, Delivery, DeliveryRecord, Activated)
+    waiting: tuple[type[Model], ...] = (DeliveryMark, Delivery)
+    tables: tuple[type[Model], ...] = (*waiting, DeliveryRecord, Activated)
 
     def export(self, *, subject: Subject) -> Mapping[str, Any]:
         """Return which destinations know the person, and since when."""
@@ -73,11 +74,17 @@ class Deliveries:
         return sum(table._default_manager.filter(profile_id__in=subject.profile_ids).count() for table in self.tables)
 
     def erase(self, *, subject: Subject, limit: int) -> int:
-        """Leave removals for whoever was told, and delete up to `limit` rows of each table."""
-        leave_removals(profile_ids=subject.profile_ids, now=timezone.now())
-        gone = 0
-        for table in self.tables:
-            rows = table._default_manager.filter(profile_id__in=subject.profile_ids).order_by("pk")
-            ids = list(rows.values_list("pk", flat=True)[:limit])
-            gone += table._default_manager.filter(pk__in=ids).delete()[0]
-        return gone
+        """Leave removals for whoever was told, and delete up to `limit` rows of each table.
+
+        What waits goes first: deleting it waits for a worker that is claiming it at this moment, and that may tell a
+        receiver of the person for the first time.
+        """
+        gone = sum(self._delete(table, subject, limit) for table in self.waiting)
+        gone += leave_removals(profile_ids=subject.profile_ids, request_id=subject.request_id, now=timezone.now())
+        return gone + self._delete(DeliveryRecord, subject, limit)
+
+    @staticmethod
+    def _delete(table: type[Model], subject: Subject, limit: int) -> int:
+        rows = table._default_manager.filter(profile_id__in=subject.profile_ids).order_by("pk")
+        ids = list(rows.values_list("pk", flat=True)[:limit])
+        return table._default_manager.filter(pk__in=ids).delete()[0]

@@ -239,6 +239,25 @@ class Activated(models.Model):
         return f"activated {self.pk}"
 
 
+class Removal(models.Model):
+    """A removal that an erasure left at a destination, and whether the receiver has taken it.
+
+    The delivery itself bears no id: this row is how the erasure learns when it may be called completed.
+
+    Personal data: none.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    request_id = models.UUIDField(db_index=True)
+    destination_key = models.SlugField(max_length=64)
+    recipient = models.CharField(max_length=200)
+    delivery_id = models.BigIntegerField(unique=True)
+    confirmed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"removal {self.pk}"
+
+
 class DeliveryRecord(models.Model):
     """A line of the delivery log, kept `CDP_DELIVERY_LOG_DAYS`: what was sent about whom, or why it was not.
 

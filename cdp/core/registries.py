@@ -67,13 +67,34 @@ class PersonalData(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A data subject after closure over merges."""
+    """A data subject after closure over merges; `request_id` is the erasure that is carried out, if one is."""
 
     profile_ids: tuple[int, ...]
     uuids: tuple[str, ...]
     identifiers: tuple[tuple[str, str], ...]
     identifier_ids: tuple[int, ...]
     lookups: tuple[bytes, ...]
+    request_id: str = ""
+
+
+class RemovalWatch(Protocol):
+    """Tells how the removals stand that erasures left at destinations.
+
+    `standings` answers for pairs of an erasure's id and a destination's key with a word of `STANDINGS`.
+    """
+
+    def known_since(self, *, keys: Iterable[str]) -> Mapping[str, datetime]: ...
+
+    def made_for(self, *, request_id: str) -> Iterable[tuple[str, str]]:
+        """Return recipient and destination of every removal that an erasure left."""
+        ...
+
+    def standings(self, *, asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]: ...
+
+
+# Nothing to remove there · under way · the receiver has taken it · tried in vain · waits, the destination is switched
+# off · there is no such destination any more.
+STANDINGS = ("clear", "waiting", "confirmed", "given_up", "off", "gone")
 
 
 class ProfileSection(Protocol):
@@ -204,6 +225,13 @@ sealed_columns: list[SealedColumn] = []
 
 # Called after each migration by `ensure_administrator`: default rows, partitions ahead. Idempotent.
 preparations: list[Callable[[], None]] = []
+
+# Called with a person's internal id and a trait that was put right by hand or is left to messages again, in that
+# transaction: whoever was sent the old value is sent the new one.
+correction_listeners: list[Callable[[int, str], None]] = []
+
+# One at most: the app that knows destinations.
+removal_watches: list[RemovalWatch] = []
 
 # Called each hour by `core.keep_house`: partitions ahead, rows whose time is up. Idempotent.
 housekeeping: list[Callable[[datetime], None]] = []

@@ -18,7 +18,7 @@ from consent.queries.duties import list_addresses, list_holds
 from consent.queries.requests import get_request
 from consent.services.certificates import make_certificate
 from consent.services.recipient_states import present_recipients
-from consent.services.recipients import NOT_TOLD, NewAddress, mark_told, present_address, save_address
+from consent.services.recipients import NOT_TOLD, NewAddress, Told, mark_told, present_address, save_address
 from consent.services.withholding import count_withheld, end_hold, read_withheld, save_hold
 
 
@@ -61,6 +61,7 @@ class ToldRecipient(fields.StrictSerializer):
     """Which recipient an officer told, or why it is not told."""
 
     recipient = serializers.CharField(max_length=200)
+    destination = serializers.CharField(max_length=64, allow_blank=True, required=False)
     not_told_because = serializers.ChoiceField(choices=NOT_TOLD, required=False)
 
 
@@ -178,8 +179,7 @@ class TellRecipient(APIView):
         found = get_request(request_id=str(request_id))
         mark_told(
             request_id=str(found.id),
-            recipient=given["recipient"],
-            not_told_because=given.get("not_told_because", ""),
+            told=Told(given["recipient"], given.get("destination"), given.get("not_told_because", "")),
             actor=principal_of(request).actor,
             now=timezone.now(),
         )

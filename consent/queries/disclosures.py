@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Min, QuerySet
 
-from consent.disclosure_models import Disclosure
+from consent.disclosure_models import Disclosure, DisclosureTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +53,9 @@ def find_recipients(*, profile_ids: Sequence[int]) -> list[Recipient]:
         .order_by("-last_at", "terms__recipient", "terms__destination", "terms__kind")
     )
     return [Recipient(*row) for row in rows]
+
+
+def find_fields_sent(*, profile_ids: Sequence[int]) -> list[tuple[DisclosureTerms, Sequence[str]]]:
+    """Return on which terms data of one person went out, each with the names of the fields (two statements)."""
+    ids = Disclosure.objects.filter(profile_id__in=list(profile_ids)).values_list("terms_id", flat=True).distinct()
+    return [(row, row.fields) for row in DisclosureTerms.objects.filter(pk__in=list(ids)).order_by("recipient", "pk")]

@@ -10,6 +10,7 @@ GDPR Art. 17.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,8 +28,10 @@ from consent.models import PrivacyRequest
 from consent.services import proving
 from consent.services.closure import Closure, find_closure, seal_closure, unseal_closure
 from consent.services.erasure_ledger import note_erased
+from consent.services.leases import LEASE
 from consent.services.recipient_states import judge, present_recipients
 from consent.services.recipients import note_recipients
+from consent.services.removals import note_removals
 from consent.services.suppressions import suppress
 from consent.services.withholding import count_withheld, withhold_rows
 from consent.traces import broker, database, files
@@ -41,8 +44,6 @@ Status = PrivacyRequest.Status
 # What is left and where, and what of it is accounts of staff.
 Found = tuple[Mapping[str, int], Mapping[str, int]]
 CHUNK = 5000
-# Renewed before each part of the work; a worker that died is followed after this.
-LEASE = timedelta(seconds=60)
 MENTIONS = "mentions"
 # Who works here may be a customer, too: the account is another relation, and it goes with the work.
 STAFF = frozenset({"core_user", "core_invitation"})
@@ -235,7 +236,7 @@ def _count_stores(closure: Closure) -> dict[str, int]:
 def _erase_stores(closure: Closure, request_id: str, fence: int, *, clock: Callable[[], datetime]) -> dict[str, int]:
     """Empty the stores, those of the upper apps first: they find their rows by way of those below."""
     erased: dict[str, int] = {}
-    subject = closure.subject
+    subject = replace(closure.subject, request_id=request_id)
     _withhold(closure, request_id, fence, clock=clock)
     for store in reversed(registries.personal_data):
         for _ in range(MOST_ROUNDS):
@@ -311,6 +312,7 @@ def _finish(
         if not proven:
             steps.append({"store": "search control", "before": 0, "erased": 0, "withheld": 0, "remaining": 1})
         done = not remaining and not any(left.values()) and proven
+        note_removals(request_id=request_id, now=now)
         request.recipients = present_recipients(request_id=request_id)
         act = judge(request_id=request_id) if done else Act.FALL_SHORT
         if act is not None:

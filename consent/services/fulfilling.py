@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -16,9 +16,12 @@ from consent.life import Act, Role
 from consent.models import PrivacyRequest, Purpose
 from consent.services.decisions import NewDecision, record_decision
 from consent.services.details import read_details
+from consent.services.leases import LEASE
 from consent.services.ledger import add_work
 from consent.services.letters import send_letter
 from consent.services.packages import make_package
+from consent.services.recipient_states import present_recipients
+from consent.services.telling import note_change
 from profiles.models import Profile
 from profiles.queries.people import find_by_identifier, name_identifier
 from profiles.services.correcting import correct_trait
@@ -26,7 +29,6 @@ from profiles.services.correcting import correct_trait
 log = logging.getLogger("cdp.privacy")
 
 Type = PrivacyRequest.Type
-LEASE = timedelta(seconds=60)
 COPIES = frozenset({Type.ACCESS, Type.PORTABILITY})
 # A contract or a legal obligation cannot be objected to.
 OBJECTABLE = (rules.CONSENT, rules.LEGITIMATE_INTERESTS, rules.PUBLIC_TASK)
@@ -85,6 +87,7 @@ def restrict_people(*, request: PrivacyRequest, now: datetime) -> int:
         count = Profile.objects.filter(id__in=people).update(restricted=True)
         # Who is restricted belongs to no segment; `created` concerns them all.
         add_work(names={profile_id: ["created"] for profile_id in people}, now=now, message_ids={})
+        note_change(request=request, now=now)
     return count
 
 
@@ -100,6 +103,7 @@ def correct_people(*, request: PrivacyRequest, now: datetime) -> int:
         with connection.cursor() as cursor:
             take(cursor, IDENTITY)
         people = find_people(request=request)
+        note_change(request=request, corrections=corrections, now=now)
         for public_id in people.values():
             for one in corrections:
                 correct_trait(
@@ -189,7 +193,8 @@ def _finish(request: PrivacyRequest, *, count: int, now: datetime) -> None:
     request.completed_at = now
     request.lease_until = None
     request.steps = [{"store": request.type, "before": count, "erased": 0, "withheld": 0, "remaining": 0}]
-    request.save(update_fields=["status", "completed_at", "lease_until", "steps"])
+    request.recipients = present_recipients(request_id=str(request.pk))
+    request.save(update_fields=["status", "completed_at", "lease_until", "steps", "recipients"])
     if request.type not in COPIES and read_details(request=request).contact:
         send_letter(request=request, kind="done", actor="system", now=now)
     record(actor="system", action="privacy_request.completed", object=f"privacy_request:{request.pk}", now=now)

@@ -26,12 +26,13 @@ def present_recipients(*, request_id: str) -> list[dict[str, Any]]:
     return [
         {
             "name": row.recipient,
+            "destination": row.destination or None,
             "status": row.status,
             "status_message": row.status_message,
             "answer": row.answer or None,
             "told_at": row.told_at.isoformat() if row.told_at else None,
         }
-        for row in RecipientNotice.objects.filter(request_id=request_id).order_by("recipient", "id")
+        for row in RecipientNotice.objects.filter(request_id=request_id).order_by("recipient", "destination", "id")
     ]
 
 

@@ -7,7 +7,7 @@ failed.
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import SystemRandom
@@ -30,6 +30,7 @@ from consent.queries.disclosures import find_recipients
 from consent.services.closure import Closure
 from consent.services.processors import ASK_AGAIN, UNSUPPORTED, ask_how_it_stands, ask_processor, seal_login
 from consent.services.recipient_states import show_states
+from consent.services.removals import begin_removals, follow_removals
 
 TASK = "consent.tell_recipients"
 EVENT_TYPE = "privacy.erasure"
@@ -40,10 +41,11 @@ TIMEOUT_SECONDS = 10.0
 PAUSES = (5, 30, 120, 600, 3600)
 BATCH = 100
 BY_HAND = "No address is known: tell this recipient and mark it as told."
-# As exports name the recipient where nobody else was named (`segments.services.sending.exports`).
+# The recipient of an export for which nobody else was named.
 IN_HOUSE = "the person who exports"
 Status = RecipientNotice.Status
 Answer = RecipientNotice.Answer
+Kind = DisclosureTerms.Kind
 NOT_TOLD = (Answer.IMPOSSIBLE.value, Answer.DISPROPORTIONATE.value)
 
 
@@ -69,16 +71,15 @@ def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime)
     """Write down who received data of the person and has to be told, in the caller's transaction.
 
     Before anything is deleted: the register of disclosures goes with the person. Whoever received data through a
-    destination only is sent a removal there when the person's rows go; that is all this one needs.
+    destination is sent a removal there when the person's rows go, and that is followed; whoever has an address besides
+    is told there, too.
     """
-    ways: dict[str, set[str]] = {}
-    for one in find_recipients(profile_ids=closure.profile_ids):
-        if one.kind != DisclosureTerms.Kind.REMOVAL:
-            ways.setdefault(one.recipient, set()).add(one.kind)
-    names = set(ways)
-    if not names:
-        return
-    addressed = set(RecipientAddress.objects.filter(recipient__in=names).values_list("recipient", flat=True))
+    told = [one for one in find_recipients(profile_ids=closure.profile_ids) if one.kind != Kind.REMOVAL]
+    delivered = [one for one in told if one.kind == Kind.DELIVERY and one.destination]
+    others = {one.recipient for one in told if one.kind != Kind.DELIVERY or not one.destination}
+    addresses = RecipientAddress.objects.filter(recipient__in={one.recipient for one in told})
+    addressed = set(addresses.values_list("recipient", flat=True))
+    names = others | addressed
     body = orjson.dumps(
         {
             "type": EVENT_TYPE,
@@ -97,10 +98,11 @@ def note_recipients(*, closure: Closure, request: PrivacyRequest, now: datetime)
                 recipient=name,
                 body_sealed=seal(body, context=BODY) if name in addressed else None,
                 created_at=now,
-                **_begin(name, ways=ways[name], is_addressed=name in addressed),
+                **_begin(name, is_addressed=name in addressed),
             )
             for name in sorted(names)
-        ],
+        ]
+        + begin_removals(told=delivered, request_id=str(request.id), now=now),
         ignore_conflicts=True,
     )
     if addressed:
@@ -111,10 +113,11 @@ def tell_recipients(*, clock: Callable[[], datetime]) -> int:
     """Send what is due and return how many recipients were told. Outside of any transaction.
 
     A worker that dies after sending sends again, with the same id. Processors that were asked by OpenDSR and have not
-    said for a while how it stands are asked.
+    said for a while how it stands are asked, and removals at destinations are followed.
     """
     now = clock()
-    due = RecipientNotice.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), status=Status.PENDING)
+    follow_removals(now=now)
+    due = RecipientNotice.objects.filter(Q(retry_at=None) | Q(retry_at__lte=now), status=Status.PENDING, destination="")
     told = 0
     for notice in due.order_by("id")[:BATCH]:
         address = RecipientAddress.objects.filter(recipient=notice.recipient).first()
@@ -129,13 +132,25 @@ def tell_recipients(*, clock: Callable[[], datetime]) -> int:
     return told
 
 
-def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime, not_told_because: str = "") -> None:
-    """Note that an officer has told a recipient by other means, or why nobody tells it.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an officer says of a recipient of an erased person's data.
 
-    Parameters
+    Attributes
     ----------
+    destination : str or None
+        One way in which it got the person; None: every way that is still open.
     not_told_because : str
         One of `NOT_TOLD`; empty: it was told.
+    """
+
+    recipient: str
+    destination: str | None = None
+    not_told_because: str = ""
+
+
+def mark_told(*, request_id: str, told: Told, actor: str, now: datetime) -> None:
+    """Note that an officer has told a recipient by other means, or why nobody tells it.
 
     Raises
     ------
@@ -143,26 +158,16 @@ def mark_told(*, request_id: str, recipient: str, actor: str, now: datetime, not
         If the request has none of this name.
     """
     with transaction.atomic():
-        row = RecipientNotice.objects.select_for_update().filter(request_id=request_id, recipient=recipient).first()
-        if row is None:
+        # The request's row first, as everybody does who writes notices of destinations.
+        PrivacyRequest.objects.select_for_update().filter(id=request_id).first()
+        named = RecipientNotice.objects.filter(request_id=request_id, recipient=told.recipient)
+        if told.destination is not None:
+            named = named.filter(destination=told.destination)
+        rows = list(named.select_for_update().order_by("id"))
+        if not rows:
             raise UnknownRecipient
-        if not_told_because:
-            row.status, row.answer, row.status_message = (
-                Status.SKIPPED,
-                not_told_because,
-                Answer(not_told_because).label,
-            )
-        else:
-            row.status, row.answer, row.status_message, row.told_at = Status.COMPLETED, "", "told by hand", now
-        row.body_sealed, row.retry_at = None, None
-        row.save()
-        record(
-            actor=actor,
-            action="recipient.not_told" if not_told_because else "recipient.told",
-            object=f"privacy_request:{request_id}",
-            detail={"recipient": row.pk, **({"because": not_told_because} if not_told_because else {})},
-            now=now,
-        )
+        for row in [row for row in rows if row.status != Status.COMPLETED and not row.answer] or rows:
+            _answer(row, because=told.not_told_because, actor=actor, now=now)
         show_states(request_id, now=now)
 
 
@@ -245,12 +250,27 @@ def present_address(row: RecipientAddress, *, with_secret: bool) -> Mapping[str,
     return {**shown, "secret": unseal(bytes(row.secret_sealed), context=SECRET).decode()} if with_secret else shown
 
 
-def _begin(name: str, *, ways: Set[str], is_addressed: bool) -> dict[str, str]:
-    """Return how a recipient's notice begins."""
+def _answer(row: RecipientNotice, *, because: str, actor: str, now: datetime) -> None:
+    """Write down what an officer says of one notice."""
+    if because:
+        row.status, row.answer, row.status_message = Status.SKIPPED, because, Answer(because).label
+    else:
+        row.status, row.answer, row.status_message, row.told_at = Status.COMPLETED, "", "told by hand", now
+    row.body_sealed, row.retry_at = None, None
+    row.save()
+    record(
+        actor=actor,
+        action="recipient.not_told" if because else "recipient.told",
+        object=f"privacy_request:{row.request_id}",
+        detail={"recipient": row.pk, **({"because": because} if because else {})},
+        now=now,
+    )
+
+
+def _begin(name: str, *, is_addressed: bool) -> dict[str, str]:
+    """Return how the notice of a recipient begins that got data otherwise than through a destination."""
     if is_addressed:
         return {"status": Status.PENDING}
-    if ways == {DisclosureTerms.Kind.DELIVERY}:
-        return {"status": Status.SENT, "answer": Answer.REMOVAL, "status_message": Answer.REMOVAL.label}
     if name == IN_HOUSE:
         return {"status": Status.SKIPPED, "answer": Answer.IN_HOUSE, "status_message": Answer.IN_HOUSE.label}
     return {"status": Status.SKIPPED, "status_message": BY_HAND}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
+from django.apps import apps
 
 register = template.Library()
 
@@ -29,3 +30,17 @@ def matrix(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             for key, cells in purposes.items()
         ],
     }
+
+
+@register.filter
+def place(name: str) -> str:
+    """Write where the search for a person found something as an officer knows it: a table by what its rows are."""
+    table = name.removeprefix("pg_stats of ")
+    models = {model._meta.db_table: model for model in apps.get_models(include_auto_created=True)}
+    # A partition is called by its table and a period.
+    parts = table.split("_")
+    for length in range(len(parts), 1, -1):
+        model = models.get("_".join(parts[:length]))
+        if model is not None:
+            return f"{'statistics of ' if name != table else ''}{model._meta.verbose_name}"
+    return name.replace("_", " ")

@@ -18,6 +18,7 @@ from consent.queries.duties import list_addresses, list_holds, list_notices
 from consent.services.recipients import (
     NOT_TOLD,
     NewAddress,
+    Told,
     mark_told,
     present_address,
     remove_address,
@@ -72,6 +73,7 @@ class TellForm(forms.Form):
     """Who was told, or why not."""
 
     recipient = forms.CharField(max_length=200)
+    destination = forms.CharField(max_length=64, required=False)
     not_told_because = forms.ChoiceField(choices=[(one, one) for one in NOT_TOLD], required=False)
 
 
@@ -150,9 +152,9 @@ def tell_recipient(request: HttpRequest, request_id: UUID) -> HttpResponse:
     """Note that a recipient was told by other means, or why it is not told."""
     principal = signed_in(request, "privacy:write")
     given = read_or_refuse(TellForm, request.POST)
-    name, because = given["recipient"], given["not_told_because"]
-    mark_told(
-        request_id=str(request_id), recipient=name, not_told_because=because, actor=principal.actor, now=timezone.now()
+    told = Told(given["recipient"], given["destination"], given["not_told_because"])
+    mark_told(request_id=str(request_id), told=told, actor=principal.actor, now=timezone.now())
+    messages.success(
+        request, f"{told.recipient} {'is not told' if told.not_told_because else 'knows'}: noted on the request."
     )
-    messages.success(request, f"{name} {'is not told' if because else 'knows'}: noted on the request.")
     return redirect("recipients") if "from_list" in request.POST else redirect("privacy_request", request_id)

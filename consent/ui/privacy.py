@@ -41,6 +41,7 @@ from consent.services.letters import facts_of, read_letter
 from consent.services.lifting import is_lifted
 from consent.services.notes import read_notes
 from consent.services.packages import find_package
+from consent.services.recipient_states import present_recipients
 from consent.services.requests import (
     NewRequest,
     approve_request,
@@ -176,6 +177,7 @@ def privacy_request(request: HttpRequest, request_id: UUID) -> HttpResponse:
         letter=_new_letter(request, row) if sees else None,
         letter_kinds=LETTER_KINDS,
         languages=LANGUAGES.values(),
+        recipients=present_recipients(request_id=str(row.pk)) if row.type != PrivacyRequest.Type.ERASURE else [],
         package=find_package(request_id=row.pk, now=now),
         is_copy=row.type in COPIES,
         restricts=row.type == PrivacyRequest.Type.RESTRICTION and row.status == Status.COMPLETED and not is_lifted(row),

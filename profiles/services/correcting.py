@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from cdp.core import locks
 from cdp.core.errors import FieldError
+from cdp.core.registries import correction_listeners
 from cdp.core.services import audit
 from profiles.errors import BadCorrection, NoSuchCorrection
 from profiles.models import ChangeKind, Correction
@@ -110,6 +111,8 @@ def _settle(cursor: Any, person: Person, trait: str, now: datetime) -> None:
     detail = {"names": [trait], "by_hand": True}
     write_changes(cursor, [(person.profile_id, ChangeKind.TRAITS, detail)], now)
     note_work(cursor, [person.profile_id], f"trait:{trait}", now)
+    for listener in correction_listeners:
+        listener(person.profile_id, trait)
 
 
 def check_correction(*, trait: str, value: Any, reason: str = "") -> None:

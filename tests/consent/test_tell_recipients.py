@@ -7,14 +7,16 @@ import pytest
 from django.utils import timezone
 
 from cdp.core.models import AuditEntry
+from cdp.core.services.jobs import run_jobs
 from consent.models import PrivacyRequest, Purpose
 from consent.proof_models import RecipientNotice
 from consent.services.disclosures import Terms, record_disclosures
 from consent.services.recipients import tell_recipients
 from consent.services.running import count_waiting, run_privacy_requests
 from profiles.models import Profile
-from tests.erasing import ask_erasure, erase, live
+from tests.erasing import Living, ask_erasure, erase, live
 from tests.listening import LOCAL, OtherServer
+from tests.segments.audience import audience
 from tests.world import api, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -23,11 +25,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def ads():
     return Purpose.objects.create(key="ads", name="Ads", created_at=timezone.now())
-
-
-@pytest.fixture
-def officer():
-    return api("compliance_officer")
 
 
 @pytest.fixture
@@ -153,13 +150,23 @@ def test_gives_the_certificate_before_recipients_know(officer):
     assert [one["status"] for one in late["recipients"]] == ["completed"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "state"),
-    [("delivery", "Mailer Ltd", ("sent", "removal")), ("export", "the person who exports", ("skipped", "in_house"))],
-)
-def test_waits_for_nobody_who_needs_no_notice(kind, name, state):
-    request = erase(disclosed(name, kind=kind))
-    assert (request.status, states(request)) == ("completed", {name: state})
+def test_waits_for_nobody_who_exported_without_naming_a_recipient(officer):
+    audience(["exported-person-1"])
+    marketer = api("marketer", "personal_data:read")
+    made = marketer.post(
+        "/api/v1/exports", {"segment": "all", "purpose": "marketing", "channel": "email"}, format="json"
+    )
+    assert made.status_code == 202, made.json()
+    run_jobs()
+    file = marketer.get(f"/api/v1/exports/{made.json()['id']}/file")
+    assert str(Profile.objects.get().uuid) in b"".join(file.streaming_content).decode()
+    request = erase(Living("exported-person-1"))
+    assert (request.status, list(states(request).values())) == ("completed", [("skipped", "in_house")])
+
+
+def test_leaves_deliveries_of_no_known_destination_to_the_officer():
+    request = erase(disclosed("Mailer Ltd", kind="delivery"))
+    assert (request.status, states(request)) == ("partial", {"Mailer Ltd": ("skipped", None)})
 
 
 def test_tells_a_recipient_that_got_a_file_as_well_as_deliveries():

@@ -8,14 +8,24 @@ from django.db import connection
 from cdp.core.copying import int_array, text_array
 from cdp.core.registries import MergePair, SplitPair
 
+# What an erasure leaves waits where a destination is switched off, too: its receiver holds the person all the same.
 LEAVE = """
 WITH gone AS (
-    DELETE FROM segments_activated WHERE profile_id = ANY(%s::bigint[]) RETURNING destination_id, sent_as
+    DELETE FROM segments_activated WHERE profile_id = ANY(%(people)s::bigint[]) RETURNING destination_id, sent_as
+), left_there AS (
+    INSERT INTO segments_delivery
+        (destination_id, profile_id, generation, "full", state, kind, sent_as, attempts, reason, due_at, queued_at)
+    SELECT g.destination_id, NULL, 1, false, 'waiting', '', g.sent_as, 0, '', %(now)s, %(now)s
+    FROM gone g JOIN segments_destination d ON d.id = g.destination_id
+    WHERE d.enabled OR %(request)s::uuid IS NOT NULL
+    RETURNING id, destination_id
+), followed AS (
+    INSERT INTO segments_removal (request_id, destination_key, recipient, delivery_id)
+    SELECT %(request)s::uuid, d.key, d.recipient, l.id
+    FROM left_there l JOIN segments_destination d ON d.id = l.destination_id
+    WHERE %(request)s::uuid IS NOT NULL
 )
-INSERT INTO segments_delivery
-    (destination_id, profile_id, generation, "full", state, kind, sent_as, attempts, reason, due_at, queued_at)
-SELECT g.destination_id, NULL, 1, false, 'waiting', '', g.sent_as, 0, '', %s, %s
-FROM gone g JOIN segments_destination d ON d.id = g.destination_id AND d.enabled
+SELECT count(*) FROM gone
 """
 # The receiver knows people by their public ids: the one that was absorbed is to be removed there, the other one stays.
 LEAVE_ABSORBED = """
@@ -52,11 +62,18 @@ WHERE d.enabled AND (
 """
 
 
-def leave_removals(*, profile_ids: Sequence[int], now: datetime) -> int:
-    """Turn what receivers were told of people who go into removals; return how many."""
+def leave_removals(*, profile_ids: Sequence[int], now: datetime, request_id: str = "") -> int:
+    """Turn what receivers were told of people who go into removals; return of how many they were told.
+
+    Parameters
+    ----------
+    request_id : str
+        The erasure that is completed only when the receivers have taken the removals, if it is one.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(LEAVE, [int_array(profile_ids), now, now])
-        return int(cursor.rowcount)
+        cursor.execute(LEAVE, {"people": int_array(profile_ids), "now": now, "request": request_id or None})
+        told: int = cursor.fetchone()[0]
+    return told
 
 
 class DestinationMerging:

@@ -26,6 +26,7 @@ from cdp.core.services.audit import record
 from cdp.core.services.jobs import enqueue
 from consent.disclosure_models import DisclosureTerms
 from consent.services.disclosures import Terms
+from consent.services.recipients import IN_HOUSE
 from segments.models import Membership, Segment
 from segments.queries.segments import get_segment
 from segments.sending.columns import Column, read_columns, values_of
@@ -83,7 +84,7 @@ def create_export(
             schedule=schedule,
             purpose=fit.purpose,
             channel=fit.channel,
-            recipient=new.recipient or "the person who exports",
+            recipient=new.recipient or IN_HOUSE,
             format=new.format,
             preset=new.preset,
             columns=[column.as_json() for column in columns],

@@ -6,12 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from cdp.core.services.audit import record
+from cdp.core.services.wakeups import wake
+from consent.services.recipients import TASK as TELL_RECIPIENTS
 from segments.sending import retrying
 from segments.sending.retrying import Outcome, pause
-from segments.sending_models import Activated, Delivery, DeliveryRecord, Destination
+from segments.sending_models import Activated, Delivery, DeliveryRecord, Destination, Removal
 from segments.services.sending.claiming import LEFT, Claimed, count_outcomes
 
 SMALLEST, LARGEST = 8, 256
@@ -50,6 +52,7 @@ def write_down(*, destination: Destination, results: Sequence[tuple[Claimed, Out
         retry_at: datetime = changes.get("retry_at") or now
         sent = [claimed for claimed, outcome in results if outcome.state == retrying.SENT]
         _note_sent(destination, sent, held, now)
+        _note_removed([one.row.pk for one in sent if one.row.profile_id is None], now)
         _forget_untold(destination, results)
         back = [(claimed, outcome) for claimed, outcome in results if outcome.state != retrying.SENT]
         rows = {claimed.row.pk: _put_back(claimed, outcome, retry_at, now) for claimed, outcome in back}
@@ -86,6 +89,12 @@ def _note_sent(destination: Destination, sent: Sequence[Claimed], held: dict[int
     if changed:
         with connection.cursor() as cursor:
             cursor.execute(AGAIN, [now, now, changed])
+
+
+def _note_removed(delivery_ids: Sequence[int], now: datetime) -> None:
+    """Write down that receivers have taken removals which erasures wait for."""
+    if delivery_ids and Removal.objects.filter(delivery_id__in=delivery_ids).update(confirmed_at=now):
+        wake(TELL_RECIPIENTS)
 
 
 def _forget_untold(destination: Destination, results: Sequence[tuple[Claimed, Outcome]]) -> None:
@@ -183,10 +192,14 @@ def _write_log(
 
 
 def delete_old_records(now: datetime) -> None:
-    """Delete log lines past `CDP_DELIVERY_LOG_DAYS`, and removals of the erased that could not be delivered."""
+    """Delete log lines past `CDP_DELIVERY_LOG_DAYS`, and removals of the erased that could not be delivered.
+
+    The erasure that waits for one of these is told that it was given up.
+    """
     DeliveryRecord.objects.filter(at__lt=now - timedelta(days=settings.CDP_DELIVERY_LOG_DAYS)).delete()
     too_old = now - timedelta(hours=settings.CDP_DELIVERY_HOURS)
-    Delivery.objects.filter(profile_id=None, state=State.DEAD, queued_at__lt=too_old).delete()
+    is_lost = Q(state=State.DEAD) | Q(destination__enabled=False)
+    Delivery.objects.filter(is_lost, profile_id=None, queued_at__lt=too_old).delete()
 
 
 def replay_dead(*, destination: Destination, actor: str, now: datetime) -> int:
