@@ -99,9 +99,7 @@ def test_refuses_a_country_that_nobody_knows():
 @pytest.mark.django_db
 @pytest.mark.parametrize(("received", "gdpr", "gdpr_extended", "ccpa", "ccpa_extended"), VECTORS)
 @pytest.mark.parametrize("regulation", ["gdpr", "ccpa"])
-def test_is_what_rest_and_the_page_say(
-    officer, regulation, received, gdpr, gdpr_extended, ccpa, ccpa_extended
-):
+def test_is_what_rest_and_the_page_say(officer, regulation, received, gdpr, gdpr_extended, ccpa, ccpa_extended):
     due, extended = (gdpr, gdpr_extended) if regulation == "gdpr" else (ccpa, ccpa_extended)
     with time_machine.travel(f"{received}T10:00:00Z", tick=True):
         body = {"type": "access", "regulation": regulation, "identities": [{"type": "user_id", "value": "dana-1"}]}
