@@ -23,7 +23,10 @@ state as (
     from unnest(%(apply_ids)s::bigint[]) as a(profile_id)
     left join evaluated e on e.profile_id = a.profile_id
     left join segments_traitvalue v on v.trait_id = %(apply_trait)s and v.profile_id = a.profile_id
+        and v.profile_id = any(%(apply_ids)s::bigint[])
 )"""
+# As in `evaluation.STATE_OF_SOME`.
+AMONG_SOME = " and v.profile_id = any(%(apply_ids)s::bigint[])"
 STATE_OF_ALL = """
 held as (
     select profile_id, value, next_at from segments_traitvalue where trait_id = %(apply_trait)s
@@ -47,7 +50,7 @@ stored as (
 gone as (
     delete from segments_traitvalue v using state s
     where v.trait_id = %(apply_trait)s and v.profile_id = s.profile_id and s.known
-        and s.value is null and s.next_at is null
+        and s.value is null and s.next_at is null{among}
 )
 select profile_id, 0 from state where value is distinct from old
 """
@@ -63,14 +66,14 @@ def compute_some(trait: LiveTrait, asked: Mapping[int, Reason], *, now: datetime
     ids = int_array(asked)
     parameters = {**compiled.parameters, "profile_ids": ids, "apply_ids": ids, "apply_trait": trait.id}
     with connection.cursor() as cursor:
-        cursor.execute(APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME), parameters)
+        cursor.execute(APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, among=AMONG_SOME), parameters)
         return cursor.fetchall()
 
 
 def compute_all(trait: LiveTrait, *, now: datetime, setting: Setting) -> Changes | None:
     """Compute the values of everyone anew; None if more than `FOLLOWED_CHANGES` changed."""
     compiled = compile_trait(trait.definition, now=now, setting=setting)
-    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL) + f"limit {FOLLOWED_CHANGES + 1}"
+    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, among="") + f"limit {FOLLOWED_CHANGES + 1}"
     began = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute(statement, {**compiled.parameters, "apply_trait": trait.id})

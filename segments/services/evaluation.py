@@ -43,6 +43,8 @@ Clock = Callable[[], datetime]
 # row of a segment that is being computed.
 COUNT_PREFIX = "members"
 
+# Naming the profiles again keeps their keys in the scans of the index. Of a segment that has just gone live the planner
+# believes that it has a row or none, and would read all of its rows instead, once for each profile.
 STATE_OF_SOME = """
 asked as (
     select * from unnest(%(apply_ids)s::bigint[], %(apply_kinds)s::text[], %(apply_messages)s::text[])
@@ -54,8 +56,10 @@ state as (
     from asked a
     left join evaluated e on e.profile_id = a.profile_id
     left join segments_membership m on m.segment_id = %(apply_segment)s and m.profile_id = a.profile_id
+        and m.profile_id = any(%(apply_ids)s::bigint[])
     left join profiles_profile p on p.id = a.profile_id
 )"""
+AMONG_SOME = " and m.profile_id = any(%(apply_ids)s::bigint[])"
 WAIT_OF_SOME = """
 waiting as (
     insert into segments_nextcheck (segment_id, profile_id, at)
@@ -65,6 +69,7 @@ waiting as (
 settled as (
     delete from segments_nextcheck n using state s
     where n.segment_id = %(apply_segment)s and n.profile_id = s.profile_id and s.next_at is null
+        and n.profile_id = any(%(apply_ids)s::bigint[])
 )"""
 
 STATE_OF_ALL = """
@@ -109,7 +114,7 @@ entered as (
 ),
 gone as (
     delete from segments_membership m using state s
-    where m.segment_id = %(apply_segment)s and m.profile_id = s.profile_id and s.was_member and not s.member
+    where m.segment_id = %(apply_segment)s and m.profile_id = s.profile_id and s.was_member and not s.member{among}
     returning m.profile_id
 ),
 changed as (
@@ -172,7 +177,7 @@ def evaluate_some(segment: LiveSegment, asked: Mapping[int, Reason], *, now: dat
     """
     compiled = compile_membership(segment.definition, now=now, setting=setting, some=True)
     statement = (
-        APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, waits=WAIT_OF_SOME, **KINDS)
+        APPLY.format(evaluated=compiled.sql, state=STATE_OF_SOME, waits=WAIT_OF_SOME, among=AMONG_SOME, **KINDS)
         + "select profile_id, kind from changed"
     )
     ids = int_array(asked)
@@ -202,7 +207,7 @@ def evaluate_all(segment: LiveSegment, *, reason: str, now: datetime, setting: S
         The changes; None if there are more than `FOLLOWED_CHANGES`.
     """
     compiled = compile_membership(segment.definition, now=now, setting=setting)
-    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, waits=WAIT_OF_ALL, **KINDS)
+    statement = APPLY.format(evaluated=compiled.sql, state=STATE_OF_ALL, waits=WAIT_OF_ALL, among="", **KINDS)
     statement += f"select profile_id, kind, count(*) over () from changed limit {FOLLOWED_CHANGES + 1}"
     began = time.perf_counter()
     with connection.cursor() as cursor:
