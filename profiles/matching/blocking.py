@@ -5,7 +5,7 @@ hashes; a record without one of the parts has no key of that rule.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -15,7 +15,6 @@ from profiles.matching.learned import LEARNED, read_predicate
 from profiles.matching.table import MISSING, Array, Column, Table
 
 MOST_IN_BLOCK = 200
-AGAIN = 0.25
 MOST_WAITING = 25_000_000
 NO_KEY, NOTHING = np.uint64(0), bytes(8)
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
@@ -44,7 +43,7 @@ def sound(text: str) -> str:
     return found[:4]
 
 
-_ATOMS: dict[str, dict[str, Cut]] = {
+ATOMS: dict[str, dict[str, Cut]] = {
     "name": {
         "all": str,
         "sound": sound,
@@ -116,25 +115,46 @@ def hash_parts(values: Sequence[str], cut: Cut) -> Array:
 
 
 class Keys:
-    """Block keys of a table, each atom's hashes computed once."""
+    """Block keys of a table, each part of each value hashed once.
 
-    def __init__(self, table: Table) -> None:
+    Parameters
+    ----------
+    known : Keys or None
+        Keys of a table with the same values: what they hashed is used here too.
+    """
+
+    def __init__(self, table: Table, known: "Keys | None" = None) -> None:
         self.table = table
         self._atoms: dict[tuple[str, str], Array] = {}
-        self._several: dict[tuple[str, str], tuple[Array, Array]] = {}
-        self._words: dict[str, tuple[Array, Array, Array]] = {}
+        self._of_values: dict[tuple[str, str], Array] = known._of_values if known else {}
+        self._several: dict[tuple[str, str], tuple[Array, Array]] = known._several if known else {}
+        self._words: dict[str, tuple[Array, Array, Array]] = known._words if known else {}
+
+    def slimmed(self) -> "Keys":
+        """Return them without what is by record."""
+        return Keys(self.table, self)
+
+    def of_records(self, rows: Array) -> "Keys":
+        """Return the keys of some records; row numbers are places among them."""
+        return Keys(self.table.take(rows), self)
 
     def atom(self, column: str, name: str) -> Array:
         """Return per record the hash of a part of its value."""
         found = self._atoms.get((column, name))
         if found is None:
+            found = self._atoms[column, name] = self._values(column, name)[self.table.columns[column].codes]
+        return found
+
+    def _values(self, column: str, name: str) -> Array:
+        """Return per value the hash of a part of it, and at the end `NO_KEY`, for records without a value."""
+        found = self._of_values.get((column, name))
+        if found is None:
             col = self.table.columns[column]
             if name.startswith("word:"):
                 found = self.rarest_words(col, int(name[5:]))
             else:
-                cut = _ATOMS[col.comparison][name]
-                found = np.append(hash_parts(col.values.tolist(), cut), NO_KEY)[col.codes]
-            self._atoms[column, name] = found
+                found = np.append(hash_parts(col.values.tolist(), ATOMS[col.comparison][name]), NO_KEY)
+            self._of_values[column, name] = found
         return found
 
     def of_rule(self, rule: Rule) -> list[tuple[Array, Array]]:
@@ -193,7 +213,7 @@ class Keys:
         return [(column, atom)]
 
     def rarest_words(self, column: Column, number: int) -> Array:
-        """Return the hash of each record's `number`-th rarest word."""
+        """Return the hash of each value's `number`-th rarest word."""
         found = self._words.get(column.name)
         if found is None:
             self._words[column.name] = found = rank_words(column)
@@ -201,7 +221,7 @@ class Keys:
         chosen = place == number
         of_values = np.zeros(len(column.values) + 1, np.uint64)
         of_values[value[chosen]] = hashes[chosen]
-        return of_values[column.codes]
+        return of_values
 
 
 def rank_words(column: Column) -> tuple[Array, Array, Array]:
@@ -227,26 +247,17 @@ def rank_words(column: Column) -> tuple[Array, Array, Array]:
     return value, np.arange(len(value)) - starts, hash_values(words)[codes]
 
 
-def pairs_of_rule(
-    keys: Keys, rule: Rule, *, across: bool, most: int = MOST_IN_BLOCK, anchors: Array | None = None
-) -> tuple[Array, RuleReport]:
-    """Return the pairs of a rule as `left * size + right`, sorted, and what was left out.
-
-    With `anchors` (a mask of records) only blocks that hold one of them are looked at.
-    """
+def pairs_of_rule(keys: Keys, rule: Rule, *, across: bool, most: int = MOST_IN_BLOCK) -> tuple[Array, RuleReport]:
+    """Return the pairs of a rule as `left * size + right`, sorted, and what was left out."""
     table, report = keys.table, RuleReport(rule.label)
     parts = keys.of_rule(rule)
     rows = np.concatenate([rows for rows, _ in parts])
     hashes = np.concatenate([found for _, found in parts])
-    if anchors is not None:
-        near = np.isin(hashes, hashes[anchors[rows]])
-        rows, hashes = rows[near], hashes[near]
     if not len(rows):
         return np.empty(0, np.int64), report
     order = np.lexsort((rows, hashes)) if len(parts) > 1 else np.argsort(hashes, kind="stable")
-    rows, hashes = rows[order], hashes[order]
-    starts = np.concatenate([[0], np.nonzero(hashes[1:] != hashes[:-1])[0] + 1])
-    sizes = np.diff(np.append(starts, len(rows)))
+    rows = rows[order]
+    starts, sizes = blocks_of(hashes[order])
     large = sizes > most
     if large.any():
         dropped = sizes[large]
@@ -256,6 +267,12 @@ def pairs_of_rule(
     found = distinct(_pairs(rows, starts[wanted], sizes[wanted], table, across=across))
     report.pairs = len(found)
     return found, report
+
+
+def blocks_of(ordered: Array) -> tuple[Array, Array]:
+    """Return where each block of equal keys begins, and how large it is; the keys are sorted, and there are some."""
+    starts = np.concatenate([[0], np.nonzero(ordered[1:] != ordered[:-1])[0] + 1])
+    return starts, np.diff(np.append(starts, len(ordered)))
 
 
 def distinct(numbers: Array) -> Array:
@@ -302,85 +319,3 @@ def find_candidates(table: Table, rules: Iterable[Rule], *, across: bool) -> Can
             waiting = [distinct(np.concatenate(waiting))]
     found = distinct(np.concatenate(waiting))
     return Candidates(found // table.size, found % table.size, reports)
-
-
-def possible_rules(table: Table) -> list[Rule]:
-    """Return every rule of one or two atoms that these columns allow, and those of three names or dates."""
-    singles: list[tuple[str, str]] = []
-    for column in table.columns.values():
-        singles += [(column.name, atom) for atom in _ATOMS[column.comparison]]
-        if column.comparison in ("text", "words", "name"):
-            singles.append((column.name, "words:3" if column.comparison == "words" else "words:2"))
-    rules = [Rule((one,)) for one in singles]
-    coarse = [one for one in singles if not one[0].startswith("~") and one[1] not in ("words:2", "first")]
-    rules += [Rule((a, b)) for a, b in itertools.combinations(coarse, 2) if a[0] != b[0]]
-    return rules
-
-
-def cheap_rules(table: Table, *, budget: int, rules: Sequence[Rule] | None = None) -> list[tuple[Rule, int]]:
-    """Return rules with how many pairs each gives, those that alone would go past the budget left out."""
-    keys = Keys(table)
-    found = []
-    for rule in rules if rules is not None else possible_rules(table):
-        count = _count_pairs(keys, rule)
-        if 0 < count <= budget:
-            found.append((rule, count))
-    return sorted(found, key=lambda one: one[1])
-
-
-def _count_pairs(keys: Keys, rule: Rule, most: int = MOST_IN_BLOCK) -> int:
-    total = 0
-    for _, hashes in keys.of_rule(rule):
-        counts = np.unique(hashes, return_counts=True)[1]
-        counts = counts[counts <= most]
-        total += int((counts * (counts - 1) // 2).sum())
-    return total
-
-
-def choose_rules(
-    covers: Mapping[Rule, Array],
-    weights: Array,
-    costs: Mapping[Rule, int],
-    *,
-    budget: int,
-    first: Sequence[Rule] = (),
-    least: float = 0.0005,
-) -> list[Rule]:
-    """Choose rules that together cover the most matches for the pairs that they cost (greedy cover).
-
-    Parameters
-    ----------
-    covers : mapping
-        Rule → which of the known matches it covers.
-    weights : numpy.ndarray of float
-        How much each match counts.
-    costs : mapping
-        Rule → how many pairs it gives.
-    budget : int
-        How many pairs all together may give.
-    first : sequence of Rule
-        Those that are chosen already.
-    least : float
-        The share of the matches that a further rule must bring.
-    """
-    chosen = list(first)
-    left = np.array(weights, float)
-    total, spent = float(left.sum()), sum(costs[rule] for rule in first)
-    for rule in first:
-        left[covers[rule]] *= AGAIN
-    while total > 0:
-        best, best_value = None, 0.0
-        for rule, covered in covers.items():
-            gain = float(left[covered].sum())
-            if rule in chosen or gain < least * total or spent + costs[rule] > budget:
-                continue
-            value = gain / (costs[rule] + budget / 200)
-            if value > best_value:
-                best, best_value = rule, value
-        if best is None:
-            break
-        chosen.append(best)
-        spent += costs[best]
-        # Covered once is not sure: others like it may differ just there.
-        left[covers[best]] *= AGAIN
-    return chosen

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from rapidfuzz import fuzz, process
 from rapidfuzz.distance import OSA, JaroWinkler
+from scipy.sparse import csr_array
 
 from profiles.matching.fields import read_day
-from profiles.matching.table import MISSING, Array, Column, Table
+from profiles.matching.table import MISSING, Array, Column, Table, split_words
 
 ONE_BY_ONE = 200_000  # pairs compared at once: bounds the memory, whatever their number
 CLOSE, NEAR_DAYS = 0.9, 1_000.0
@@ -228,6 +229,27 @@ def rare(column: Column) -> Compare:
     return rare_same
 
 
+def telling(column: Column) -> Compare:
+    """Return the comparison by the rarest word that both have: a model number, the name of a street."""
+    words = split_words(column)
+    weight: Mapping[str, float] = dict(zip(words.texts, words.rarity.tolist(), strict=True))
+
+    def rarest_shared(a: str, b: str) -> float:
+        if a == b:
+            return 1.0
+        return max((weight.get(word, 1.0) for word in set(a.split()) & set(b.split())), default=0.0)
+
+    return rarest_shared
+
+
+def _telling(column: Column, a: Array, b: Array) -> Array:
+    words = split_words(column)
+    shape = len(column.values), max(len(words.texts), 1)
+    weighed = csr_array((words.rarity[words.codes], words.codes, words.starts), shape=shape)
+    held = csr_array((np.ones(len(words.codes), np.float32), words.codes, words.starts), shape=shape)
+    return np.asarray(weighed[a].multiply(held[b]).max(axis=1).todense(), np.float32).ravel()
+
+
 def _share_of_edits(column: Column, a: Array, b: Array, found: Array) -> Array:
     letters = _cut(column, "letters", lambda: [len(value) for value in column.values.tolist()], np.int32)
     return (1.0 - found / np.maximum(letters[a], letters[b])).astype(np.float32)
@@ -255,6 +277,9 @@ _FEW = Scored(OSA.distance, lambda _column, _a, _b, found: (found <= 1).astype(n
 _SET = Scored(fuzz.token_set_ratio, _percent)
 
 _LETTERS = (("alike", alike, _JARO), ("close", close, _CLOSE), ("edits", edits, _EDITS))
+# Comparisons whose values are compared by how rare their words are, too.
+BY_WORDS = ("text", "words")
+_TELLING = "telling"
 _BY_COMPARISON: dict[str, tuple[tuple[str, Compare, Many], ...]] = {
     "name": (*_LETTERS, ("begins", begins, _loop(begins))),
     "text": (*_LETTERS, ("words", shared_words, _sorted_words), ("held", held_words, _SET)),
@@ -289,12 +314,28 @@ def features_of(table: Table) -> list[Feature]:
         found.append(Feature(column.name, "same", same, _same))
         found.append(Feature(column.name, "rare", rare(column), _rare))
         found += [Feature(column.name, name, one, many) for name, one, many in _BY_COMPARISON[column.comparison]]
+        if column.comparison in BY_WORDS:
+            found.append(Feature(column.name, _TELLING, telling(column), _telling))
     return found
 
 
 def names_of(table: Table) -> list[str]:
     """Return what the columns of the matrix are: the features, then per column of records whether both are there."""
-    return [*(one.label for one in features_of(table)), *(f"{name}:there" for name in table.columns)]
+    return names_for([(column.name, column.comparison) for column in table.columns.values()])
+
+
+def names_for(columns: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what the columns of the matrix are, for columns of a table with their comparisons."""
+    found = []
+    for column, comparison in columns:
+        names = ["same", "rare", *(one[0] for one in _BY_COMPARISON[comparison])]
+        found += [f"{column}:{name}" for name in (*names, *([_TELLING] if comparison in BY_WORDS else []))]
+    return [*found, *(f"{column}:there" for column, _ in columns)]
+
+
+def _many_of(comparison: str) -> list[Many]:
+    found = [many for _, _, many in _BY_COMPARISON[comparison]]
+    return [_same, _rare, *found, *([_telling] if comparison in BY_WORDS else [])]
 
 
 def compare(table: Table, left: Array, right: Array) -> Array:
@@ -305,11 +346,7 @@ def compare(table: Table, left: Array, right: Array) -> Array:
     left, right : numpy.ndarray of int
         Rows of the table.
     """
-    many = [
-        (column, one)
-        for column in table.columns.values()
-        for one in (_same, _rare, *(many for _, _, many in _BY_COMPARISON[column.comparison]))
-    ]
+    many = [(column, one) for column in table.columns.values() for one in _many_of(column.comparison)]
     # Each feature in one piece of memory: they are filled, and weighed, one after the other.
     matrix = np.zeros((len(left), len(many) + len(table.columns)), np.float32, order="F")
     for start in range(0, len(left), ONE_BY_ONE):

@@ -11,9 +11,9 @@ import numpy as np
 
 from profiles.matching.blocking import Candidates, Rule, find_candidates
 from profiles.matching.clustering import cluster
-from profiles.matching.features import compare
+from profiles.matching.features import compare, names_for
 from profiles.matching.fields import Field, read_day
-from profiles.matching.table import MISSING, Array, Table
+from profiles.matching.table import MISSING, Array, Table, columns_of
 from profiles.matching.weights import Weights
 
 FORMAT = 1
@@ -87,11 +87,18 @@ def read_model(stored: Mapping[str, Any]) -> TrainedModel:
     if stored.get("format") != FORMAT:
         message = "The model is of another format: train it anew."
         raise ValueError(message)
+    fields = tuple(Field(**one) for one in stored["fields"])
     weights = stored["weights"]
+    known = dict(zip(weights["names"], weights["values"], strict=True))
+    names = tuple(names_for(columns_of(fields)))
+    if not known.keys() <= set(names):
+        message = "The model weighs what is not compared any more: train it anew."
+        raise ValueError(message)
     return TrainedModel(
-        fields=tuple(Field(**one) for one in stored["fields"]),
+        fields=fields,
         mode=stored["mode"],
-        weights=Weights(tuple(weights["names"]), tuple(weights["values"]), weights["bias"]),
+        # What is compared since it was trained counts for nothing.
+        weights=Weights(names, tuple(known.get(name, 0.0) for name in names), weights["bias"]),
         rules=tuple(Rule(tuple((column, atom) for column, atom in rule)) for rule in stored["rules"]),
         predicates=tuple(stored["predicates"]),
         threshold=stored["threshold"],

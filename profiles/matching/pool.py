@@ -1,17 +1,18 @@
 """The pairs that a model learns from: those for which many telling blocking rules vote, and some of all others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from profiles.matching.blocking import Keys, Rule, cheap_rules, pairs_of_rule
+from profiles.matching.blocking import Keys, Rule, blocks_of
+from profiles.matching.choosing import Look, cheap_rules, draw_anchors, possible_rules
 from profiles.matching.features import compare
 from profiles.matching.table import Array, Table
 
 MOST_PAIRS, RANDOM_PAIRS = 40_000, 8_000
-# Larger sets are learned from the pairs of so many of their records with all others.
-MOST_ANCHORS = 30_000
+# So many votes are added up at a time, and so many pairs go on collecting them.
+MOST_VOTES, MOST_VOTED = 4_000_000, 6_000_000
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -23,8 +24,14 @@ class Pool:
     left: Array
     right: Array
     matrix: Array
-    rules: list[Rule]
     costs: dict[Rule, int]
+    keys: Keys
+    across: bool
+    anchors: Array | None
+
+    def look(self, rules: Sequence[Rule], *, budget: int) -> Iterator[Look]:
+        """Look at further rules, as at those that voted."""
+        yield from cheap_rules(self.keys, rules, budget=budget, across=self.across, anchors=self.anchors)
 
     def extend(self, left: Array, right: Array) -> None:
         """Add pairs at the end."""
@@ -34,14 +41,14 @@ class Pool:
 
     def covers(self, rules: Sequence[Rule], pairs: Array) -> dict[Rule, Array]:
         """Return for each rule which of these pairs of the pool share one of its keys."""
-        keys = Keys(self.table)
-        found = {}
-        left, right = self.left[pairs], self.right[pairs]
+        rows, places = np.unique(np.concatenate([self.left[pairs], self.right[pairs]]), return_inverse=True)
+        left, right = places[: len(pairs)], places[len(pairs) :]
+        keys, found = self.keys.of_records(rows), {}
         for rule in rules:
-            rows, hashes = (np.concatenate(one) for one in zip(*keys.of_rule(rule), strict=True))
-            order = np.argsort(rows, kind="stable")
-            rows, hashes = rows[order], hashes[order]
-            starts = np.searchsorted(rows, np.arange(self.table.size + 1))
+            holders, hashes = (np.concatenate(one) for one in zip(*keys.of_rule(rule), strict=True))
+            order = np.argsort(holders, kind="stable")
+            holders, hashes = holders[order], hashes[order]
+            starts = np.searchsorted(holders, np.arange(len(rows) + 1))
             (ours, mixed), (_, theirs) = (_keys_by_pair(starts, hashes, side) for side in (left, right))
             found[rule] = np.unique(ours[np.isin(mixed, theirs)])
         return found
@@ -58,23 +65,25 @@ def _keys_by_pair(starts: Array, hashes: Array, rows: Array) -> tuple[Array, Arr
 
 
 def make_pool(table: Table, *, across: bool, rng: np.random.Generator, most: int = MOST_PAIRS) -> Pool:
-    """Draw the pairs to learn from."""
-    budget = max(20 * table.size, 20_000)
-    ranked = cheap_rules(table, budget=budget)
-    keys = Keys(table)
-    anchors = None
-    if table.size > MOST_ANCHORS:
-        anchors = np.zeros(table.size, bool)
-        anchors[rng.choice(table.size, MOST_ANCHORS, replace=False)] = True
+    """Draw the pairs to learn from.
+
+    Notes
+    -----
+    Of a large table, from the pairs of some records with all others: time grows with passes over keys alone, and
+    memory hardly.
+    """
+    keys, anchors = Keys(table), draw_anchors(table, rng)
     votes: dict[str, Array] = {"pairs": np.empty(0, np.int64), "weights": np.empty(0)}
     waiting: list[tuple[Array, float]] = []
-    for rule, count in ranked:
-        pairs, _ = pairs_of_rule(keys, rule, across=across, anchors=anchors)
-        if len(pairs):
-            waiting.append((pairs, 1.0 / np.sqrt(count)))
-        if sum(len(one) for one, _ in waiting) > 4_000_000:
-            _fold(votes, waiting)
-    _fold(votes, waiting)
+    costs: dict[Rule, int] = {}
+    budget = max(20 * table.size, 20_000)
+    for look in cheap_rules(keys, possible_rules(table), budget=budget, across=across, anchors=anchors):
+        costs[look.rule] = look.cost
+        if len(look.pairs):
+            waiting.append((look.pairs, 1.0 / np.sqrt(look.cost)))
+        if sum(len(one) for one, _ in waiting) > MOST_VOTES:
+            _fold(votes, waiting, rng)
+    _fold(votes, waiting, rng)
     pairs, weights = votes["pairs"], votes["weights"]
     if len(pairs) > most:
         order = np.argsort(-weights, kind="stable")
@@ -83,15 +92,24 @@ def make_pool(table: Table, *, across: bool, rng: np.random.Generator, most: int
         )
         pairs = np.sort(pairs[chosen])
     left, right = pairs // table.size, pairs % table.size
-    return Pool(table, left, right, compare(table, left, right), [r for r, _ in ranked], dict(ranked))
+    costs = dict(sorted(costs.items(), key=lambda one: one[1]))
+    return Pool(table, left, right, compare(table, left, right), costs, keys.slimmed(), across, anchors)
 
 
-def _fold(votes: dict[str, Array], waiting: list[tuple[Array, float]]) -> None:
-    """Add up the votes for each pair."""
+def _fold(votes: dict[str, Array], waiting: list[tuple[Array, float]], rng: np.random.Generator) -> None:
+    """Add up the votes for each pair; too many pairs are thinned, those with the most votes kept."""
     if not waiting:
         return
     pairs = np.concatenate([votes["pairs"], *(one for one, _ in waiting)])
     weights = np.concatenate([votes["weights"], *(np.full(len(one), weight) for one, weight in waiting)])
-    distinct, back = np.unique(pairs, return_inverse=True)
-    votes["pairs"], votes["weights"] = distinct, np.bincount(back.ravel(), weights)
+    order = np.argsort(pairs, kind="stable")
+    pairs, weights = pairs[order], weights[order]
+    starts, _ = blocks_of(pairs)
+    pairs, weights = pairs[starts], np.add.reduceat(weights, starts)
+    if len(pairs) > MOST_VOTED:
+        ranked = np.argsort(-weights, kind="stable")
+        half = MOST_VOTED // 2
+        kept = np.sort(np.concatenate([ranked[:half], rng.choice(ranked[half:], half, replace=False)]))
+        pairs, weights = pairs[kept], weights[kept]
+    votes["pairs"], votes["weights"] = pairs, weights
     waiting.clear()

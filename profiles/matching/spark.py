@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
 from profiles.matching.blocking import MOST_IN_BLOCK, Candidates, Keys, Rule, RuleReport, hash_values
-from profiles.matching.features import compare
+from profiles.matching.features import BY_WORDS, compare
 from profiles.matching.fields import Field
 from profiles.matching.model import TrainedModel
-from profiles.matching.table import MISSING, MOST_SHARED, NAMES, TEXTS, Array, Column, Table, rarity_of
+from profiles.matching.table import (
+    MISSING,
+    MOST_SHARED,
+    NAMES,
+    Array,
+    Column,
+    Table,
+    columns_of,
+    rarity_of,
+    split_words,
+)
 from profiles.matching.weights import Weights
 
 # It tells of every connection that it closes.
@@ -52,10 +62,21 @@ class ClusterFailure(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a worker must know of the model: columns with their comparisons, and how many records there are."""
+    """What a worker must know of the model and of all records.
+
+    Attributes
+    ----------
+    columns : tuple of (str, str)
+        Each with its comparison.
+    size : int
+        How many records there are.
+    filled : tuple of int
+        Per column, how many records have a value.
+    """
 
     columns: tuple[tuple[str, str], ...]
     size: int
+    filled: tuple[int, ...]
 
 
 class KeysOfPart(Keys):
@@ -65,9 +86,11 @@ class KeysOfPart(Keys):
         super().__init__(table)
         self._known = words
 
-    def rarest_words(self, column: Column, number: int) -> Array:
-        """Return the hash of each record's `number`-th rarest word."""
-        known = self._known[column.name]
+    def atom(self, column: str, name: str) -> Array:
+        """Return per record the hash of a part of its value, or of one of its rarest words."""
+        if not name.startswith("word:"):
+            return super().atom(column, name)
+        known, number = self._known[column], int(name[5:])
         return hash_values([words[number] if words and len(words) > number else "" for words in known])
 
 
@@ -143,32 +166,27 @@ def find_pairs(session: SparkSession, model: TrainedModel, records: DataFrame) -
     (DataFrame, list of RuleReport)
         ``left``, ``right``, ``probability``; and per rule what its cap left out.
     """
-    columns = _columns(model.fields)
+    columns = columns_of(model.fields)
     size = records.count()
     # Parts of a size that a worker holds easily, and no more of them: each costs a tenth of a second.
     parts = max(2 * session.sparkContext.defaultParallelism, size * len(model.rules) // KEYS_IN_PART)
     session.conf.set("spark.sql.shuffle.partitions", str(parts))
     whole = _with_counts(_with_joint(records, model.fields, columns), columns, model.fields).persist(KEPT)
-    part = Part(columns, size)
+    numbers = range(len(columns))
+    filled = whole.agg(*(sql.count(f"c{number}") for number in numbers)).first()
+    part = Part(columns, size, tuple(filled or ()))
     keys = _with_words(whole, model.rules, columns).mapInArrow(
         _keys_of(part, model.rules), "rule int, key bigint, row bigint, origin int"
     )
     by_rule, reports = _pairs_in_blocks(keys.persist(KEPT), model)
     pairs = by_rule.select("left", "right").distinct()
-    names = ["row", *(f"c{n}" for n in range(len(columns))), *(f"n{n}" for n in range(len(columns)))]
+    whole = _with_word_counts(whole, columns).persist(KEPT)
+    names = ["row", *(f"{kind}{number}" for kind in "cn" for number in numbers)]
+    names += [name for name in whole.columns if name.startswith("q")]
     left = whole.select([sql.col(name).alias(f"l_{name}") for name in names])
     right = whole.select([sql.col(name).alias(f"r_{name}") for name in names])
     both = pairs.join(left, sql.col("left") == sql.col("l_row")).join(right, sql.col("right") == sql.col("r_row"))
     return both.mapInArrow(_scores_of(part, model.weights), "left bigint, right bigint, probability double"), reports
-
-
-def _columns(fields: Sequence[Field]) -> tuple[tuple[str, str], ...]:
-    """Return the columns of the table that `make_table` makes of these fields."""
-    found = [(field.trait, field.comparison) for field in fields]
-    for joint, kind in ((NAMES, "name"), (TEXTS, "text")):
-        if sum(field.comparison == kind for field in fields) > 1:
-            found.append((joint, "words"))
-    return tuple(found)
 
 
 def _words(column: Any) -> Any:
@@ -227,6 +245,18 @@ def _with_words(records: DataFrame, rules: Sequence[Rule], columns: Sequence[tup
             .agg(sql.slice(sql.array_sort(sql.collect_list(sql.struct("n", "word"))), 1, number).alias("found"))
         )
         records = records.join(ranked.select("row", sql.col("found.word").alias(f"w{place}")), "row", "left")
+    return records
+
+
+def _with_word_counts(records: DataFrame, columns: Sequence[tuple[str, str]]) -> DataFrame:
+    """Add, for each column that is compared by its words, how many records have each word of the value, in order."""
+    for place, (_, comparison) in enumerate(columns):
+        if comparison not in BY_WORDS:
+            continue
+        words = records.select("row", sql.explode(sql.array_distinct(_words(sql.col(f"c{place}")))).alias("word"))
+        counted = words.join(words.groupBy("word").agg(sql.count("*").alias("n")), "word")
+        by_row = counted.groupBy("row").agg(sql.array_sort(sql.collect_list(sql.struct("word", "n"))).alias("found"))
+        records = records.join(by_row.select("row", sql.col("found.n").alias(f"q{place}")), "row", "left")
     return records
 
 
@@ -296,6 +326,10 @@ def _scores_of(part: Part, weights: Weights) -> Callable[[Batches], Batches]:
     def scores_of(batches: Batches) -> Batches:
         for batch in batches:
             table = _table(part, [batch, batch], ["l_c", "r_c"], ["l_n", "r_n"])
+            for place, (name, comparison) in enumerate(part.columns):
+                if comparison in BY_WORDS:
+                    counts = [row for one in _cells([batch, batch], ["l_q", "r_q"], place) for row in one.to_pylist()]
+                    _count_words(table.columns[name], counts, part.filled[place])
             rows = np.arange(batch.num_rows)
             likely = weights.probabilities(compare(table, rows, rows + batch.num_rows))
             yield pa.RecordBatch.from_arrays(
@@ -321,6 +355,16 @@ def _table(part: Part, batches: Sequence[Any], values: Sequence[str], counts: Se
             known[codes[codes != MISSING]] = numbers[codes != MISSING]
         columns[name] = Column(name, comparison, distinct, codes, known, rarity_of(known, part.size))
     return Table(size, columns, np.zeros(size, np.int16), ())
+
+
+def _count_words(column: Column, counts: Sequence[Sequence[int] | None], filled: int) -> None:
+    """Let words be as rare as they are among all records."""
+    words = split_words(column)
+    known = np.ones(len(words.texts), np.int64)
+    for code, given in zip(column.codes.tolist(), counts, strict=True):
+        if given is not None:
+            known[words.codes[words.starts[code] : words.starts[code + 1]]] = given
+    column.words = replace(words, rarity=rarity_of(known, filled))
 
 
 def _cells(batches: Sequence[Any], prefixes: Sequence[str], place: int) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,23 @@ MISSING = -1
 # A contact that so many records share names none of them.
 MOST_SHARED = {"email": 30, "phone": 50}
 NAMES, TEXTS = "~names", "~texts"
+JOINTS = {NAMES: "name", TEXTS: "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The distinct words of each value of a column: those of value N are `codes[starts[N]:starts[N + 1]]`.
+
+    Attributes
+    ----------
+    rarity : numpy.ndarray of float32
+        Per word, as `Column.rarity` of a value: by how many records have it.
+    """
+
+    texts: list[str]
+    starts: Array
+    codes: Array
+    rarity: Array
 
 
 @dataclass(slots=True)
@@ -41,6 +58,7 @@ class Column:
     rarity: Array
     # Parts of values that comparisons have cut, so that each value is cut once, whatever the number of pairs.
     cut: dict[str, Array] = field(default_factory=dict)
+    words: "Words | None" = None
 
     def text(self, row: int) -> str | None:
         """Return a record's value."""
@@ -57,6 +75,11 @@ class Table:
     groups: Array
     fields: tuple[Field, ...]
 
+    def take(self, rows: Array) -> "Table":
+        """Return some of the records, their values as rare as they are among all."""
+        columns = {name: replace(column, codes=column.codes[rows]) for name, column in self.columns.items()}
+        return Table(len(rows), columns, self.groups[rows], self.fields)
+
     def record(self, row: int) -> dict[str, str | None]:
         """Return a record as dedupe takes it."""
         return {name: column.text(row) for name, column in self.columns.items()}
@@ -66,6 +89,19 @@ def rarity_of(counts: Array, size: int) -> Array:
     """Return how telling values are by how many of `size` records have them."""
     scale = math.log(max(size, 2))
     return np.clip(1.0 - np.log(np.maximum(counts, 1)) / scale, 0.0, 1.0).astype(np.float32)
+
+
+def split_words(column: Column) -> Words:
+    """Return the words of a column, counted once."""
+    if column.words is None:
+        numbers: dict[str, int] = {}
+        split = [sorted(set(value.split())) for value in column.values.tolist()]
+        codes = np.array([numbers.setdefault(word, len(numbers)) for words in split for word in words], np.int64)
+        starts = np.concatenate([[0], np.cumsum([len(words) for words in split])]).astype(np.int64)
+        each = np.repeat(column.counts, np.diff(starts))
+        counts = np.bincount(codes, weights=each, minlength=len(numbers)).astype(np.int64)
+        column.words = Words(list(numbers), starts, codes, rarity_of(counts, int(column.counts.sum())))
+    return column.words
 
 
 def make_column(name: str, comparison: str, raw: Iterable[Any], size: int) -> Column:
@@ -94,6 +130,15 @@ def _finish(name: str, comparison: str, forms: Sequence[str], codes: Array, size
     return Column(name, comparison, values, codes, counts, rarity_of(counts, size))
 
 
+def columns_of(fields: Sequence[Field]) -> tuple[tuple[str, str], ...]:
+    """Return the columns, with their comparisons, that `make_table` makes of these fields."""
+    found = [(one.trait, one.comparison) for one in fields]
+    for joint, kind in JOINTS.items():
+        if sum(one.comparison == kind for one in fields) > 1:
+            found.append((joint, "words"))
+    return tuple(found)
+
+
 def make_table(
     *, fields: Sequence[Field], columns: Sequence[Iterable[Any]], size: int, groups: Array | None = None
 ) -> Table:
@@ -110,8 +155,8 @@ def make_table(
     made: dict[str, Column] = {}
     for one, raw in zip(fields, columns, strict=True):
         made[one.trait] = make_column(one.trait, one.comparison, raw, size)
-    for joint, kinds in ((NAMES, ("name",)), (TEXTS, ("text",))):
-        parts = [column for column in made.values() if column.comparison in kinds]
+    for joint, kind in JOINTS.items():
+        parts = [column for column in made.values() if column.comparison == kind]
         if len(parts) > 1:
             made[joint] = _join(joint, parts, size)
     return Table(size, made, np.zeros(size, np.int16) if groups is None else groups, tuple(fields))

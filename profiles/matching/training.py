@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from profiles.matching.blocking import Keys, Rule, cheap_rules, choose_rules
+from profiles.matching.blocking import Rule
+from profiles.matching.choosing import choose_rules
 from profiles.matching.evaluating import auto_link_threshold, interval
 from profiles.matching.fields import Field
-from profiles.matching.learned import atoms_of
+from profiles.matching.learned import atoms_of, read_predicate
 from profiles.matching.learner import Learner
 from profiles.matching.model import TrainedModel, library_versions
+from profiles.matching.table import Table
 from profiles.matching.weights import Weights
 
 # How many pairs a run may look at, per record: more where there are few records, since that costs little then.
@@ -25,6 +27,7 @@ LEAST_PAIRS, PER_RECORD_OF_FEW, FEW_RECORDS, PER_RECORD, MANY_RECORDS, PER_RECOR
 MOST_RULES = 40
 # Keys per record that a predicate of dedupe may give: some give one for each six letters in a row.
 MOST_KEYS = 4
+SAMPLED_VALUES = 2_000
 
 
 def pair_budget(records: int) -> int:
@@ -81,14 +84,22 @@ def _choose(learner: Learner, weights: Weights, predicates: Sequence[Any], *, bu
     for place, answer in learner.answers.items():
         likely[place] = 1.0 if answer else 0.0
     matches = np.nonzero(likely >= 0.3)[0]
-    keys = Keys(pool.table)
     learned = [Rule(atoms_of(one)) for one in predicates]
-    slim = [rule for rule in learned if len(keys.of_rule(rule)[0][0]) <= MOST_KEYS * pool.table.size]
-    cheap = dict(cheap_rules(pool.table, budget=budget // 4, rules=slim))
+    slim = [rule for rule in learned if _keys_each(pool.table, rule) <= MOST_KEYS]
+    cheap = {look.rule: look.cost for look in pool.look(slim, budget=budget // 4)}
     costs = {**pool.costs, **cheap}
-    covers = pool.covers([*pool.rules, *cheap], matches)
+    covers = pool.covers(list(costs), matches)
     first = choose_rules({rule: covers[rule] for rule in cheap}, likely[matches], costs, budget=budget // 4)
     return choose_rules(covers, likely[matches], costs, budget=budget, first=first)[:MOST_RULES]
+
+
+def _keys_each(table: Table, rule: Rule) -> float:
+    """Return how many keys a learned rule gives a record, by a sample of values: all of them could be millions."""
+    found = 1.0
+    for column, atom in rule.atoms:
+        values, predicate = table.columns[column].values[:SAMPLED_VALUES].tolist(), read_predicate(atom)
+        found *= sum(len(set(predicate(value))) for value in values) / max(len(values), 1)
+    return found
 
 
 def _measure(held: Any, truth: Any) -> Mapping[str, Any]:

@@ -15,10 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.people import FIELDS, make_people
+from tests.benchmarks.people import FIELDS, People, make_people
 from tests.benchmarks.report import Row
 
 DATA = Path(os.environ.get("CDP_ER_DATA", Path(__file__).resolve().parents[3] / "shared" / "data" / "er"))
@@ -110,7 +111,7 @@ def _apart(engine: str, name: str, seed: int) -> dict[str, Any] | None:
 
 def _read(name: str) -> tuple[list[dict[str, str]], list[str], list[tuple[str, str]], str]:
     if name.startswith("generated:"):
-        people = make_people(int(name.partition(":")[2]))
+        people = _make_people(int(name.partition(":")[2]))
         rows = [dict(zip(FIELDS, values, strict=True)) for values in zip(*people.columns.values(), strict=True)]
         return rows, list(map(str, people.truth)), PEOPLE, ""  # type: ignore[return-value]
     file, truth, fields, source = SETS[name]
@@ -120,6 +121,11 @@ def _read(name: str) -> tuple[list[dict[str, str]], list[str], list[tuple[str, s
     with (DATA / file).open(newline="", encoding="utf-8", errors="replace") as opened:
         rows = list(csv.DictReader(opened, skipinitialspace=True))
     return rows, [row[truth] for row in rows], fields, source
+
+
+@cache
+def _make_people(records: int) -> People:
+    return make_people(records)
 
 
 def _read_abt_buy() -> list[dict[str, str]]:

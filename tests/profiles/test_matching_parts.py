@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from profiles.matching.blocking import (
     Keys,
     Rule,
-    choose_rules,
     find_candidates,
     hash_values,
     pairs_of_rule,
     rank_words,
     sound,
 )
+from profiles.matching.choosing import choose_rules
 from profiles.matching.clustering import cluster
 from profiles.matching.evaluating import auto_link_threshold, drift_of, judge_clusters, judge_labels, lower_bound
 from profiles.matching.features import compare
