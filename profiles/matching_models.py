@@ -1,5 +1,6 @@
 """The tables of fuzzy matching: models and their versions, questions and labels, runs and the review queue."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -247,18 +248,58 @@ class MatchCandidate(models.Model):
 class MatchKey(models.Model):
     """A block key of a profile under the rules of a model's live version: who shares one is compared.
 
-    Personal data: keyed digests of parts of traits — erasure deletes the row.
+    There are some twenty a profile, so nothing is stored beside them, and the primary key is their only index. No
+    foreign key: checking millions of rows for one model costs more than writing them.
+
+    Personal data: digests of parts of traits — erasure deletes the row.
     """
 
     objects: "models.Manager[MatchKey]"
 
-    id = models.BigAutoField(primary_key=True)
-    model = models.ForeignKey(MatchModel, on_delete=models.CASCADE, related_name="keys", db_index=False)
+    pk = models.CompositePrimaryKey("model", "key", "profile_id")
+    model = models.ForeignKey(MatchModel, on_delete=models.CASCADE, db_index=False, db_constraint=False)
     key = models.BigIntegerField()
-    profile_id = models.BigIntegerField(db_index=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["model", "key"], include=["profile_id"], name="profiles_matchkey_block")]
+    profile_id = models.BigIntegerField()
 
     def __str__(self) -> str:
-        return f"block key {self.pk}"
+        return f"block key {self.key}"
+
+
+class MatchKeyList(models.Model):
+    """All block keys of a profile, by which its rows of `MatchKey` are found.
+
+    Personal data: digests of parts of traits — erasure deletes the row.
+    """
+
+    objects: "models.Manager[MatchKeyList]"
+
+    pk = models.CompositePrimaryKey("profile_id", "model")
+    model = models.ForeignKey(MatchModel, on_delete=models.CASCADE, db_index=False, db_constraint=False)
+    profile_id = models.BigIntegerField()
+    keys = ArrayField(models.BigIntegerField())
+
+    def __str__(self) -> str:
+        return f"block keys of profile {self.profile_id}"
+
+
+class MatchFrequencies(models.Model):
+    """How many profiles of a model had each value, and each word of texts, when block keys were last stored.
+
+    `digests` are keyed ones of 8 bytes, in ascending order, of what two or more have; `counts` are numbers of 4 bytes
+    in the same order. `filled` says per column how many had a value. `seen_change_id` is the last change of profiles
+    that is counted.
+
+    Personal data: none — keyed digests of what several people have in common; each run replaces them.
+    """
+
+    objects: "models.Manager[MatchFrequencies]"
+
+    model = models.OneToOneField(MatchModel, on_delete=models.CASCADE, primary_key=True, related_name="frequencies")
+    size = models.PositiveIntegerField()
+    filled = models.JSONField(default=dict)
+    digests = models.BinaryField()
+    counts = models.BinaryField()
+    seen_change_id = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"frequencies of {self.size} profiles"

@@ -15,7 +15,7 @@ from profiles.matching_models import (
     MatchCandidate,
     MatchedPair,
     MatchedRecord,
-    MatchKey,
+    MatchKeyList,
     MatchLabel,
     MatchQuestion,
 )
@@ -53,6 +53,7 @@ from profiles.queries.timeline import (
 )
 from profiles.sealed_models import PersonKey
 from profiles.services.kept_keys import forget_keys
+from profiles.services.matching_gone import drop_keys
 from profiles.services.orders import forget_order_messages
 
 EXPORT_LIMIT = 1_000_000
@@ -342,7 +343,8 @@ class Matching:
 
     def erase(self, *, subject: Subject, limit: int) -> int:
         """Delete up to about `limit` rows of each kind."""
-        gone = 0
+        gone = MatchKeyList.objects.filter(profile_id__in=list(subject.profile_ids)).count()
+        drop_keys(subject.profile_ids)
         for rows in self._rows(subject):
             ids = list(rows.order_by("pk").values_list("pk", flat=True)[:limit])
             gone += rows.model._default_manager.filter(pk__in=ids).delete()[0]
@@ -358,7 +360,7 @@ class Matching:
             MatchCandidate.objects.filter(of_nodes | Q(left__in=ids) | Q(right__in=ids)),
             MatchedRecord.objects.filter(profile_id__in=ids),
             MatchedPair.objects.filter(Q(left__in=ids) | Q(right__in=ids)),
-            MatchKey.objects.filter(profile_id__in=ids),
+            MatchKeyList.objects.filter(profile_id__in=ids),
         )
 
 

@@ -103,12 +103,13 @@ def _count_pairs(keys: Keys, rule: Rule, most: int = MOST_IN_BLOCK) -> int:
     return total
 
 
-def choose_rules(
+def choose_rules(  # noqa: PLR0913 - rules with what they cover and cost, and the bounds
     covers: Mapping[Rule, Array],
     weights: Array,
     costs: Mapping[Rule, int],
     *,
     budget: int,
+    each: float = 1.0,
     first: Sequence[Rule] = (),
     least: float = 0.0005,
 ) -> list[Rule]:
@@ -123,30 +124,43 @@ def choose_rules(
     costs : mapping
         Rule → how many pairs it gives.
     budget : int
-        How many pairs all together may give.
+        How many pairs all together may give; a match that several rules find is one.
+    each : float
+        How many pairs of the table each match stands for.
     first : sequence of Rule
         Those that are chosen already.
     least : float
         The share of the matches that a further rule must bring.
     """
-    chosen = list(first)
+    chosen: list[Rule] = []
     left = np.array(weights, float)
-    total, spent = float(left.sum()), sum(costs[rule] for rule in first)
-    for rule in first:
+    found = np.zeros(len(left), bool)
+    total, spent = float(left.sum()), 0.0
+
+    def price(rule: Rule) -> float:
+        again = float(weights[covers[rule]][found[covers[rule]]].sum()) * each
+        return max(costs[rule] - again, 0.0)
+
+    def choose(rule: Rule) -> None:
+        nonlocal spent
+        chosen.append(rule)
+        spent += price(rule)
+        # Covered once is not sure: others like it may differ just there.
         left[covers[rule]] *= AGAIN
+        found[covers[rule]] = True
+
+    for rule in first:
+        choose(rule)
     while total > 0:
         best, best_value = None, 0.0
         for rule, covered in covers.items():
             gain = float(left[covered].sum())
-            if rule in chosen or gain < least * total or spent + costs[rule] > budget:
+            if rule in chosen or gain < least * total or spent + price(rule) > budget:
                 continue
             value = gain / (costs[rule] + budget / 200)
             if value > best_value:
                 best, best_value = rule, value
         if best is None:
             break
-        chosen.append(best)
-        spent += costs[best]
-        # Covered once is not sure: others like it may differ just there.
-        left[covers[best]] *= AGAIN
+        choose(best)
     return chosen

@@ -19,6 +19,7 @@ from profiles.matching.table import MISSING, Array, Column, Table, split_words
 ONE_BY_ONE = 200_000  # pairs compared at once: bounds the memory, whatever their number
 CLOSE, NEAR_DAYS = 0.9, 1_000.0
 ALL_CORES, WORTH_THREADS = -1, 50_000
+FEW_PAIRS = 300
 
 Compare = Callable[[str, str], float]
 Scorer = Callable[..., float]
@@ -244,6 +245,17 @@ def telling(column: Column) -> Compare:
 
 def _telling(column: Column, a: Array, b: Array) -> Array:
     words = split_words(column)
+    if len(a) <= FEW_PAIRS:
+        # Arrays of so few cost more than they bring.
+        begins, codes, rarity = words.starts.tolist(), words.codes.tolist(), words.rarity.tolist()
+        found = [
+            max(
+                (rarity[word] for word in {*codes[begins[x] : begins[x + 1]]} & {*codes[begins[y] : begins[y + 1]]}),
+                default=0.0,
+            )
+            for x, y in zip(a.tolist(), b.tolist(), strict=True)
+        ]
+        return np.asarray(found, np.float32)
     shape = len(column.values), max(len(words.texts), 1)
     weighed = csr_array((words.rarity[words.codes], words.codes, words.starts), shape=shape)
     held = csr_array((np.ones(len(words.codes), np.float32), words.codes, words.starts), shape=shape)

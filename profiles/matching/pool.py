@@ -29,6 +29,15 @@ class Pool:
     across: bool
     anchors: Array | None
 
+    @property
+    def each(self) -> float:
+        """Return how many likely pairs of all records each one of the pool stands for."""
+        if self.anchors is None:
+            return 1.0
+        # A pair is here if either of its records is an anchor.
+        share = float(self.anchors.mean())
+        return 1.0 / (1.0 - (1.0 - share) ** 2)
+
     def look(self, rules: Sequence[Rule], *, budget: int) -> Iterator[Look]:
         """Look at further rules, as at those that voted."""
         yield from cheap_rules(self.keys, rules, budget=budget, across=self.across, anchors=self.anchors)

@@ -92,16 +92,23 @@ def rarity_of(counts: Array, size: int) -> Array:
 
 
 def split_words(column: Column) -> Words:
-    """Return the words of a column, counted once."""
+    """Return the words of a column, split once."""
     if column.words is None:
         numbers: dict[str, int] = {}
         split = [sorted(set(value.split())) for value in column.values.tolist()]
         codes = np.array([numbers.setdefault(word, len(numbers)) for words in split for word in words], np.int64)
         starts = np.concatenate([[0], np.cumsum([len(words) for words in split])]).astype(np.int64)
-        each = np.repeat(column.counts, np.diff(starts))
-        counts = np.bincount(codes, weights=each, minlength=len(numbers)).astype(np.int64)
-        column.words = Words(list(numbers), starts, codes, rarity_of(counts, int(column.counts.sum())))
+        column.words = Words(list(numbers), starts, codes, np.ones(len(numbers), np.float32))
+        rarity = rarity_of(count_words(column), int(column.counts.sum()))
+        column.words = replace(column.words, rarity=rarity)
     return column.words
+
+
+def count_words(column: Column) -> Array:
+    """Return how many records have each word of a column."""
+    words = split_words(column)
+    each = np.repeat(column.counts, np.diff(words.starts))
+    return np.bincount(words.codes, weights=each, minlength=len(words.texts)).astype(np.int64)
 
 
 def make_column(name: str, comparison: str, raw: Iterable[Any], size: int) -> Column:

@@ -89,8 +89,9 @@ def _choose(learner: Learner, weights: Weights, predicates: Sequence[Any], *, bu
     cheap = {look.rule: look.cost for look in pool.look(slim, budget=budget // 4)}
     costs = {**pool.costs, **cheap}
     covers = pool.covers(list(costs), matches)
-    first = choose_rules({rule: covers[rule] for rule in cheap}, likely[matches], costs, budget=budget // 4)
-    return choose_rules(covers, likely[matches], costs, budget=budget, first=first)[:MOST_RULES]
+    of_learned = {rule: covers[rule] for rule in cheap}
+    first = choose_rules(of_learned, likely[matches], costs, budget=budget // 4, each=pool.each)
+    return choose_rules(covers, likely[matches], costs, budget=budget, each=pool.each, first=first)[:MOST_RULES]
 
 
 def _keys_each(table: Table, rule: Rule) -> float:

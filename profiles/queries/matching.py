@@ -176,9 +176,11 @@ def _cell(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n\r') else text
 
 
-def list_candidates(*, state: str, model: str = "") -> QuerySet[MatchCandidate]:
-    """Return pairs of the review queue."""
+def list_candidates(*, state: str, model: str = "", least: float = 0.0, most: float = 1.0) -> QuerySet[MatchCandidate]:
+    """Return pairs of the review queue, those of a model and between two probabilities where they are named."""
     rows = MatchCandidate.objects.select_related("model").filter(state=state)
+    if least > 0.0 or most < 1.0:
+        rows = rows.filter(probability__gte=least, probability__lte=most)
     return rows.filter(model__key=model) if model else rows
 
 

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from cdp.core.registries import MergePair, SplitPair
 from profiles.matching_models import MatchCandidate
+from profiles.services.matching_gone import drop_keys
 
 MOVE = """
 UPDATE {table} t SET {column} = m.kept FROM unnest(%s::bigint[], %s::bigint[]) AS m(dropped, kept)
@@ -17,7 +18,6 @@ WHERE t.{column} = m.dropped
 ONE_NOW = """
 UPDATE profiles_matchcandidate SET state = 'gone', decided_at = %s WHERE state = 'open' AND "left" = "right"
 """
-KEYS = "DELETE FROM profiles_matchkey WHERE profile_id = ANY(%s::bigint[])"
 
 
 class MatchingFollows:
@@ -35,10 +35,11 @@ class MatchingFollows:
                 ("profiles_matchcandidate", '"right"'),
                 ("profiles_matchedpair", '"left"'),
                 ("profiles_matchedpair", '"right"'),
-                ("profiles_matchkey", "profile_id"),
             ):
                 cursor.execute(MOVE.format(table=table, column=column), ids)
             cursor.execute(ONE_NOW, [now])
+        # The kept one changed, so its keys are made anew within a minute.
+        drop_keys(ids[0])
 
     def on_split(self, *, pairs: Sequence[SplitPair], now: datetime) -> None:
         """Let go of undecided pairs of profiles that were taken apart; the next run finds them anew."""
@@ -52,4 +53,4 @@ class MatchingFollows:
                 "WHERE i.id = r.node AND r.profile_id = ANY(%s::bigint[])",
                 [ids],
             )
-            cursor.execute(KEYS, [ids])
+        drop_keys(ids)

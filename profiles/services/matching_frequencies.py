@@ -1,80 +1,129 @@
-"""Some of a model's profiles as a table in which values are as rare as they are among all. Imported by the worker only.
+"""Some of a model's profiles as a table in which values and words are as rare as they are among all.
 
-How many profiles have a value is counted once an hour.
+Imported by the worker of matching only. How many profiles have each was counted when block keys were last stored.
 """
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 import numpy as np
-from django.db import connection
 
-from profiles.matching.fields import normalise
+from cdp.core.digests import derived_key
+from profiles.matching.features import BY_WORDS
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import MISSING, MOST_SHARED, Table, rarity_of
-from profiles.matching_models import MatchModel
+from profiles.matching.table import MISSING, MOST_SHARED, Array, Column, Table, count_words, rarity_of, split_words
+from profiles.matching_models import MatchFrequencies, MatchModel
 from profiles.queries.matching_records import Records, load_records
 from profiles.services.matching_learning import table_of
-from profiles.services.matching_models import spec_of
 
-COUNTED_SECONDS = 3600.0
-
-COUNTS = """
-SELECT traits ->> %s, count(*) FROM profiles_profile WHERE traits ? %s GROUP BY 1 HAVING count(*) > 1
-"""
+VALUE, WORD = "v", "w"
+DIGESTS, COUNTS = np.dtype(">u8"), np.dtype(">u4")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Frequencies:
-    """How many profiles have each value that more than one has, by trait, and how many profiles there are."""
+    """How many profiles have what more than one has, by its digest, and how many profiles there were."""
 
+    stamp: int | None
     size: int
-    counts: dict[str, dict[str, int]]
-    counted_at: float
+    filled: dict[str, int]
+    digests: Array
+    counts: Array
+    seen: int
+
+    def counts_of(self, column: str, kind: str, texts: Iterable[str]) -> Array:
+        """Return how many profiles have each of these values or words, 1 of what is not known."""
+        asked = _digests(column, kind, texts)
+        if not len(self.digests):
+            return np.ones(len(asked), np.int64)
+        places = np.minimum(np.searchsorted(self.digests, asked), len(self.digests) - 1)
+        return np.where(self.digests[places] == asked, self.counts[places], 1).astype(np.int64)
 
 
-_frequencies: dict[int, Frequencies] = {}
+_known: dict[int, Frequencies] = {}
+
+
+def _digests(column: str, kind: str, texts: Iterable[str]) -> Array:
+    """Return keyed digests, which say nothing to who has the database alone."""
+    begun = blake2b(f"{column}\0{kind}\0".encode(), digest_size=8, key=derived_key("matching-frequencies"))
+    found = []
+    for text in texts:
+        one = begun.copy()
+        one.update(text.encode())
+        found.append(one.digest())
+    return np.frombuffer(b"".join(found), DIGESTS).astype(np.uint64)
+
+
+def store_frequencies(*, model: MatchModel, table: Table, seen: int) -> None:
+    """Count the values and words of all profiles of a model.
+
+    Parameters
+    ----------
+    seen : int
+        The last change of profiles that the table knows.
+    """
+    digests, counts, filled = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], {}
+    for name, column in table.columns.items():
+        filled[name] = int(column.counts.sum())
+        parts: list[tuple[str, Sequence[str], Array]] = [(VALUE, column.values.tolist(), column.counts)]
+        if column.comparison in BY_WORDS:
+            parts.append((WORD, split_words(column).texts, count_words(column)))
+        for kind, texts, numbers in parts:
+            several = np.nonzero(numbers > 1)[0]
+            digests.append(_digests(name, kind, (texts[place] for place in several.tolist())))
+            counts.append(numbers[several])
+    both, numbers = np.concatenate(digests), np.concatenate(counts)
+    order = np.argsort(both)
+    MatchFrequencies.objects.update_or_create(
+        model=model,
+        defaults={
+            "size": table.size,
+            "filled": filled,
+            "digests": both[order].astype(DIGESTS).tobytes(),
+            "counts": numbers[order].astype(COUNTS).tobytes(),
+            "seen_change_id": seen,
+        },
+    )
+    _known.pop(model.pk, None)
+
+
+def read_frequencies(model: MatchModel) -> Frequencies:
+    """Return what was counted for a model; what this process read once is known by the run it was counted in."""
+    known = _known.get(model.pk)
+    if known is None or known.stamp != model.followed_run_id:
+        row = MatchFrequencies.objects.filter(model=model).first()
+        digests = np.frombuffer(bytes(row.digests) if row else b"", DIGESTS).astype(np.uint64)
+        counts = np.frombuffer(bytes(row.counts) if row else b"", COUNTS).astype(np.int64)
+        _known[model.pk] = known = Frequencies(
+            model.followed_run_id,
+            row.size if row else 0,
+            row.filled if row else {},
+            digests,
+            counts,
+            row.seen_change_id if row else 0,
+        )
+    return known
 
 
 def load_as_all(model: MatchModel, spec: ModelSpec, profile_ids: Sequence[int]) -> tuple[Records, Table]:
     """Load some profiles of a model."""
-    traits = [field.trait for field in spec.fields]
-    records = load_records(sources=spec.sources, traits=traits, ids=profile_ids)
+    records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields], ids=profile_ids)
     table = table_of(spec, records)
-    _set_rarity(table, _count_values(model, traits))
+    known = read_frequencies(model)
+    for column in table.columns.values():
+        _set_rarity(column, known)
     return records, table
 
 
-def _count_values(model: MatchModel, traits: Sequence[str]) -> Frequencies:
-    known = _frequencies.get(model.pk)
-    if known is not None and time.monotonic() - known.counted_at < COUNTED_SECONDS:
-        return known
-    counts: dict[str, dict[str, int]] = {}
-    comparisons = {field.trait: field.comparison for field in spec_of(model).fields}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM profiles_profile")
-        size = cursor.fetchone()[0]
-        for trait in traits:
-            cursor.execute(COUNTS, [trait, trait])
-            forms: dict[str, int] = {}
-            for value, count in cursor.fetchall():
-                form = normalise(value, comparisons[trait])
-                if form is not None:
-                    forms[form] = forms.get(form, 0) + count
-            counts[trait] = forms
-    _frequencies[model.pk] = found = Frequencies(size, counts, time.monotonic())
-    return found
-
-
-def _set_rarity(table: Table, known: Frequencies) -> None:
-    """Let values be as rare, and contacts as shared, as among all profiles, not among those few of now."""
-    for name, column in table.columns.items():
-        counts: dict[str, Any] = known.counts.get(name, {})
-        here = zip(column.values.tolist(), column.counts.tolist(), strict=True)
-        found = np.asarray([max(counts.get(value, 1), count) for value, count in here], np.int64)
-        column.rarity = rarity_of(found, known.size)
-        most = MOST_SHARED.get(column.comparison)
-        if most is not None and (found > most).any():
-            column.codes = np.where((column.codes != MISSING) & (found[column.codes] > most), MISSING, column.codes)
+def _set_rarity(column: Column, known: Frequencies) -> None:
+    """Let values and words be as rare, and contacts as shared, as among all profiles, not among those few of now."""
+    found = np.maximum(known.counts_of(column.name, VALUE, column.values.tolist()), column.counts)
+    column.rarity = rarity_of(found, known.size)
+    most = MOST_SHARED.get(column.comparison)
+    if most is not None and (found > most).any():
+        column.codes = np.where((column.codes != MISSING) & (found[column.codes] > most), MISSING, column.codes)
+    if column.comparison in BY_WORDS:
+        words = split_words(column)
+        counts = np.maximum(known.counts_of(column.name, WORD, words.texts), count_words(column))
+        column.words = replace(words, rarity=rarity_of(counts, known.filled.get(column.name, 0)))

@@ -13,18 +13,18 @@ from django.db import connection
 from django.db.models import Q
 
 from cdp.core.copying import int_array
-from profiles.matching.blocking import MOST_IN_BLOCK, Keys
+from profiles.matching.blocking import MOST_IN_BLOCK
 from profiles.matching.features import compare
 from profiles.matching.model import TrainedModel, read_model
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import Table
-from profiles.matching_models import MatchCandidate, MatchModel
-from profiles.queries.matching_records import Records, load_records, source_ids
+from profiles.matching_models import MatchCandidate, MatchModel, MatchRun
+from profiles.queries.matching_records import load_records, source_ids
 from profiles.services.matching_components import cluster_anew, load_decided
-from profiles.services.matching_frequencies import load_as_all
+from profiles.services.matching_frequencies import load_as_all, read_frequencies
 from profiles.services.matching_gone import forget_gone
+from profiles.services.matching_keys import Found, keep_keys, keys_of
 from profiles.services.matching_learning import table_of
-from profiles.services.matching_models import spec_of
+from profiles.services.matching_models import spec_of, start_match_run
 from profiles.services.matching_runs import put_into_review
 from profiles.services.matching_versions import read_version
 
@@ -33,30 +33,27 @@ AT_ONCE = 300
 # Changes count once they are this old: a batch that is still to be committed has an earlier number.
 SETTLED = timedelta(seconds=10)
 LOOKED_BACK = timedelta(days=2)
+# A run of everybody takes as long as so many newcomers, or such a share of all: beyond it, a run is faster.
+MOST_BEHIND, SHARE_BEHIND = 2_000, 0.05
+# After so many changes, or so many for each profile, what is rare is counted anew, by a run too.
+MOST_SINCE, EACH_SINCE = 10_000, 0.5
+CHANGES_EACH = 4  # at most looked at for each profile that may be behind
 
 CHANGED = """
 SELECT id, profile_id FROM profiles_change
 WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
+"""
+BEHIND = """
+SELECT count(DISTINCT profile_id) FROM (
+    SELECT profile_id FROM profiles_change
+    WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
+) c
 """
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
 """
 MATCHED = "UPDATE profiles_matchmodel SET matched_change_id = %s WHERE id = %s"
 DIGEST = "SELECT digest FROM profiles_matchversion WHERE model_id = %s AND version = %s"
-KEEP_KEYS = """
-WITH wanted AS MATERIALIZED (
-    SELECT * FROM unnest(%(keys)s::bigint[], %(ids)s::bigint[]) AS t(key, profile_id)
-), stored AS MATERIALIZED (
-    SELECT id, key, profile_id FROM profiles_matchkey
-    WHERE model_id = %(model)s AND profile_id = ANY(%(fresh)s::bigint[])
-), dropped AS (
-    DELETE FROM profiles_matchkey k USING stored s WHERE k.id = s.id AND NOT EXISTS (
-        SELECT FROM wanted w WHERE w.profile_id = s.profile_id AND w.key = s.key)
-)
-INSERT INTO profiles_matchkey (model_id, key, profile_id)
-SELECT %(model)s, key, profile_id FROM wanted w WHERE NOT EXISTS (
-    SELECT FROM stored s WHERE s.profile_id = w.profile_id AND s.key = w.key)
-"""
 # A block past the cap is read up to the cap only, and its members do not come here at all.
 NEIGHBOURS = """
 SELECT DISTINCT least(t.one, o.other), greatest(t.one, o.other)
@@ -69,7 +66,6 @@ CROSS JOIN LATERAL (
 WHERE o.other <> t.one
 """
 
-Found = tuple[list[int], list[int]]
 _trained: dict[int, tuple[bytes, TrainedModel]] = {}
 
 
@@ -80,6 +76,9 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
         rows = cursor.fetchall()
     if not rows:
         return 0
+    if len(rows) == AT_ONCE and _needs_run(model, now):
+        start_match_run(model=model, apply=False, actor="system", now=now)
+        return 0
     spec = spec_of(model)
     fresh = _of_model(spec, sorted({profile_id for _, profile_id in rows}))
     if fresh and model.live_version is not None:
@@ -88,6 +87,23 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(MATCHED, [model.matched_change_id, model.pk])
     return len(rows)
+
+
+def _needs_run(model: MatchModel, now: datetime) -> bool:
+    """Tell whether so many wait, or came since the last run, that everybody is better matched anew."""
+    last = MatchRun.objects.filter(model=model).order_by("-id").first()
+    if last is None or last.status != MatchRun.Status.DONE:
+        # One waits already, or failed: then newcomers go on as they did.
+        return False
+    known = read_frequencies(model)
+    if model.matched_change_id - known.seen > max(MOST_SINCE, EACH_SINCE * known.size):
+        return True
+    most = int(max(MOST_BEHIND, SHARE_BEHIND * known.size))
+    with connection.cursor() as cursor:
+        given: list[Any] = [model.matched_change_id, now - LOOKED_BACK, now - SETTLED, CHANGES_EACH * most]
+        cursor.execute(BEHIND, given)
+        behind: int = cursor.fetchone()[0]
+    return behind >= most
 
 
 def _of_model(spec: ModelSpec, profile_ids: Sequence[int]) -> list[int]:
@@ -112,8 +128,8 @@ def _load_model(model: MatchModel, version: int) -> TrainedModel:
 def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: list[int], now: datetime) -> None:
     traits = [field.trait for field in spec.fields]
     newcomers = load_records(sources=spec.sources, traits=traits, ids=fresh)
-    keys = _keys_of(trained, table_of(spec, newcomers), newcomers)
-    _write_keys(model, keys, fresh)
+    keys = keys_of(trained, table_of(spec, newcomers), newcomers.ids)
+    keep_keys(model, keys, fresh)
     gone = set(fresh) - set(newcomers.ids)
     if gone:
         # They objected, or are restricted: nobody is to decide about them.
@@ -140,23 +156,6 @@ def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: l
             near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
     cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near, loaded=some)
     forget_gone(model=model, ids=sorted({*fresh, *(one for pair in pairs for one in pair)}))
-
-
-def _keys_of(trained: TrainedModel, table: Table, records: Records) -> Found:
-    """Return the block keys of newcomers, as (keys, profiles), each combination once."""
-    ids = np.asarray(records.ids, np.int64)
-    parts = [(hashes.view(np.int64), ids[rows]) for rows, hashes in Keys(table).steady(trained.rules)]
-    both = {pair for keys, profiles in parts for pair in zip(keys.tolist(), profiles.tolist(), strict=True)}
-    return [key for key, _ in both], [profile for _, profile in both]
-
-
-def _write_keys(model: MatchModel, keys: Found, fresh: list[int]) -> None:
-    """Have the block keys of newcomers stored; those that stayed as they were are not written again."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            KEEP_KEYS,
-            {"model": model.pk, "fresh": int_array(fresh), "keys": int_array(keys[0]), "ids": int_array(keys[1])},
-        )
 
 
 def _find_neighbours(model: MatchModel, keys: Found) -> list[tuple[int, int]]:

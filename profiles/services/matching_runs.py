@@ -31,6 +31,7 @@ from profiles.queries.matching_records import (
     read_votes,
 )
 from profiles.services.matching_cluster import on_cluster
+from profiles.services.matching_frequencies import store_frequencies
 from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_keys import store_keys
 from profiles.services.matching_learning import forget_learners, table_of
@@ -141,6 +142,7 @@ def prepare_following(basis: Basis) -> None:
     """Store the block keys of everybody a run has matched; who changed later is compared by `matching_newcomers`."""
     ids = np.asarray(basis.ids, np.int64)
     store_keys(model=basis.model, rules=basis.rules, table=basis.table, ids=ids)
+    store_frequencies(model=basis.model, table=basis.table, seen=basis.seen)
     MatchModel.objects.filter(pk=basis.model.pk).update(matched_change_id=basis.seen)
     forget_gone(model=basis.model, ids=basis.ids)
 

@@ -225,7 +225,9 @@ def candidates(request: HttpRequest) -> HttpResponse:
     principal = signed_in(request, "identity:read")
     state = request.GET.get("state", "open")
     state = state if state in MatchCandidate.State.values else "open"
-    rows = list_candidates(state=state, model=request.GET.get("model", ""))
+    least, most = _number(request.GET.get("least", "")), _number(request.GET.get("most", ""))
+    least, most = 0.0 if least is None else least, 1.0 if most is None else most
+    rows = list_candidates(state=state, model=request.GET.get("model", ""), least=least, most=most)
     page = read_list(
         request, fetch=fetch_from(rows, "-probability", "-id"), key=key_from("probability", "id"), rows=PAIRS * 2
     )
@@ -239,6 +241,7 @@ def candidates(request: HttpRequest) -> HttpResponse:
         pairs=_in_short(page.rows, present_candidates(page.rows, principal=principal)),
         rule={"least": "0.99", "most": "1", "decision": "different", **request.GET.dict()},
         state=state,
+        bounds=(least, most) if least > 0.0 or most < 1.0 else None,
         states=MatchCandidate.State.values,
         models=[one.key for one in list_models().order_by("id")],
     )
@@ -332,12 +335,14 @@ def bulk(request: HttpRequest) -> HttpResponse:
     if dry:
         messages.info(
             request,
-            f"{pairs} open pairs of {rule.model} lie between {rule.least} and {rule.most}. Nothing was decided yet.",
+            f"{pairs} open pairs of {rule.model} lie between {rule.least} and {rule.most}; they are shown here. "
+            "Nothing was decided yet.",
         )
     else:
         messages.success(request, f"{decided} of {pairs} pairs were decided: {decision}.")
     kept = {"model": rule.model, "least": rule.least, "most": rule.most, "decision": rule.decision}
-    return redirect(f"{reverse('match_candidates')}?{urlencode(kept)}#bulk")
+    # Before: the pairs that it would decide, above the rule. After: the queue, of which they are gone.
+    return redirect(f"{reverse('match_candidates')}?{urlencode(kept if dry else {'model': rule.model})}#queue")
 
 
 def _number(text: str) -> float | None:

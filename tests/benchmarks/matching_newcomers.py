@@ -19,10 +19,6 @@ from tests.benchmarks.report import Row, quantile, spread
 LEARNED_FROM, LABELS = 20_000, 300
 CHANGED, AT_ONCE = 300, 50
 TIMEOUT = 3_600
-INDEXES = {
-    "profiles_matchkey_block": "CREATE INDEX {name} ON profiles_matchkey (model_id, key) INCLUDE (profile_id)",
-    "profiles_matchkey_profile": "CREATE INDEX {name} ON profiles_matchkey (profile_id)",
-}
 
 
 def matching_newcomers(size: int) -> list[Row]:
@@ -74,19 +70,16 @@ def _measure(size: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from profiles.matching.model import read_model
     from profiles.models import ChangeKind
     from profiles.services.matching_newcomers import match_newcomers
     from profiles.services.matching_runs import LINES_AT_ONCE
-    from profiles.services.matching_versions import read_version
     from profiles.services.merging import write_changes
 
     people = make_people(size)
     _fill(people.columns, size, LINES_AT_ONCE)
     _say("filled")
     model = _model(people)
-    trained = read_model(read_version(model=model, version=1))
-    _keys(model, trained)
+    _keys(model)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM profiles_matchkey")
         keys = cursor.fetchone()[0]
@@ -183,32 +176,28 @@ def _model(people: Any) -> Any:
     return MatchModel.objects.get()
 
 
-def _keys(model: Any, trained: Any) -> None:
-    """Store the block keys of everybody; without indexes, which are made afterwards."""
-    import numpy as np
+def _keys(model: Any) -> None:
+    """Store the block keys of everybody, as a run does."""
     from django.db import connection
 
-    from profiles.queries.matching_records import load_records
-    from profiles.services.matching_keys import store_keys
-    from profiles.services.matching_learning import table_of
-    from profiles.services.matching_models import spec_of
+    from profiles.matching_models import MatchRun
+    from profiles.services.matching_runs import prepare_following, read_basis
 
-    spec = spec_of(model)
-    records = load_records(sources=(), traits=[field.trait for field in spec.fields])
-    table = table_of(spec, records)
+    basis = read_basis(MatchRun.objects.get(), timezone_now())
     _say("read")
+    began = time.perf_counter()
+    prepare_following(basis)
+    _say(f"keys are stored, within {time.perf_counter() - began:.1f} s")
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT indexname FROM pg_indexes WHERE tablename = 'profiles_matchkey' AND indexname NOT LIKE '%%pkey'"
-        )
-        for (name,) in cursor.fetchall():
-            cursor.execute(f'DROP INDEX "{name}"')
-    store_keys(model=model, rules=trained.rules, table=table, ids=np.asarray(records.ids, np.int64))
-    with connection.cursor() as cursor:
-        for name, made in INDEXES.items():
-            cursor.execute(made.format(name=name))
-        cursor.execute("ANALYZE profiles_matchkey")
-    _say("keys are stored")
+        for table in ("profiles_matchkey", "profiles_matchkeylist"):
+            cursor.execute(f"VACUUM ANALYZE {table}")
+
+
+def timezone_now() -> Any:
+    """Return the time as Django tells it; it is imported once there are settings."""
+    from django.utils import timezone
+
+    return timezone.now()
 
 
 if __name__ == "__main__":

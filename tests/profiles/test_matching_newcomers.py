@@ -6,12 +6,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from profiles.matching_models import MatchCandidate, MatchKey, MatchModel
+from profiles.matching_models import MatchCandidate, MatchedPair, MatchKey, MatchModel, MatchRun
 from profiles.models import Identifier, Profile
-from profiles.services import matching_frequencies, matching_keys, matching_runs
+from profiles.services import matching_keys, matching_newcomers, matching_runs
 from profiles.services.matching_components import load_decided
 from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_models import spec_of
+from profiles.services.matching_work import count_matching_work
 from tests.profiles.test_matching_api import client, follow, run, store, trained, work
 
 pytestmark = pytest.mark.django_db
@@ -39,15 +40,25 @@ def test_writes_no_key_again_that_stayed_as_it_was(client, trained):
     run(client)
     someone = held(0)
     keys = MatchKey.objects.filter(profile_id=someone.pk)
-    before = set(keys.values_list("pk", "key"))
+    before = set(keys.values_list("key", flat=True))
+    rows = versions_of(someone)
     assert follow(someone) > 0
-    assert set(keys.values_list("pk", "key")) == before
+    assert versions_of(someone) == rows
 
     Profile.objects.filter(pk=someone.pk).update(traits={"first": "Zoe", "last": "Quince", "born": "1931-03-03"})
     assert follow(someone) > 0
-    after = set(keys.values_list("pk", "key"))
+    after = set(keys.values_list("key", flat=True))
     assert not before & after
     assert after
+
+
+def versions_of(profile):
+    """Return where the rows of its keys lie: a row that is written again lies elsewhere."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, ctid::text FROM profiles_matchkey WHERE profile_id = %s", [profile.pk])
+        found = set(cursor.fetchall())
+        cursor.execute("SELECT 0, ctid::text FROM profiles_matchkeylist WHERE profile_id = %s", [profile.pk])
+        return found | set(cursor.fetchall())
 
 
 def test_an_open_pair_is_as_likely_as_its_profiles_are_alike_now(client, trained):
@@ -68,16 +79,70 @@ def test_an_open_pair_is_as_likely_as_its_profiles_are_alike_now(client, trained
     assert decided.probability == 0.3
 
 
-def test_a_contact_that_too_many_share_says_nothing_of_a_newcomer_either(client, trained, monkeypatch):
+def test_a_contact_that_too_many_share_says_nothing_of_a_newcomer_either(client, trained):
     # More than 30 have the address (`MOST_SHARED`), of whom only two are looked at.
     store([{"first": f"A{n}", "last": "B", "born": "", "email": "desk@post.example"} for n in range(31)], key="desk")
-    monkeypatch.setattr(matching_frequencies, "_frequencies", {})
+    model = MatchModel.objects.get()
+    MatchModel.objects.update(definition={**model.definition, "sources": ["crm", "desk"]})
+    run(client)
     model = MatchModel.objects.get()
     some = [Identifier.objects.get(value=f"desk/{number}").profile_id for number in range(2)]
     records, table = load_as_all(model, spec_of(model), some)
     assert len(records) == 2
     assert [table.columns["email"].text(row) for row in range(2)] == [None, None]
     assert load_decided(model, spec_of(model), records, table).must == []
+
+
+def test_a_newcomer_is_as_likely_somebody_as_in_a_run_of_everybody(client, trained):
+    run(client)
+    # Values that are rare among a few are common among all, and so are words of the joint names.
+    before = likely_pairs()
+    assert len(before) > 20
+    MatchedPair.objects.all().delete()
+    for number in range(30):
+        follow(held(number))
+    after = likely_pairs()
+    both = before.keys() & after.keys()
+    assert len(both) > 5
+    # Six digits are stored.
+    assert max(abs(before[pair] - after[pair]) for pair in both) <= 2e-6
+
+
+def likely_pairs():
+    rows = MatchedPair.objects.filter(probability__gte=0.25).values_list("left", "right", "probability")
+    return {frozenset((left, right)): likely for left, right, likely in rows}
+
+
+def test_matches_everybody_anew_where_too_many_wait(client, trained, monkeypatch):
+    run(client)
+    monkeypatch.setattr(matching_newcomers, "AT_ONCE", 4)
+    monkeypatch.setattr(matching_newcomers, "MOST_BEHIND", 12)
+    follow(*(held(number) for number in range(10)))
+    assert MatchRun.objects.count() == 1
+    follow(*(held(number) for number in range(20)))
+    work()
+    made = MatchRun.objects.get(created_by="system")
+    assert made.status == "done"
+    model = MatchModel.objects.get()
+    assert model.followed_run_id == made.pk
+    # Changes count once they are some seconds old: the run knows those.
+    assert not count_matching_work()
+    # One that failed is not asked for again and again.
+    MatchRun.objects.filter(pk=made.pk).update(status="failed")
+    follow(*(held(number) for number in range(20)))
+    assert MatchRun.objects.count() == 2
+
+
+def test_counts_anew_what_is_rare_once_many_have_changed(client, trained, monkeypatch):
+    run(client)
+    monkeypatch.setattr(matching_newcomers, "AT_ONCE", 4)
+    monkeypatch.setattr(matching_newcomers, "MOST_SINCE", 6)
+    monkeypatch.setattr(matching_newcomers, "EACH_SINCE", 0)
+    follow(*(held(number) for number in range(4)))
+    assert MatchRun.objects.count() == 1
+    follow(*(held(number) for number in range(8)))
+    work()
+    assert MatchRun.objects.filter(created_by="system", status="done").count() == 1
 
 
 def test_stores_keys_that_a_worker_that_ended_has_not_stored(client, trained):

@@ -68,6 +68,10 @@ def test_leads_from_a_model_through_answers_to_a_decision(ada):
     ada.post(f"/possible-duplicates/{first.pk}", {"decision": "same"})
     assert Merge.objects.get().kind == Merge.Kind.MODEL
 
+    decide_by_rule(ada)
+
+
+def decide_by_rule(ada):
     rule = {"model": "people", "decision": "different", "least": "0", "most": "1"}
     open_pairs = MatchCandidate.objects.filter(state="open")
     before = open_pairs.count()
@@ -76,6 +80,15 @@ def test_leads_from_a_model_through_answers_to_a_decision(ada):
     assert open_pairs.count() == before
     # What was asked about stands there still, so that it is what is decided.
     assert 'value="0.0"' in told.content.decode()
+    # The pairs that it takes in are shown, and no others.
+    likely = sorted(open_pairs.values_list("probability", flat=True))
+    middle = likely[len(likely) // 2]
+    some = {**rule, "least": middle, "act": "preview"}
+    told = ada.post("/possible-duplicates/decided", some, follow=True).content.decode()
+    shown = {int(pk) for pk in re.findall(r'/possible-duplicates/(\d+)"', told)}
+    assert shown == set(open_pairs.filter(probability__gte=middle).values_list("pk", flat=True))
+    assert len(shown) < before
+    assert f"{len(shown)} open pairs" in told
     ada.post("/possible-duplicates/decided", {**rule, "act": "decide"})
     assert open_pairs.count() == 0
 
