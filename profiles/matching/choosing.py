@@ -80,17 +80,18 @@ def possible_rules(table: Table) -> list[Rule]:
 
 
 def cheap_rules(
-    keys: Keys, rules: Sequence[Rule], *, budget: int, across: bool, anchors: Array | None
+    keys: Keys, rules: Sequence[Rule], *, budget: int | None, across: bool, anchors: Array | None
 ) -> Iterator[Look]:
     """Look at rules one after the other; those that alone would give more pairs than the budget are left out."""
     for rule in rules:
         if anchors is not None:
             look = look_around(keys, rule, anchors, across=across)
-        elif 0 < (cost := _count_pairs(keys, rule)) <= budget:
-            look = Look(rule, pairs_of_rule(keys, rule, across=across)[0], cost)
+        elif budget is None or 0 < _count_pairs(keys, rule) <= budget:
+            pairs, _ = pairs_of_rule(keys, rule, across=across)
+            look = Look(rule, pairs, _count_pairs(keys, rule))
         else:
             continue
-        if 0 < look.cost <= budget:
+        if budget is None or 0 < look.cost <= budget:
             yield look
 
 

@@ -49,28 +49,15 @@ class Pool:
         self.matrix = np.concatenate([self.matrix, matrix])
 
     def covers(self, rules: Sequence[Rule], pairs: Array) -> dict[Rule, Array]:
-        """Return for each rule which of these pairs of the pool share one of its keys."""
-        rows, places = np.unique(np.concatenate([self.left[pairs], self.right[pairs]]), return_inverse=True)
-        left, right = places[: len(pairs)], places[len(pairs) :]
-        keys, found = self.keys.of_records(rows), {}
-        for rule in rules:
-            holders, hashes = (np.concatenate(one) for one in zip(*keys.of_rule(rule), strict=True))
-            order = np.argsort(holders, kind="stable")
-            holders, hashes = holders[order], hashes[order]
-            starts = np.searchsorted(holders, np.arange(len(rows) + 1))
-            (ours, mixed), (_, theirs) = (_keys_by_pair(starts, hashes, side) for side in (left, right))
-            found[rule] = np.unique(ours[np.isin(mixed, theirs)])
-        return found
-
-
-def _keys_by_pair(starts: Array, hashes: Array, rows: Array) -> tuple[Array, Array]:
-    """Return the place of the pair, and a hash of it with the key, for all keys of the records on one side."""
-    counts = starts[rows + 1] - starts[rows]
-    ends = np.cumsum(counts)
-    places = np.arange(counts.sum()) + np.repeat(starts[rows] - ends + counts, counts)
-    pairs = np.repeat(np.arange(len(rows)), counts)
-    with np.errstate(over="ignore"):
-        return pairs, (hashes[places] ^ pairs.view(np.uint64)) * MIX + pairs.view(np.uint64)
+        """Return for each rule which of these pairs of the pool it finds: those that share a block within the cap."""
+        left, right = self.left[pairs], self.right[pairs]
+        numbers = np.minimum(left, right) * self.table.size + np.maximum(left, right)
+        around = None
+        if self.anchors is not None:
+            around = np.zeros(self.table.size, bool)
+            around[left] = True
+        looks = cheap_rules(self.keys, rules, budget=None, across=self.across, anchors=around)
+        return {look.rule: np.nonzero(np.isin(numbers, look.pairs))[0] for look in looks}
 
 
 def make_pool(table: Table, *, across: bool, rng: np.random.Generator, most: int = MOST_PAIRS) -> Pool:

@@ -88,7 +88,7 @@ def _choose(learner: Learner, weights: Weights, predicates: Sequence[Any], *, bu
     slim = [rule for rule in learned if _keys_each(pool.table, rule) <= MOST_KEYS]
     cheap = {look.rule: look.cost for look in pool.look(slim, budget=budget // 4)}
     costs = {**pool.costs, **cheap}
-    covers = pool.covers(list(costs), matches)
+    covers = pool.covers([rule for rule, cost in costs.items() if cost <= budget], matches)
     of_learned = {rule: covers[rule] for rule in cheap}
     first = choose_rules(of_learned, likely[matches], costs, budget=budget // 4, each=pool.each)
     return choose_rules(covers, likely[matches], costs, budget=budget, each=pool.each, first=first)[:MOST_RULES]

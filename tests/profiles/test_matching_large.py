@@ -76,6 +76,24 @@ def test_learns_from_a_bounded_part_of_many_records(monkeypatch):
     assert len(model.rules) > 2
 
 
+@pytest.mark.parametrize("around", [False, True])
+def test_a_rule_covers_only_what_its_blocks_within_the_cap_hold(monkeypatch, around):
+    if around:
+        monkeypatch.setattr(choosing, "MOST_RECORDS", 100)
+        monkeypatch.setattr(choosing, "ANCHORS", 450)
+    # 250 have one town, more than a block may hold; names are had by two each.
+    fields = (Field("town", "name"), Field("name", "name"))
+    towns = ["bath"] * 250 + [f"town {number // 2}" for number in range(250)]
+    names = [f"name{number // 2}" for number in range(500)]
+    table = make_table(fields=fields, columns=[towns, names], size=500)
+    made = make_pool(table, across=False, rng=np.random.default_rng(1))
+    matches = np.nonzero(made.right - made.left == 1)[0]
+    town, name = Rule((("town", "all"),)), Rule((("name", "all"),))
+    found = made.covers([town, name], matches)
+    assert len(found[name]) > 200
+    assert found[town].tolist() == [n for n in found[name].tolist() if made.left[matches[n]] >= 250]
+
+
 def test_counts_a_match_that_several_rules_find_once_against_the_budget():
     one, other = Rule((("a", "all"),)), Rule((("b", "all"),))
     covers = {one: np.arange(50), other: np.arange(10, 60)}

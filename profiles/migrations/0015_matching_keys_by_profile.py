@@ -9,7 +9,7 @@ MODEL = {"db_constraint": False, "db_index": False, "on_delete": django.db.model
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("profiles", "0013_matching_followed_run"),
+        ("profiles", "0014_sessions"),
     ]
 
     operations = [

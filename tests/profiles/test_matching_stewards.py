@@ -1,0 +1,71 @@
+"""Several stewards label one model; what they teach it comes into force only if it is as good as what is."""
+
+import pytest
+
+from profiles.matching_models import MatchLabel, MatchModel
+from tests.profiles.test_matching_api import client, run, same, trained, work
+from tests.world import api, signed_in
+
+pytestmark = pytest.mark.django_db
+__all__ = ["client", "trained"]
+
+
+def give(caller, pairs):
+    body = {"pairs": [{"left": left, "right": right, "answer": answer} for left, right, answer in pairs]}
+    answer = caller.post("/api/v1/identity/models/people/labels", body, format="json")
+    assert answer.status_code == 200, answer.content
+
+
+def labels(caller):
+    answer = caller.get("/api/v1/identity/models/people/labels?limit=1000")
+    assert answer.status_code == 200
+    return answer.json()["results"]
+
+
+def test_shows_how_far_stewards_agree(client, trained):
+    pairs = [("crm/0", "crm/1", "same"), ("crm/0", "crm/5", "different"), ("crm/0", "crm/9", "different")]
+    MatchLabel.objects.all().delete()
+    give(client, pairs)
+    page = signed_in("ada").get("/matching/people").content.decode()
+    assert "Answered by several" in page
+    assert " of 3" not in page
+    other = api("identity:write", "profiles:read", "personal_data:read")
+    give(other, [*pairs[:2], ("crm/0", "crm/9", "same")])
+    page = signed_in("ada").get("/matching/people").content.decode()
+    assert "2 of 3" in page
+    # Two of three alike, where chance alone gives 1/3 · 2/3 + 2/3 · 1/3 = 4/9: (2/3 - 4/9) / (1 - 4/9) = 0.4.
+    assert "kappa 0.40" in page
+
+
+def test_exports_labels_that_teach_another_model_the_same(client, trained):
+    told = [(one["left"], one["right"], one["answer"]) for one in labels(client)]
+    assert len(told) >= 60
+    MatchLabel.objects.all().delete()
+    give(client, told)
+    assert sorted((one["left"], one["right"], one["answer"]) for one in labels(client)) == sorted(told)
+    assert client.post("/api/v1/identity/models/people/train").status_code == 202
+    work()
+    assert client.get("/api/v1/identity/models/people/versions").json()["results"][0]["version"] == 2
+
+
+def test_keeps_the_version_in_force_where_the_next_is_worse_on_the_labels_that_it_knew(client, trained):
+    live = MatchModel.objects.get().live_version
+    assert live == 1
+    known = {frozenset((one["left"], one["right"])) for one in labels(client)}
+    records = [f"crm/{number}" for number in range(90)]
+    pairs = [(a, b) for place, a in enumerate(records) for b in records[place + 1 : place + 4]]
+    wrong = [
+        (a, b, "different" if same(trained, {"record_id": a}, {"record_id": b}) else "same")
+        for a, b in pairs
+        if frozenset((a, b)) not in known
+    ]
+    give(client, wrong)
+    assert client.post("/api/v1/identity/models/people/train").status_code == 202
+    work()
+    newest, first = client.get("/api/v1/identity/models/people/versions").json()["results"]
+    assert (newest["version"], newest["promoted_at"]) == (2, None)
+    assert first["promoted_at"] is not None
+    assert MatchModel.objects.get().live_version == live
+    assert "not better" in signed_in("ada").get("/matching/people").content.decode()
+    # Runs go on with the one in force.
+    assert run(client)["status"] == "done"
