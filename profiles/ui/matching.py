@@ -1,5 +1,6 @@
 """Fuzzy matching as pages: models, labelling by keys, evaluation, the review queue."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import read_list, show_page, signed_in
 from profiles.matching.fields import COMPARISONS
 from profiles.matching.spec import DEFAULT_PRECISION, read_spec
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun
 from profiles.queries.matching import (
     get_candidate,
     label_agreement,
@@ -48,6 +49,18 @@ RUNS, VERSIONS, PAIRS = 10, 10, 10
 SHOWN_IN_SHORT = 4
 # Of the population stability index, as it is commonly read.
 STEADY, ANOTHER = 0.1, 0.25
+JOINT_IN_WORDS = {"~names": "all names together", "~texts": "all texts together"}
+PARTS_IN_WORDS = {
+    "sound": "the sound of",
+    "start": "the beginning of",
+    "end": "the end of",
+    "first": "the first word of",
+    "year": "the year of",
+    "month": "year and month of",
+    "day": "month and day of",
+    "local": "what is before the @ of",
+    "district": "the first three characters of",
+}
 ANSWERS = {"same": "s", "different": "d", "unsure": "u"}
 
 
@@ -114,6 +127,7 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
         curve=_curve(live.measured) if live is not None else [],
         runs=runs,
         last=last,
+        blocking=_blocking(last),
         before=next((one for one in runs if last is not None and one.pk < last.pk and one.figures), None),
         drift=_drift(last.figures.get("drift")) if last is not None else None,
         agreement=label_agreement(model=found),
@@ -136,6 +150,31 @@ def _drift(found: dict[str, Any] | None) -> dict[str, Any] | None:
         if abs(share) >= 0.01
     ]
     return {**found, "word": word, "fields": [one for one in fields if not one[0].startswith("~")]}
+
+
+def _blocking(last: MatchRun | None) -> list[dict[str, Any]]:
+    """Return what each rule of a run gave and left out, the rule in words."""
+    if last is None:
+        return []
+    return [
+        {**one, "rule": ", ".join(_part_in_words(part) for part in one["rule"].split(" + "))}
+        for one in last.figures.get("blocking", [])
+    ]
+
+
+def _part_in_words(part: str) -> str:
+    name, _, atom = part.rpartition(".")
+    kind, _, detail = atom.partition(":")
+    if not name or (atom not in PARTS_IN_WORDS and kind not in ("words", "learned")):
+        return JOINT_IN_WORDS.get(part, part)
+    name = JOINT_IN_WORDS.get(name, name)
+    if kind == "words":
+        return f"one of the {detail} rarest words of {name}"
+    if kind == "learned":
+        # Functions of dedupe have names like `sameThreeCharStartPredicate`.
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", detail.removesuffix("Predicate")).lower()
+        return f"{name} by what dedupe learned ({words})"
+    return f"{PARTS_IN_WORDS[atom]} {name}"
 
 
 def _curve(measured: dict[str, Any]) -> list[dict[str, Any]]:
@@ -294,7 +333,7 @@ def _waterfall(row: MatchCandidate) -> list[dict[str, Any]]:
         level += bits
     low = min([0.0, *(min(start, start + bits) for _, bits, start in steps)])
     width = max([0.0, *(max(start, start + bits) for _, bits, start in steps)]) - low or 1.0
-    words = {"bias": "before any field", "~names": "all names together", "~texts": "all texts together"}
+    words = {"bias": "before any field", **JOINT_IN_WORDS}
     return [
         {
             "name": words.get(name, name),

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun
 from profiles.models import Merge
 from profiles.services.matching_models import GivenLabel, give_labels
 from tests.profiles.test_matching_api import people, store, work
@@ -18,6 +18,14 @@ FORM = {
     "precision": "0.995",
     "sources": ["crm"],
     "fields": "first: name\nlast: name\nborn: date\nemail: email\n",
+}
+DEFINITION = {
+    "key": "people",
+    "name": "People",
+    "sources": [],
+    "fields": [{"trait": "born", "comparison": "date"}],
+    "mode": "deduplicate",
+    "auto_link_precision": 0.995,
 }
 
 
@@ -91,6 +99,25 @@ def decide_by_rule(ada):
     assert f"{len(shown)} open pairs" in told
     ada.post("/possible-duplicates/decided", {**rule, "act": "decide"})
     assert open_pairs.count() == 0
+
+
+def test_names_blocking_rules_in_words(ada):
+    model = MatchModel.objects.create(
+        key="people", name="People", definition=DEFINITION, status="trained", created_at=NOW, created_by="user:1"
+    )
+    rules = {
+        "born.year + ~names.words:3": "the year of born, one of the 3 rarest words of all names together",
+        "email.learned:sameThreeCharStartPredicate": "email by what dedupe learned (same three char start)",
+        "a.b": "a.b",
+        "~names": "all names together",
+    }
+    blocking = [{"rule": one, "pairs": 1, "dropped_blocks": 0, "dropped_pairs": 0} for one in rules]
+    figures = {"clusters": 1, "blocking": blocking}
+    MatchRun.objects.create(
+        model=model, version=1, status="done", figures=figures, created_at=NOW, finished_at=NOW, created_by="user:1"
+    )
+    page = ada.get("/matching/people").content.decode()
+    assert [f">{words}</th>" in page for words in rules.values()] == [True] * len(rules)
 
 
 def test_says_what_is_wrong_with_a_model(ada):
