@@ -24,6 +24,8 @@ from consent.services.retention import delete_rule, get_rule, save_rule, try_rul
 
 READ = ["GET", "HEAD", "POST"]
 EDITIONS = 20
+# Of six lines each on a telephone.
+DISCLOSURES = 20
 
 
 @require_safe
@@ -139,7 +141,7 @@ def disclosures(request: HttpRequest) -> HttpResponse:
     recipient = request.GET.get("recipient", "").replace("\0", "")
     if recipient:
         rows = rows.filter(terms__recipient=recipient)
-    page = read_list(request, fetch=fetch_from(rows, "-at", "-id"), key=lambda row: (row.at, row.id))
+    page = read_list(request, fetch=fetch_from(rows, "-at", "-id"), key=lambda row: (row.at, row.id), rows=DISCLOSURES)
     names = name_profiles({row.profile_id for row in page.rows})
     return show_page(
         request,

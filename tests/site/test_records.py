@@ -1,16 +1,20 @@
 """Records: retention with its proofs, the register of processing, the data map, the self-check, disclosures."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
+from cdp.core.models import User
+from cdp.core.services.audit import record
 from cdp.site.self_check import find_gaps, read_last_check, run_self_check
 from consent.models import Purpose
 from consent.retention_models import RetentionRun
 from consent.services.disclosures import Terms, record_disclosures
 from consent.services.retention import run_nightly
+from consent.templatetags.consents import place
 from ingestion.models import Forwarding, Source
 from profiles.models import Profile
 from segments.sending_models import Destination
@@ -219,3 +223,50 @@ def test_freezes_a_restricted_person():
     body = {"trait": "city", "value": "Bonn", "reason": "asked"}
     answer = api("administrator").post(f"/api/v1/profiles/{public_id}/corrections", body, format="json")
     assert (answer.status_code, answer.json()["code"]) == (423, "profile.restricted")
+
+
+def test_says_in_words_what_the_export_names():
+    ben = signed_in("ben")
+    purpose = Purpose.objects.create(key="ads", name="Ads", created_at=timezone.now())
+    record(
+        actor=f"user:{User.objects.get(email__startswith='ben').pk}",
+        action="segment.member_added",
+        object=f"profile:{uuid.UUID(int=10)}",
+        detail={"by_hand": True, "sha256": "0" * 64, "kinds": ["a", "b"], "nothing": None, "inner": {"n_rows": 3}},
+        now=timezone.now(),
+    )
+    page = ben.get("/audit").content.decode()
+    for words in ("segment member added", "profile 00000000", "by hand</span> yes", "00000000…", "a, b", "n rows 3"):
+        assert words in page, words
+    assert 'title="segment.member_added"' in page
+    assert User.objects.get(email__startswith="ben").email in page
+    exported = b"".join(ben.get("/audit?format=csv").streaming_content)
+    assert b"segment.member_added" in exported
+    records = ben.get("/records").content.decode()
+    assert ">purpose ads</a>" in records
+    assert ">your organisation</a>" in records
+    purpose.delete()
+    send(identify("dana-1", city="Ulm"), origin=source())
+    flows = ben.get("/data-map").content.decode()
+    assert "trait city" in flows
+    assert "trait:city" not in flows
+
+
+def test_shows_twenty_entries_at_a_time(django_assert_max_num_queries):
+    ben = signed_in("ben")
+    for number in range(25):
+        record(actor="system", action="test.done", object=f"thing:{number}", now=timezone.now())
+    with django_assert_max_num_queries(12):
+        page = ben.get("/audit").content.decode()
+    assert page.count('title="test.done"') == 20
+    assert "Older" in page
+
+
+def test_knows_what_rows_of_a_table_are():
+    assert [place(one) for one in ("profiles_identifier", "profiles_event_m2026_10", "merges_and_history")] == [
+        "identifier",
+        "event",
+        "merges and history",
+    ]
+    assert place("pg_stats of core_auditentry") == "statistics of audit entry"
+    assert place("planner_statistics") == "planner statistics"
