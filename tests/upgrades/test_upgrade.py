@@ -61,6 +61,11 @@ def test_goes_on_where_the_earlier_release_stopped(upgraded):
     assert len(dana["merged_ids"]) == 1
     address = f"/api/v1/consents/check?profile={dana['id']}&purpose=marketing"
     assert call(upgraded, "GET", address, key=key)["allowed"] is True
+    # Visits are made of the events that were there.
+    visit = {"type": "event", "name": "$session", "window": {"all_time": True}}
+    visit["where"] = {"property": "events", "op": "eq", "value": 3}
+    asked = {"definition": {"version": 1, "timezone": "UTC", "match": visit}}
+    assert call(upgraded, "POST", "/api/v1/segments/preview", asked, key=key)["count"] == 1
     before = counts(upgraded, "shop", key)
     # Eight messages came: one without an event name, and the one of the person who was erased.
     assert (before["accepted"], before["quarantined"], before["suppressed"]) == (6, 1, 1)
