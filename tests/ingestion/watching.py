@@ -54,6 +54,14 @@ def look_every(start: datetime, minutes: int, *, step: int = 5) -> datetime:
     return moment
 
 
+def open_spike(key: str = "shop") -> int:
+    """Open a spike of a source and return the alert's id."""
+    counted(source(key=key), per_hour=100)
+    count(source(key=key), HERE, 5000)
+    look_every(HERE + timedelta(minutes=20), 5)
+    return int(Alert.objects.get(source__key=key, state="open").pk)
+
+
 def told() -> list[tuple[str, str, str]]:
     """Return state, kind and source of every alert, oldest first."""
     keys = {one.pk: one.key for one in Source.objects.all()}
@@ -75,4 +83,7 @@ def mails(folder: Path) -> list[str]:
     return found
 
 
-__all__ = ["HERE", "LOOK", "count", "counted", "look", "look_every", "mails", "send_real", "source", "standing", "told"]
+__all__ = [
+    *("HERE", "LOOK", "count", "counted", "look", "look_every", "mails", "open_spike", "send_real", "source"),
+    *("standing", "told"),
+]
