@@ -84,6 +84,16 @@ def mails(folder: Path) -> list[str]:
 
 
 __all__ = [
-    *("HERE", "LOOK", "count", "counted", "look", "look_every", "mails", "open_spike", "send_real", "source"),
-    *("standing", "told"),
+    "HERE",
+    "LOOK",
+    "count",
+    "counted",
+    "look",
+    "look_every",
+    "mails",
+    "open_spike",
+    "send_real",
+    "source",
+    "standing",
+    "told",
 ]
