@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
@@ -53,7 +55,9 @@ def ask(request: HttpRequest) -> HttpResponse:
 
 @public
 def enter_code(request: HttpRequest) -> HttpResponse:
-    """Take the code of the mail."""
+    """Take the code of the mail; whoever only looks, by a language's link for example, begins at the form."""
+    if request.method != "POST":
+        return redirect(f"{reverse('ask_for_rights')}?{request.GET.urlencode()}".rstrip("?"))
     words = words_for(request)
     ticket = request.POST.get("ticket", "")
     found = confirm_by_code(ticket=ticket, code=request.POST.get("code", ""), now=timezone.now())

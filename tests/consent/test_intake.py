@@ -137,6 +137,10 @@ class TestCode:
         assert answer.json()["status"] == "awaiting_identity"
         assert browser.post("/privacy/code", {"ticket": first, "code": code}).status_code == 422
 
+    def test_leads_back_to_the_form_in_the_language_that_was_chosen(self, browser):
+        answer = browser.get("/privacy/code?language=fr")
+        assert (answer.status_code, answer["Location"]) == (302, "/privacy?language=fr")
+
 
 def test_links_expire_and_tokens_are_long(browser):
     ask(browser, "access")
