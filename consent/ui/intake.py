@@ -3,9 +3,9 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from cdp.core.downloads import download
