@@ -117,6 +117,16 @@ class Sessions(TestCase):
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_end_with_a_silence_of_the_whole_gap_and_not_a_microsecond_before(one_by_one):
+    for user, silence in (("u1", 30 * MINUTE), ("u2", 30 * MINUTE - timedelta(microseconds=1))):
+        calls = [{"type": "page", "userId": user, "timestamp": at.isoformat()} for at in (AROUND, AROUND + silence)]
+        send(*calls, one_by_one=one_by_one)
+    assert oracle.kept_sessions() == oracle.derived_sessions()
+    assert sorted(row[5] for row in oracle.kept_sessions()) == [1, 1, 2]
+
+
+@pytest.mark.django_db
 def test_a_batch_costs_one_statement_for_its_sessions(django_assert_max_num_queries):
     send({"type": "page", "userId": "u0"})
     with django_assert_max_num_queries(60) as few:
