@@ -35,6 +35,8 @@ MEASURES = (
 )
 COLUMNS = ("purpose", "legal_basis", "people", "data", "recipients", "retention", "sources")
 HEADINGS = ("Purpose", "Legal basis", "People", "Data", "Recipients", "Kept", "Sources")
+# What stands between the words of a name: the export has names, the page words.
+JOINTS = {"Legal basis": "_", "Data": ":"}
 
 
 def read_register(*, now: datetime) -> dict[str, Any]:
@@ -153,9 +155,9 @@ def register_rows(document: dict[str, Any]) -> Iterable[list[str]]:
 
 
 def present_rows(document: dict[str, Any]) -> list[list[tuple[str, str]]]:
-    """Return the activities as a page shows them: each cell with its heading, the legal basis as words."""
+    """Return the activities as a page shows them: each cell with its heading, names as words."""
     return [
-        [(heading, cell.replace("_", " ") if heading == "Legal basis" else cell) for heading, cell in pairs]
+        [(heading, cell.replace(JOINTS.get(heading, " "), " ")) for heading, cell in pairs]
         for pairs in (zip(HEADINGS, row, strict=True) for row in register_rows(document))
     ]
 

@@ -245,6 +245,14 @@ def test_says_in_words_what_the_export_names():
     records = ben.get("/records").content.decode()
     assert ">purpose ads</a>" in records
     assert ">your organisation</a>" in records
+    record_disclosures(
+        profile_ids=[1], terms=Terms("export", "Mailer Ltd", "ads", None, ("trait:city",)), at=timezone.now()
+    )
+    Purpose.objects.update(legal_basis="legitimate_interests")
+    records = ben.get("/records").content.decode()
+    assert "trait city" in records
+    assert "legitimate interests" in records
+    assert b"trait:city" in b"".join(ben.get("/records?format=csv").streaming_content)
     purpose.delete()
     send(identify("dana-1", city="Ulm"), origin=source())
     flows = ben.get("/data-map").content.decode()
