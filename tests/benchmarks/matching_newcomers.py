@@ -16,7 +16,7 @@ from typing import Any
 from tests.benchmarks.people import FIELDS, make_people
 from tests.benchmarks.report import Row, quantile, spread
 
-LEARNED_FROM, LABELS = 20_000, 300
+LABELS = 300
 CHANGED, AT_ONCE = 300, 50
 TIMEOUT = 3_600
 
@@ -138,7 +138,7 @@ def _fill(columns: dict[str, list[str | None]], size: int, at_once: int) -> None
 
 
 def _model(people: Any) -> Any:
-    """Return a model that was trained on some of the people."""
+    """Return a model that was trained on the people."""
     import numpy as np
     from django.utils import timezone
 
@@ -156,7 +156,7 @@ def _model(people: Any) -> Any:
     fields = [{"trait": trait, "comparison": comparison} for trait, comparison in PEOPLE]
     model = create_model(definition={"key": "people", "fields": fields}, actor="system", now=now)
     spec = spec_of(model)
-    columns = [people.columns[field.trait][:LEARNED_FROM] for field in spec.fields]
+    columns = [people.columns[field.trait] for field in spec.fields]
     table = make_table(fields=spec.fields, columns=columns, size=len(columns[0]))
     learner = Learner(make_pool(table, across=False, rng=np.random.default_rng(1)), seed=1)
     while len(learner.answers) < LABELS:
@@ -167,7 +167,7 @@ def _model(people: Any) -> Any:
                 for place in learner.ask(10)
             }
         )
-    trained = train_model(learner, fields=spec.fields, mode=spec.mode, precision=0.995, records=len(people.truth))
+    trained = train_model(learner, fields=spec.fields, mode=spec.mode, precision=0.995)
     version = write_version(model=model, stored=write_model(trained), labels=LABELS, auto_link=None, now=now)
     promote(model=model, version=version, now=now)
     MatchRun.objects.create(model=model, version=1, status="done", created_at=now, created_by="system")
