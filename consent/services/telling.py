@@ -25,6 +25,7 @@ from consent.services.recipients import BODY, BY_HAND, IN_HOUSE, TASK
 from profiles.queries.people import name_identifier
 
 HASHED = " (hashed)"
+UNKNOWN_THERE = "OpenDSR knows erasures and copies only: tell this recipient and mark it as told."
 Status = RecipientNotice.Status
 
 
@@ -46,8 +47,8 @@ def note_change(*, request: PrivacyRequest, corrections: Sequence[Mapping[str, A
         concerned = [said for one in corrections if (said := _said_to(one, fields)) is not None]
         if concerned or not corrections:
             told.setdefault(terms.recipient, []).extend(one for one in concerned)
-    webhooks = RecipientAddress.objects.filter(recipient__in=told, protocol=RecipientAddress.Protocol.WEBHOOK)
-    addressed = set(webhooks.values_list("recipient", flat=True))
+    protocols = dict(RecipientAddress.objects.filter(recipient__in=told).values_list("recipient", "protocol"))
+    addressed = {name for name, protocol in protocols.items() if protocol == RecipientAddress.Protocol.WEBHOOK}
     identities = [{"type": kind, "value": value} for kind, value in closure.identifiers]
     RecipientNotice.objects.bulk_create(
         [
@@ -55,7 +56,7 @@ def note_change(*, request: PrivacyRequest, corrections: Sequence[Mapping[str, A
                 request_id=request.id,
                 recipient=name,
                 status=Status.PENDING if name in addressed else Status.SKIPPED,
-                status_message="" if name in addressed else BY_HAND,
+                status_message="" if name in addressed else UNKNOWN_THERE if name in protocols else BY_HAND,
                 body_sealed=_body(request, identities, concerned, now) if name in addressed else None,
                 created_at=now,
             )

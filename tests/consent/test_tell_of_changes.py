@@ -98,6 +98,15 @@ def test_leaves_those_without_an_address_to_the_officer(officer, known):
     assert states(officer, made) == {"Maps Ltd": "completed"}
 
 
+def test_does_not_ask_by_opendsr_what_it_does_not_know(officer, known, receiver):
+    body = {"recipient": "Maps Ltd", "url": f"{receiver.url}/v2", "protocol": "opendsr"}
+    assert officer.post("/api/v1/recipient-addresses", body, format="json").status_code == 201
+    made = carry_out(officer, "rectification", corrections=[{"trait": "city", "value": "Bonn"}])
+    (one,) = officer.get(f"/api/v1/privacy-requests/{made}").json()["recipients"]
+    assert (one["status"], one["status_message"].split(":")[0]) == ("skipped", "OpenDSR knows erasures and copies only")
+    assert receiver.received == []
+
+
 def test_tells_everybody_of_a_restriction(officer, known, receiver):
     address(officer, receiver, "Maps Ltd")
     made = carry_out(officer, "restriction")
