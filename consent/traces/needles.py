@@ -106,9 +106,18 @@ class Needles:
         digits = [name for name in self.exact if name.isascii() and name.isdecimal()]
         return rf"([:,\[] *)({'|'.join(digits)})(?= *[,\]}}])" if digits else ""
 
+    @cached_property
+    def folded(self) -> list[bytes]:
+        """The same texts over bytes, for a cheap first look at bytes lowered from A to Z."""
+        return list(dict.fromkeys(form.encode().lower() for form in self.forms))
+
     def found_in(self, raw: bytes) -> bool:
         """Tell whether bytes hold a trace."""
-        return any(expression.search(raw) for expression in self.bytes_expressions)
+        # Looking for plain texts is several times cheaper than for expressions, and next to nowhere there is one.
+        folded = raw.lower()
+        return any(form in folded for form in self.folded) and any(
+            expression.search(raw) for expression in self.bytes_expressions
+        )
 
     @property
     def longest(self) -> int:
