@@ -68,6 +68,47 @@ EXTRA = {
     },
     "ten sessions ever": {**_happened("$session", "P30D", least=10), "window": {"all_time": True}},
     "on three days of 30": _happened("Product Viewed", "P30D", "days", 3),
+    "orders of 50 on average in 90 days": {
+        **_happened("Order Completed", "P90D"),
+        "measure": {"fn": "avg", "property": "revenue"},
+        "value": 50,
+    },
+    "three products seen in 30 days": {
+        **_happened("Product Viewed", "P30D", least=3),
+        "measure": {"fn": "distinct", "property": "product_id"},
+    },
+    "the first order ever was large": {
+        "type": "event_pick",
+        "pick": "first",
+        "name": "Order Completed",
+        "has": {"property": "revenue", "op": "gt", "value": 100},
+    },
+    "a cart without an order within a day, in a year": {
+        "type": "sequence",
+        "window": {"last": "P365D"},
+        "steps": [
+            {"name": "Added to Cart", "occurs": True},
+            {"name": "Order Completed", "occurs": False, "within": "PT24H"},
+        ],
+    },
+    "lifecycle: resurrected": {
+        "type": "lifecycle",
+        "name": "Order Completed",
+        "state": "resurrected",
+        "period": "P30D",
+    },
+    "lifecycle: regular": {
+        "type": "lifecycle",
+        "name": "App Opened",
+        "state": "regular",
+        "period": "P30D",
+        "at_least": 3,
+        "of_last": 6,
+    },
+    "a trait held for 30 days": {"type": "trait_held", "path": "plan", "op": "eq", "value": "pro", "for": "P30D"},
+    "entered a segment in 7 days": {"type": "segment", "key": "q2", "op": "entered", "window": {"last": "P7D"}},
+    "an identifier": {"type": "identity", "namespace": "user_id", "op": "exists"},
+    "a tenth at random": {"type": "sample", "percent": 10, "salt": "a", "offset": 0},
 }
 
 
