@@ -36,11 +36,14 @@ class Place:
     ----------
     normal : bool
         Whether its texts are known to be in normal form C (traits are, properties are kept as sent).
+    number : str
+        The number at the place as an expression of its own, where there is always one.
     """
 
     base: str
     path: tuple[str, ...]
     normal: bool = False
+    number: str = ""
 
 
 def rows_at(place: Place, frame: Frame, alias: str, *, each: bool = False) -> str:
@@ -128,6 +131,9 @@ class _Writer:
             zone = self.frame.zone_sql(self.rows)
             instant = f"cdp_instant({as_text(value)}, {zone})"
             return instant if cast == "datetime" else f"({instant} at time zone {zone})::date"
+        # Elements, and what a reference leads to, lie elsewhere.
+        if cast == "number" and self.place.number and value.startswith(self.place.base):
+            return self.place.number
         names = {"string": "cdp_text", "number": "cdp_number", "boolean": "cdp_boolean"}
         return f"{names[cast]}({value})" if cast in names else value
 

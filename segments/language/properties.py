@@ -13,7 +13,7 @@ from segments.language.nodes import Reading
 from segments.language.person import Event, Moment, Person
 from segments.language.plan import Frame, Rows
 from segments.language.reading import fault, join, read_choice, read_list, read_object, read_path
-from segments.language.sessions import SESSION, session_properties
+from segments.language.sessions import SESSION, SESSION_NUMBERS, session_properties
 from segments.language.traits import condition_tokens, trait_place, trait_values
 from segments.language.values import candidates
 
@@ -137,7 +137,8 @@ def event_place(alias: str, path: tuple[str, ...], names: tuple[str, ...] = ()) 
     if len(path) > 1 and path[0] == CONTEXT:
         return Place(f"{alias}.context", path[1:])
     if names == (SESSION,):
-        return Place(session_properties(alias, path[0]), path)
+        number = f"{alias}.{path[0]}::numeric" if len(path) == 1 and path[0] in SESSION_NUMBERS else ""
+        return Place(session_properties(alias, path[0]), path, number=number)
     return Place(f"{alias}.properties", path)
 
 

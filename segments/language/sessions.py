@@ -24,7 +24,8 @@ PROPERTIES = {
     "campaign.medium": "string",
 }
 CAMPAIGN = "campaign"
-COLUMNS = ("duration_seconds", "events", "source", CAMPAIGN)
+SESSION_NUMBERS = ("duration_seconds", "events")
+COLUMNS = (*SESSION_NUMBERS, "source", CAMPAIGN)
 # track, page and screen, as `profiles_event.type` numbers them.
 ACTIVE_TYPES = (1, 3, 4)
 

@@ -12,7 +12,7 @@ from segments.language.person import Event
 from segments.language.sessions import derive_sessions
 from segments.queries.suggestions import read_property_names, read_suggestions
 from tests.profiles.sending import NOW, send, source
-from tests.segments.asking import catch_up, definition, did, members, segment, track
+from tests.segments.asking import catch_up, definition, did, identify, members, segment, track
 from tests.world import api
 
 GAP = timedelta(minutes=30)
@@ -141,3 +141,28 @@ def test_is_offered_previewed_and_explained():
     profile = shown["sample"][0]["id"]
     told = client.get(f"/api/v1/segments/visited/explain/{profile}").json()
     assert told["member"] is True
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("op", "value", "holds"),
+    [
+        ("eq", 600, True),
+        ("eq", 600.5, False),
+        ("ne", 600, False),
+        ("in", [1, 600], True),
+        ("not_in", [1, 600], False),
+        ("gte", 600, True),
+        ("lt", 600, False),
+        ("between", [599.5, 600], True),
+        ("gt", {"ref": "trait:patience"}, True),
+        ("lt", {"ref": "trait:patience"}, False),
+    ],
+)
+def test_numbers_of_a_session_are_compared_like_those_of_other_events(op, value, holds):
+    identify("u1", patience=500)
+    track("u1", "Seen", NOW)
+    track("u1", "Seen", NOW + 10 * MINUTE)
+    where = {"property": "duration_seconds", "op": op, "value": value, "cast": "number"}
+    segment("long", did("$session", where=where), now=NOW + 11 * MINUTE)
+    assert members("long") == ({"u1"} if holds else set())
