@@ -21,12 +21,11 @@ class ProfilesConfig(AppConfig):
             Groups,
             Ledgers,
             Matching,
-            Orders,
             PersonKeys,
             Profiles,
             Rules,
-            Sessions,
         )
+        from profiles.personal_data_derived import Orders, Sessions  # noqa: PLC0415
         from profiles.queries.corrections import find_corrected  # noqa: PLC0415
         from profiles.queries.trait_rules import APPLY  # noqa: PLC0415
         from profiles.services.keeping import keep_partitions, prepare_partitions  # noqa: PLC0415

@@ -46,17 +46,7 @@ def begin_removals(*, told: Iterable[Recipient], request_id: str, now: datetime)
     notices = []
     for (recipient, key), at in first.items():
         is_known = key in since and since[key] <= at
-        status, message = SAID["waiting" if is_known else "gone"]
-        notices.append(
-            RecipientNotice(
-                request_id=request_id,
-                recipient=recipient,
-                destination=key,
-                status=status,
-                status_message=message,
-                created_at=now,
-            )
-        )
+        notices.append(_make((recipient, key), "waiting" if is_known else "gone", request_id=request_id, now=now))
     return notices
 
 
@@ -66,20 +56,8 @@ def note_removals(*, request_id: str, now: datetime) -> None:
     The caller holds the request's row.
     """
     made = [pair for watch in removal_watches for pair in watch.made_for(request_id=request_id)]
-    status, message = SAID["waiting"]
     RecipientNotice.objects.bulk_create(
-        [
-            RecipientNotice(
-                request_id=request_id,
-                recipient=recipient,
-                destination=key,
-                status=status,
-                status_message=message,
-                created_at=now,
-            )
-            for recipient, key in sorted(made)
-        ],
-        ignore_conflicts=True,
+        [_make(pair, "waiting", request_id=request_id, now=now) for pair in sorted(made)], ignore_conflicts=True
     )
     _write(_find_changes(_open().filter(request_id=request_id)), now=now)
 
@@ -100,6 +78,20 @@ def follow_removals(*, now: datetime) -> int:
             _write(some, now=now)
             show_states(request_id, now=now)
     return sum(map(len, changes.values()))
+
+
+def _make(pair: tuple[str, str], standing: str, *, request_id: str, now: datetime) -> RecipientNotice:
+    """Return the notice of a recipient and destination whose removal stands so, not saved."""
+    recipient, key = pair
+    status, message = SAID[standing]
+    return RecipientNotice(
+        request_id=request_id,
+        recipient=recipient,
+        destination=key,
+        status=status,
+        status_message=message,
+        created_at=now,
+    )
 
 
 def _open() -> QuerySet[RecipientNotice]:
