@@ -129,6 +129,20 @@ def test_is_partial_when_the_removal_was_given_up_until_it_is_taken(client, know
     assert shown(client, made) == ("completed", [CONFIRMED])
 
 
+def test_what_the_officer_says_stands_whatever_becomes_of_the_removal(client, known):
+    made = erase(client)
+    answer_with(known, 400)
+    deliver()
+    follow()
+    told = {"recipient": "Example CRM", "destination": "crm", "not_told_because": "impossible"}
+    assert client.post(f"/api/v1/privacy-requests/{made}/recipients/told", told, format="json").status_code == 204
+    answered = shown(client, made)
+    assert answered[0] == "completed"
+    assert officer().post("/api/v1/destinations/crm/replay").status_code == 202
+    follow()
+    assert shown(client, made) == answered
+
+
 def test_stays_partial_when_the_removal_that_was_given_up_is_forgotten(client, known):
     made = erase(client)
     answer_with(known, 400)

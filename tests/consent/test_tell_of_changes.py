@@ -8,7 +8,7 @@ from standardwebhooks.webhooks import Webhook
 
 from consent.proof_models import RecipientNotice
 from consent.services.disclosures import Terms, record_disclosures
-from consent.services.recipients import tell_recipients
+from consent.services.recipients import IN_HOUSE, tell_recipients
 from consent.services.running import run_privacy_requests
 from segments.sending_models import Destination
 from tests.listening import LOCAL, OtherServer
@@ -96,6 +96,12 @@ def test_leaves_those_without_an_address_to_the_officer(officer, known):
     told = {"recipient": "Maps Ltd"}
     assert ben.post(f"/privacy-requests/{made}/told", told).status_code == 302
     assert states(officer, made) == {"Maps Ltd": "completed"}
+
+
+def test_does_not_tell_whoever_works_here_and_exported_for_themselves(officer, known):
+    disclose(IN_HOUSE, "trait:city")
+    made = carry_out(officer, "rectification", corrections=[{"trait": "city", "value": "Bonn"}])
+    assert states(officer, made) == {"Maps Ltd": "skipped"}
 
 
 def test_does_not_ask_by_opendsr_what_it_does_not_know(officer, known, receiver):
