@@ -12,7 +12,8 @@ from cdp.core.models import Job
 from cdp.core.registries import Subject
 from cdp.core.services.jobs import run_jobs
 from profiles.models import Identifier, Order, OrderMessage
-from profiles.personal_data import Events, Orders
+from profiles.personal_data import Events
+from profiles.personal_data_derived import Orders
 from profiles.services.orders import prepare_orders
 from profiles.services.steward import merge_profiles
 from profiles.services.undoing import undo_merge
