@@ -58,11 +58,13 @@ urlpatterns = [
     path("identity/models/<slug:key>", matching.OneMatchModel.as_view()),
     path("identity/models/<slug:key>/questions", matching.MatchQuestions.as_view()),
     path("identity/models/<slug:key>/answers", matching.MatchAnswers.as_view()),
-    path("identity/models/<slug:key>/labels", matching.MatchLabels.as_view()),
+    path("identity/models/<slug:key>/labels", matching.MatchLabels.as_view(), name="match_labels"),
     path("identity/models/<slug:key>/train", matching.TrainMatchModel.as_view()),
     path("identity/models/<slug:key>/versions", matching.MatchVersions.as_view()),
     path("identity/models/<slug:key>/runs", matching.MatchRuns.as_view()),
     path("identity/models/<slug:key>/runs/<int:run_id>", matching.OneMatchRun.as_view()),
-    path("identity/models/<slug:key>/runs/<int:run_id>/clusters", matching.MatchClusters.as_view()),
-    path("identity/models/<slug:key>/runs/<int:run_id>/pairs", matching.MatchPairs.as_view()),
+    path(
+        "identity/models/<slug:key>/runs/<int:run_id>/clusters", matching.MatchClusters.as_view(), name="match_clusters"
+    ),
+    path("identity/models/<slug:key>/runs/<int:run_id>/pairs", matching.MatchPairs.as_view(), name="match_pairs"),
 ]

@@ -15,7 +15,6 @@ from profiles.models import Profile
 from profiles.queries.profiles import present_traits, read_source_names
 
 AT_ONCE = 5_000
-HIDDEN = "•••"
 FIGURES = ("seconds", "cpu_seconds", "peak_memory_bytes", "records", "candidates", "clusters", "largest_cluster")
 
 CLUSTERS = """

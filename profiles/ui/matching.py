@@ -1,11 +1,12 @@
 """Fuzzy matching as pages: models, labelling by keys, evaluation, the review queue."""
 
-import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,10 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from cdp.core.api.pagination import fetch_from, key_from
 from cdp.core.registries import merge_participants
 from cdp.core.services.audit import note_read
-from cdp.core.ui.shell import read_list, show_page, signed_in
+from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from profiles.matching.fields import COMPARISONS
 from profiles.matching.spec import DEFAULT_PRECISION, read_spec
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel
 from profiles.queries.matching import (
     get_candidate,
     label_agreement,
@@ -43,25 +44,32 @@ from profiles.services.matching_models import (
     undo_answer,
 )
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
+from profiles.ui.matching_words import (
+    ENOUGH_LABELS,
+    EVERYTHING,
+    MODEL_IN_WORDS,
+    MODES_IN_WORDS,
+    RUN_IN_WORDS,
+    STATES_IN_WORDS,
+    blocking_in_words,
+    curve_of,
+    drift_in_words,
+    fault_in_words,
+    labels_needed,
+    probability_in_words,
+    read_bounds,
+    read_decision,
+    read_id,
+    read_number,
+    rows_of,
+    state_of,
+    waterfall_of,
+)
 
-ENOUGH_LABELS = 200
-RUNS, VERSIONS, PAIRS = 10, 10, 10
+RUNS, VERSIONS, PAIRS = 10, 10, 20
 SHOWN_IN_SHORT = 4
-# Of the population stability index, as it is commonly read.
-STEADY, ANOTHER = 0.1, 0.25
-JOINT_IN_WORDS = {"~names": "all names together", "~texts": "all texts together"}
-PARTS_IN_WORDS = {
-    "sound": "the sound of",
-    "start": "the beginning of",
-    "end": "the end of",
-    "first": "the first word of",
-    "year": "the year of",
-    "month": "year and month of",
-    "day": "month and day of",
-    "local": "what is before the @ of",
-    "district": "the first three characters of",
-}
-ANSWERS = {"same": "s", "different": "d", "unsure": "u"}
+ANSWERS = ("same", "different", "unsure")
+QUESTIONS = 30
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,7 +79,7 @@ def models(request: HttpRequest) -> HttpResponse:
     faults: list[str] = []
     if request.method == "POST":
         definition = _definition(request)
-        faults = [f"{one.path}: {one.message}" for one in read_spec(definition)[1]]
+        faults = [fault_in_words(one.path, one.message) for one in read_spec(definition)[1]]
         if not faults:
             made = create_model(definition=definition, actor=principal.actor, now=timezone.now())
             messages.success(request, "The model is made. Its first questions are being prepared.")
@@ -80,12 +88,21 @@ def models(request: HttpRequest) -> HttpResponse:
         request,
         "profiles/matching_models.html",
         title="Matching",
-        models=[present_model(one) for one in list_models().order_by("id")],
+        models=[
+            {
+                **present_model(one),
+                "state": MODEL_IN_WORDS[one.status],
+                "finds": MODES_IN_WORDS[one.definition["mode"]],
+            }
+            for one in list_models().order_by("id")
+        ],
+        modes=MODES_IN_WORDS,
         sources=sorted(read_source_names().values()),
         comparisons=COMPARISONS,
         precision=DEFAULT_PRECISION,
         faults=faults,
         given=request.POST,
+        chosen=request.POST.getlist("sources"),
         is_on=is_matching_on(),
         waiting=MatchCandidate.objects.filter(state=MatchCandidate.State.OPEN).count(),
         status=422 if faults else 200,
@@ -104,91 +121,43 @@ def _definition(request: HttpRequest) -> dict[str, Any]:
         "sources": request.POST.getlist("sources"),
         "fields": fields,
         "mode": request.POST.get("mode", "deduplicate"),
-        "auto_link_precision": _number(request.POST.get("precision", "")),
+        "auto_link_precision": read_number(request.POST.get("precision", "")),
     }
 
 
 @require_safe
 def model(request: HttpRequest, key: str) -> HttpResponse:
-    """Show a model: labels, what was measured, versions, runs."""
+    """Show a model: labels, what was measured, versions, runs; `?part=state` answers only what it does now."""
     signed_in(request, "identity:read")
     found = get_model(key=key)
+    shown, runs = present_model(found), list(found.runs.order_by("-id")[:RUNS])
+    state = state_of(shown, runs)
+    if request.GET.get("part") == "state":
+        part = show_part(request, "profiles/matching_state.html", model=shown, state=state)
+        if not state["is_busy"]:
+            part["HX-Refresh"] = "true"
+        return part
     versions = list(list_match_versions(model=found).order_by("-version")[:VERSIONS])
     live = next((one for one in versions if one.version == found.live_version), None)
-    runs = list(found.runs.order_by("-id")[:RUNS])
     last = next((one for one in runs if one.figures.get("clusters") is not None), None)
     return show_page(
         request,
         "profiles/matching_model.html",
         title=found.name,
-        model=present_model(found),
+        model=shown,
+        state=state,
         versions=versions,
         live=live,
-        curve=_curve(live.measured) if live is not None else [],
-        runs=runs,
+        needed=labels_needed(found.definition["auto_link_precision"]),
+        curve=curve_of(live.measured, last) if live is not None else [],
+        runs=[(one, *RUN_IN_WORDS[one.status]) for one in runs],
         last=last,
-        blocking=_blocking(last),
+        blocking=blocking_in_words(last),
         before=next((one for one in runs if last is not None and one.pk < last.pk and one.figures), None),
-        drift=_drift(last.figures.get("drift")) if last is not None else None,
+        drift=drift_in_words(last.figures.get("drift")) if last is not None else None,
         agreement=label_agreement(model=found),
-        is_busy=found.status in (MatchModel.Status.PREPARING, MatchModel.Status.TRAINING)
-        or any(one.finished_at is None for one in runs),
         waiting=list_candidates(state="open", model=key).count(),
     )
-
-
-def _drift(found: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return drift in words, with the fields whose share moved by a hundredth or more."""
-    if found is None:
-        return None
-    moved = found["probabilities"]
-    words = ((STEADY, "steady"), (ANOTHER, "a little different: look at the queue"))
-    word = next((word for most, word in words if moved < most), "another kind of data: label and train again")
-    fields = [
-        (name, 100 * abs(share), "more" if share > 0 else "fewer")
-        for name, share in found["filled"].items()
-        if abs(share) >= 0.01
-    ]
-    return {**found, "word": word, "fields": [one for one in fields if not one[0].startswith("~")]}
-
-
-def _blocking(last: MatchRun | None) -> list[dict[str, Any]]:
-    """Return what each rule of a run gave and left out, the rule in words."""
-    if last is None:
-        return []
-    return [
-        {**one, "rule": ", ".join(_part_in_words(part) for part in one["rule"].split(" + "))}
-        for one in last.figures.get("blocking", [])
-    ]
-
-
-def _part_in_words(part: str) -> str:
-    name, _, atom = part.rpartition(".")
-    kind, _, detail = atom.partition(":")
-    if not name or (atom not in PARTS_IN_WORDS and kind not in ("words", "learned")):
-        return JOINT_IN_WORDS.get(part, part)
-    name = JOINT_IN_WORDS.get(name, name)
-    if kind == "words":
-        return f"one of the {detail} rarest words of {name}"
-    if kind == "learned":
-        # Functions of dedupe have names like `sameThreeCharStartPredicate`.
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", detail.removesuffix("Predicate")).lower()
-        return f"{name} by what dedupe learned ({words})"
-    return f"{PARTS_IN_WORDS[atom]} {name}"
-
-
-def _curve(measured: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return precision and recall on labels held back, by threshold."""
-    real = measured.get("real") or 0
-    return [
-        {
-            "threshold": one["threshold"],
-            "claimed": one["claimed"],
-            "precision": one["right"] / one["claimed"] if one["claimed"] else None,
-            "recall": one["right"] / real if real else None,
-        }
-        for one in measured.get("curve", [])
-    ]
 
 
 @require_POST
@@ -218,22 +187,13 @@ def label(request: HttpRequest, key: str) -> HttpResponse:
     found = get_model(key=key)
     now = timezone.now()
     if request.method == "POST":
-        if request.POST.get("answer") == "undo":
-            if undo_answer(model=found, actor=principal.actor, now=now) is None:
-                messages.info(request, "There is no answer of yours to take back.")
-        elif request.POST.get("answer") in ANSWERS and request.POST.get("question", "").isdigit():
-            given = [(int(request.POST["question"]), request.POST["answer"])]
-            answer_questions(model=found, answers=given, actor=principal.actor, now=now)
-        return redirect("label_matches", key)
+        return _answer(request, found, principal.actor, now)
     traits = [one["trait"] for one in found.definition["fields"]]
-    # The last answer that was taken back comes first again.
-    questions = list_questions(model=found, limit=5, now=now)
-    again = MatchQuestion.objects.filter(model=found).order_by("-asked_at", "-id").first()
-    shown = present_questions(
-        [*([again] if again and again.pk not in {q.pk for q in questions} else []), *questions],
-        traits=traits,
-        principal=principal,
-    )
+    questions = list_questions(model=found, limit=QUESTIONS, now=now)
+    # What somebody has just taken back comes first again, to them.
+    again = read_id(request.GET.get("question", ""))
+    questions.sort(key=lambda one: one.pk != again)
+    shown = present_questions(questions, traits=traits, principal=principal)
     if shown and principal.sees_personal_data:
         note_read(actor=principal.actor, object=f"matching_model:{key}:questions")
     mine = MatchLabel.objects.filter(model=found, actor=principal.actor).count()
@@ -244,8 +204,8 @@ def label(request: HttpRequest, key: str) -> HttpResponse:
         title=f"{found.name}: the same person?",
         key=key,
         question=shown[0] if shown else None,
-        rows=_rows(shown[0], traits) if shown else [],
-        status_word=found.status,
+        rows=rows_of(shown[0], traits) if shown else [],
+        has_failed=found.status == MatchModel.Status.FAILED,
         mine=mine,
         total=total,
         enough=ENOUGH_LABELS,
@@ -253,9 +213,19 @@ def label(request: HttpRequest, key: str) -> HttpResponse:
     )
 
 
-def _rows(pair: dict[str, Any], traits: list[str]) -> list[tuple[str, Any, Any]]:
-    left, right = pair["left"]["traits"], pair["right"]["traits"]
-    return [(name, left.get(name), right.get(name)) for name in traits if name in left or name in right]
+def _answer(request: HttpRequest, found: MatchModel, actor: str, now: datetime) -> HttpResponse:
+    """Take an answer in, or take the last one back, and lead to the next question."""
+    given, question = request.POST.get("answer", ""), read_id(request.POST.get("question", ""))
+    if given == "undo":
+        again = undo_answer(model=found, actor=actor, now=now)
+        if again is not None:
+            return redirect(f"{reverse('label_matches', args=[found.key])}?question={again.pk}")
+        messages.info(request, "There is no answer of yours to take back.")
+    elif given in ANSWERS and question is not None:
+        taken, _ = answer_questions(model=found, answers=[(question, given)], actor=actor, now=now)
+        if not taken:
+            messages.info(request, "That pair is no longer asked about: somebody answered it, or a record is gone.")
+    return redirect("label_matches", found.key)
 
 
 @require_safe
@@ -264,11 +234,10 @@ def candidates(request: HttpRequest) -> HttpResponse:
     principal = signed_in(request, "identity:read")
     state = request.GET.get("state", "open")
     state = state if state in MatchCandidate.State.values else "open"
-    least, most = _number(request.GET.get("least", "")), _number(request.GET.get("most", ""))
-    least, most = 0.0 if least is None else least, 1.0 if most is None else most
-    rows = list_candidates(state=state, model=request.GET.get("model", ""), least=least, most=most)
+    bounds = read_bounds(request.GET)
+    rows = list_candidates(state=state, model=request.GET.get("model", ""), least=bounds[0], most=bounds[1])
     page = read_list(
-        request, fetch=fetch_from(rows, "-probability", "-id"), key=key_from("probability", "id"), rows=PAIRS * 2
+        request, fetch=fetch_from(rows, "-probability", "-id"), key=key_from("probability", "id"), rows=PAIRS
     )
     if page.rows and principal.sees_personal_data:
         note_read(actor=principal.actor, object="match_candidates")
@@ -278,11 +247,12 @@ def candidates(request: HttpRequest) -> HttpResponse:
         title="Possible duplicates",
         page=page,
         pairs=_in_short(page.rows, present_candidates(page.rows, principal=principal)),
+        count=rows.count(),
         rule={"least": "0.99", "most": "1", "decision": "different", **request.GET.dict()},
         state=state,
-        bounds=(least, most) if least > 0.0 or most < 1.0 else None,
-        states=MatchCandidate.State.values,
-        models=[one.key for one in list_models().order_by("id")],
+        bounds=bounds if bounds != EVERYTHING else None,
+        states=STATES_IN_WORDS.items(),
+        models=[(one.key, one.name) for one in list_models().order_by("id")],
     )
 
 
@@ -293,6 +263,7 @@ def _in_short(rows: Sequence[MatchCandidate], pairs: list[dict[str, Any]]) -> li
         for side in ("left", "right"):
             values = [str(pair[side]["traits"][name]) for name in traits if pair[side]["traits"].get(name)]
             pair[side]["in_short"] = ", ".join(values[:SHOWN_IN_SHORT]) or "nothing known"
+        pair["likely"] = probability_in_words(row.probability)
     return pairs
 
 
@@ -302,11 +273,11 @@ def candidate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     principal = signed_in(request, "identity:write" if request.method == "POST" else "identity:read")
     now = timezone.now()
     if request.method == "POST":
-        decision = "same" if request.POST.get("decision") == "same" else "different"
-        decide_candidate(candidate_id=candidate_id, decision=decision, actor=principal.actor, now=now)
+        decision = read_decision(request.POST)
+        row = decide_candidate(candidate_id=candidate_id, decision=decision, actor=principal.actor, now=now)
         messages.success(request, "They are one now; the merge can be undone." if decision == "same" else "Kept apart.")
-        following = list_candidates(state="open").order_by("-probability", "-id").first()
-        return redirect("match_candidate", following.pk) if following else redirect("match_candidates")
+        following = _next_of(row)
+        return redirect("match_candidate", following) if following else redirect("match_candidates")
     row = get_candidate(candidate_id=candidate_id)
     pair = present_candidates([row], principal=principal)[0]
     if principal.sees_personal_data:
@@ -317,33 +288,24 @@ def candidate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         "profiles/matching_candidate.html",
         title="Are these one person?",
         pair=pair,
-        rows=_rows(pair, traits),
-        waterfall=_waterfall(row),
+        model=row.model,
+        likely=probability_in_words(row.probability),
+        state=STATES_IN_WORDS[row.state],
+        following=_next_of(row),
+        bits=sum(row.contributions.values()),
+        rows=rows_of(pair, traits),
+        waterfall=waterfall_of(row),
         effects=_effects(row, now),
         restricted=any_restricted([pair[side]["profile_id"] for side in ("left", "right")]),
     )
 
 
-def _waterfall(row: MatchCandidate) -> list[dict[str, Any]]:
-    """Return what each field adds, with where its bar begins and how long it is, in percent of the whole width."""
-    steps: list[tuple[str, float, float]] = []
-    level = 0.0
-    for name, bits in sorted(row.contributions.items(), key=lambda one: (one[0] != "bias", -abs(one[1]))):
-        steps.append((name, bits, level))
-        level += bits
-    low = min([0.0, *(min(start, start + bits) for _, bits, start in steps)])
-    width = max([0.0, *(max(start, start + bits) for _, bits, start in steps)]) - low or 1.0
-    words = {"bias": "before any field", **JOINT_IN_WORDS}
-    return [
-        {
-            "name": words.get(name, name),
-            "bits": bits,
-            "start": round(100 * (min(start, start + bits) - low) / width, 1),
-            "width": round(max(0.5, 100 * abs(bits) / width), 1),
-            "total": start + bits,
-        }
-        for name, bits, start in steps
-    ]
+def _next_of(row: MatchCandidate) -> int | None:
+    """Return the next less likely open pair of the model; the likeliest after the last."""
+    open_pairs = list_candidates(state="open", model=row.model.key).exclude(pk=row.pk)
+    later = Q(probability__lt=row.probability) | Q(probability=row.probability, pk__lt=row.pk)
+    ordered = open_pairs.order_by("-probability", "-id").values_list("pk", flat=True)
+    return ordered.filter(later).first() or ordered.first()
 
 
 def _effects(row: MatchCandidate, now: Any) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -364,28 +326,14 @@ def _effects(row: MatchCandidate, now: Any) -> list[tuple[str, list[dict[str, An
 def bulk(request: HttpRequest) -> HttpResponse:
     """Show how many pairs a rule takes in, or decide them."""
     principal = signed_in(request, "identity:write")
-    decision = "same" if request.POST.get("decision") == "same" else "different"
-    least, most = _number(request.POST.get("least", "")), _number(request.POST.get("most", ""))
-    rule = BulkRule(
-        request.POST.get("model", ""), decision, 0.0 if least is None else least, 1.0 if most is None else most
-    )
+    least, most = read_bounds(request.POST)
+    rule = BulkRule(request.POST.get("model", ""), read_decision(request.POST), least, most)
     dry = request.POST.get("act") != "decide"
     pairs, decided = decide_in_bulk(rule=rule, dry_run=dry, actor=principal.actor, now=timezone.now())
     if dry:
-        messages.info(
-            request,
-            f"{pairs} open pairs of {rule.model} lie between {rule.least} and {rule.most}; they are shown here. "
-            "Nothing was decided yet.",
-        )
+        messages.info(request, "Nothing was decided yet.")
     else:
-        messages.success(request, f"{decided} of {pairs} pairs were decided: {decision}.")
-    kept = {"model": rule.model, "least": rule.least, "most": rule.most, "decision": rule.decision}
+        messages.success(request, f"{decided} of {pairs} pairs were decided: {rule.decision}.")
+    kept = {"model": rule.model, "least": rule.least, "most": rule.most, "decision": rule.decision, "act": "preview"}
     # Before: the pairs that it would decide, above the rule. After: the queue, of which they are gone.
     return redirect(f"{reverse('match_candidates')}?{urlencode(kept if dry else {'model': rule.model})}#queue")
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None

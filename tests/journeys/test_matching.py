@@ -104,7 +104,7 @@ def test_leads_from_two_imports_to_decided_pairs(product, source):
         page.get_by_label("Up to", exact=True).fill("0.9")
         page.get_by_role("button", name="Show them first").click()
         expect(page.get_by_text("Nothing was decided yet.")).to_be_visible()
-        expect(page.get_by_text("Only those with a probability from 0.2 to 0.9.")).to_be_visible()
+        expect(page.get_by_text("with a probability from 0.2 to 0.9.")).to_be_visible()
         page.set_viewport_size({"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.get_by_role("button", name="Decide them").click()

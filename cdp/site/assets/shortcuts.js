@@ -3,7 +3,8 @@
 "use strict";
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  // A key that is held down would answer for pairs that nobody has seen yet.
+  if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   const button = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
   if (!button || button.disabled) return;
   event.preventDefault();
