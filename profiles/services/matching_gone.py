@@ -7,9 +7,10 @@ was written finds everybody whom that look missed.
 
 from collections.abc import Iterable, Sequence
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
 
+from cdp.core import locks
 from cdp.core.copying import int_array
 from profiles.matching_models import MatchCandidate, MatchedPair, MatchedRecord, MatchModel
 
@@ -42,7 +43,10 @@ def forget_gone(*, model: MatchModel, ids: Sequence[int]) -> None:
     if not gone:
         return
     either = Q(left__in=gone) | Q(right__in=gone)
-    drop_keys(gone)
-    MatchedRecord.objects.filter(run__model=model, profile_id__in=gone).delete()
-    MatchedPair.objects.filter(either, run__model=model).delete()
-    MatchCandidate.objects.filter(either, model=model, state=MatchCandidate.State.OPEN).delete()
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Merges write the same rows, and hold this lock when they do.
+        locks.take(cursor, locks.IDENTITY)
+        drop_keys(gone)
+        MatchedRecord.objects.filter(run__model=model, profile_id__in=gone).delete()
+        MatchedPair.objects.filter(either, run__model=model).delete()
+        MatchCandidate.objects.filter(either, model=model, state=MatchCandidate.State.OPEN).delete()

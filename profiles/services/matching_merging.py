@@ -106,14 +106,18 @@ def merge_matched(*, pairs: Sequence[Matched], model: str, actor: str, now: date
         )
         kept = {find(merge.group).id for merge in graph.merges}
         note_work(cursor, sorted(kept), "merge", now)
-        for merge in Merge.objects.filter(pk__in=made).order_by("id"):
-            audit.record(
-                actor=actor,
-                action="profile.merged",
-                object=f"profile:{merge.survivor_uuid}",
-                detail={"merge": merge.pk, "absorbed": str(merge.absorbed_uuid), "model": model},
-                now=now,
-            )
+        audit.record_all(
+            (
+                audit.Act(
+                    actor,
+                    "profile.merged",
+                    f"profile:{merge.survivor_uuid}",
+                    {"merge": merge.pk, "absorbed": str(merge.absorbed_uuid), "model": model},
+                )
+                for merge in Merge.objects.filter(pk__in=made).order_by("id")
+            ),
+            now=now,
+        )
     return made
 
 

@@ -1,6 +1,6 @@
 """Matching models: made, answered, told to train and to run. The worker of matching does what is asked for here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -204,11 +204,11 @@ def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, 
     return len(rows)
 
 
-def write_label(
-    *, model: MatchModel, pair: tuple[int, int], answer: str, origin: str, actor: str, now: datetime
+def write_labels(
+    *, model: MatchModel, pairs: Iterable[tuple[int, int]], answer: str, origin: str, actor: str, now: datetime
 ) -> None:
-    """Note what somebody said of one pair, in the caller's transaction."""
-    _write_labels(model, [(*pair, answer)], origin=origin, actor=actor, now=now)
+    """Note what somebody said of some pairs, the same of all, in the caller's transaction."""
+    _write_labels(model, [(*pair, answer) for pair in pairs], origin=origin, actor=actor, now=now)
 
 
 def _write_labels(

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from cdp.core import locks
 from cdp.core.services import audit
 from profiles.errors import AlreadyDecided
 from profiles.matching_models import MatchCandidate, MatchLabel
@@ -15,7 +16,8 @@ from profiles.queries.matching import get_candidate
 from profiles.queries.matching_records import read_holders
 from profiles.services.guarding import refuse_restricted
 from profiles.services.matching_merging import Matched, merge_matched
-from profiles.services.matching_models import get_model, write_label
+from profiles.services.matching_models import get_model, write_labels
+from profiles.services.retrying import retry_deadlocks
 
 AT_ONCE = 100
 MOST_IN_BULK = 5_000
@@ -32,6 +34,7 @@ class BulkRule:
     most: float = 1.0
 
 
+@retry_deadlocks
 def decide_candidate(*, candidate_id: int, decision: str, actor: str, now: datetime) -> MatchCandidate:
     """Join the two, or note that they are different.
 
@@ -45,6 +48,8 @@ def decide_candidate(*, candidate_id: int, decision: str, actor: str, now: datet
         If processing of one of the two is restricted.
     """
     with transaction.atomic(), connection.cursor() as cursor:
+        # Before any row of the queue: a merge of others holds it when it comes to that row.
+        locks.take(cursor, locks.IDENTITY)
         row = MatchCandidate.objects.select_for_update().filter(pk=candidate_id).first()
         if row is None:
             return get_candidate(candidate_id=candidate_id)
@@ -53,43 +58,52 @@ def decide_candidate(*, candidate_id: int, decision: str, actor: str, now: datet
             raise AlreadyDecided(message)
         holders = read_holders([row.left_node, row.right_node])
         refuse_restricted(cursor, holders.values(), actor=actor)
-        if not _decide(row, decision, actor, now):
+        if not _decide([row], decision, actor, now):
             message = "They cannot be joined: a limit, a block or a missing consent stands against it."
             raise AlreadyDecided(message)
     return get_candidate(candidate_id=candidate_id)
 
 
-def _decide(row: MatchCandidate, decision: str, actor: str, now: datetime) -> bool:
-    holders = read_holders([row.left_node, row.right_node])
-    left, right = holders.get(row.left_node), holders.get(row.right_node)
+def _decide(rows: Sequence[MatchCandidate], decision: str, actor: str, now: datetime) -> int:
+    """Decide pairs of one model, and return how many: those that cannot be joined stay as they are."""
     if decision == MatchLabel.Answer.SAME:
-        if left is None or right is None:
-            return False
-        if left != right and not merge_matched(
-            pairs=[Matched(left, right, row.probability)], model=row.model.key, actor=actor, now=now
-        ):
-            return False
-    write_label(
-        model=row.model,
-        pair=(row.left_node, row.right_node),
+        rows = _join(rows, actor, now)
+    if not rows:
+        return 0
+    write_labels(
+        model=rows[0].model,
+        pairs=[(row.left_node, row.right_node) for row in rows],
         answer=decision,
         origin=MatchLabel.Origin.REVIEW,
         actor=actor,
         now=now,
     )
-    MatchCandidate.objects.filter(pk=row.pk).update(
+    MatchCandidate.objects.filter(pk__in=[row.pk for row in rows]).update(
         state=State.MERGED if decision == MatchLabel.Answer.SAME else State.DIFFERENT,
         decided_at=now,
         decided_by=actor,
     )
-    audit.record(
-        actor=actor,
-        action="match_candidate.decided",
-        object=f"match_candidate:{row.pk}",
-        detail={"decision": decision},
+    audit.record_all(
+        (
+            audit.Act(actor, "match_candidate.decided", f"match_candidate:{row.pk}", {"decision": decision})
+            for row in rows
+        ),
         now=now,
     )
-    return True
+    return len(rows)
+
+
+def _join(rows: Sequence[MatchCandidate], actor: str, now: datetime) -> list[MatchCandidate]:
+    """Join the pairs in one act, and return those that are one profile now."""
+    nodes = {node for row in rows for node in (row.left_node, row.right_node)}
+    holders = read_holders(nodes)
+    there = [row for row in rows if row.left_node in holders and row.right_node in holders]
+    pairs = [Matched(holders[row.left_node], holders[row.right_node], row.probability) for row in there]
+    apart = [pair for pair in pairs if pair.left != pair.right]
+    if apart:
+        merge_matched(pairs=apart, model=rows[0].model.key, actor=actor, now=now)
+        holders = read_holders(nodes)
+    return [row for row in there if holders[row.left_node] == holders[row.right_node]]
 
 
 def rows_of(rule: BulkRule) -> QuerySet[MatchCandidate]:
@@ -114,19 +128,19 @@ def decide_in_bulk(*, rule: BulkRule, dry_run: bool, actor: str, now: datetime) 
     total = rows.count()
     if dry_run:
         return total, 0
-    decided = 0
     ids = list(rows.order_by("-probability", "id").values_list("pk", flat=True)[:MOST_IN_BULK])
-    for start in range(0, len(ids), AT_ONCE):
-        with transaction.atomic():
-            part = MatchCandidate.objects.select_for_update(of=("self",)).select_related("model")
-            open_rows = list(
-                part.filter(pk__in=ids[start : start + AT_ONCE], state=State.OPEN).order_by("-probability", "id")
-            )
-            frozen = _frozen_nodes(open_rows)
-            for row in open_rows:
-                if not {row.left_node, row.right_node} & frozen:
-                    decided += _decide(row, rule.decision, actor, now)
-    return total, decided
+    parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]
+    return total, sum(_decide_part(part, rule.decision, actor, now) for part in parts)
+
+
+@retry_deadlocks
+def _decide_part(ids: Sequence[int], decision: str, actor: str, now: datetime) -> int:
+    with transaction.atomic(), connection.cursor() as cursor:
+        locks.take(cursor, locks.IDENTITY)
+        part = MatchCandidate.objects.select_for_update(of=("self",)).select_related("model")
+        open_rows = list(part.filter(pk__in=ids, state=State.OPEN).order_by("-probability", "id"))
+        frozen = _frozen_nodes(open_rows)
+        return _decide([row for row in open_rows if not {row.left_node, row.right_node} & frozen], decision, actor, now)
 
 
 def _frozen_nodes(rows: Sequence[MatchCandidate]) -> set[int]:

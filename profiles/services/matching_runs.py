@@ -14,6 +14,7 @@ import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
+from cdp.core import locks
 from cdp.core.copying import copy_rows, int_array, text_array
 from profiles.matching.blocking import Rule
 from profiles.matching.evaluating import drift_of
@@ -98,11 +99,13 @@ def run_match(*, run: MatchRun, now: datetime) -> Basis:
     records.columns.clear()
     rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
     must, apart = read_decided(model, rows)
+    guard = guard_of(spec, table, records, apart)
     with on_cluster(settings.CDP_SPARK_URL) as find:
-        scored = run_model(trained, table, guard=guard_of(spec, table, records, apart), must=must, find=find)
+        scored = run_model(trained, table, guard=guard, must=must, find=find)
     found = time.perf_counter()
     names = _store(run, spec, records, scored)
-    _review(run, trained, table, records, scored, now)
+    queued = best_undecided(scored, table, guard, must, least=trained.threshold / 2)
+    _review(run, trained, table, records, scored, queued, now)
     forget_gone(model=model, ids=records.ids)
     sizes = Counter(scored.clusters.tolist())
     version = MatchVersion.objects.get(model=model, version=run.version)
@@ -245,15 +248,36 @@ def _store(run: MatchRun, spec: ModelSpec, records: Records, scored: Scored) -> 
     return count
 
 
-def _review(
-    run: MatchRun, trained: TrainedModel, table: Table, records: Records, scored: Scored, now: datetime
+def best_undecided(
+    scored: Scored, table: Table, guard: Guard, must: Sequence[tuple[int, int]], *, least: float
+) -> Array:
+    """Return the places of the likeliest candidates that somebody should look at.
+
+    Left out is what people decided, and what must not be one whatever they say: it would take the places of others.
+    """
+    likely = np.nonzero(scored.probability >= least)[0]
+    left, right = scored.candidates.left[likely], scored.candidates.right[likely]
+    decided = np.array([min(pair) * table.size + max(pair) for pair in must], np.int64)
+    pairs = np.minimum(left, right).astype(np.int64) * table.size + np.maximum(left, right)
+    likely = likely[~np.isin(pairs, decided) & ~guard(left, right)]
+    return likely[np.argsort(-scored.probability[likely], kind="stable")][:MOST_REVIEWED]
+
+
+def _review(  # noqa: PLR0913 - a run in its parts
+    run: MatchRun,
+    trained: TrainedModel,
+    table: Table,
+    records: Records,
+    scored: Scored,
+    places: Array,
+    now: datetime,
 ) -> None:
     """Put the likely pairs that are within one cluster, or near the threshold, into the review queue."""
-    likely = np.nonzero(scored.probability >= trained.threshold / 2)[0]
-    best = likely[np.argsort(-scored.probability[likely], kind="stable")][:MOST_REVIEWED]
-    MatchCandidate.objects.filter(model=run.model, state=MatchCandidate.State.OPEN).delete()
-    matrix = compare(table, scored.candidates.left[best], scored.candidates.right[best])
-    put_into_review(run.model, trained, records, best_pairs(scored, best), matrix, now)
+    with transaction.atomic(), connection.cursor() as cursor:
+        locks.take(cursor, locks.IDENTITY)
+        MatchCandidate.objects.filter(model=run.model, state=MatchCandidate.State.OPEN).delete()
+    matrix = compare(table, scored.candidates.left[places], scored.candidates.right[places])
+    put_into_review(run.model, trained, records, best_pairs(scored, places), matrix, now)
 
 
 def best_pairs(scored: Scored, places: Any) -> list[tuple[int, int, float]]:
@@ -289,7 +313,9 @@ def put_into_review(
             {"bias": bias, **{name: round(value, 3) for name, value in trained.weights.contributions(row).items()}}
             for row in matrix[start : start + REVIEWED_AT_ONCE]
         ]
-        with connection.cursor() as cursor:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Before any row of the queue, as everybody who merges or decides does: they would wait for each other.
+            locks.take(cursor, locks.IDENTITY)
             cursor.execute(
                 REVIEW,
                 {

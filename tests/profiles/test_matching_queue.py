@@ -1,0 +1,147 @@
+"""The review queue of fuzzy matching: who comes into it, and decisions while others merge and match."""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from cdp.core import locks
+from profiles.errors import AlreadyDecided
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel
+from profiles.models import Identifier, IdentifierType, Merge, Profile
+from profiles.services import matching_runs
+from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
+from tests.profiles.test_identity_races import identifier_types
+from tests.profiles.test_matching_api import client, people, run, store, trained
+from tests.profiles.test_matching_pages import DEFINITION
+from tests.two_connections import other_connection
+from tests.world import NOW
+
+__all__ = ["client", "identifier_types", "trained"]
+TAKE = f"SELECT pg_advisory_xact_lock({locks.IDENTITY})"
+
+
+def queue(pairs):
+    """Store people and put pairs of them, by their numbers, into a queue."""
+    store(people(20))
+    model = MatchModel.objects.create(
+        key="people", name="People", definition=DEFINITION, status="trained", created_at=NOW, created_by="user:1"
+    )
+    nodes = list(Identifier.objects.order_by("id").values_list("pk", "profile_id"))
+    rows = []
+    for place, (a, b) in enumerate(pairs):
+        (left_node, left), (right_node, right) = sorted((nodes[a], nodes[b]))
+        rows.append(
+            MatchCandidate.objects.create(
+                model=model,
+                left=left,
+                right=right,
+                left_node=left_node,
+                right_node=right_node,
+                probability=0.9 - place / 100,
+                found_at=NOW,
+            )
+        )
+    return rows
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("by_rule", [True, False])
+def test_waits_for_merges_of_others_before_it_holds_a_pair(by_rule):
+    rows = queue([(0, 1)])
+    errors = []
+
+    def decide():
+        try:
+            if by_rule:
+                decide_in_bulk(rule=BulkRule("people", "same"), dry_run=False, actor="user:1", now=NOW)
+            else:
+                decide_candidate(candidate_id=rows[0].pk, decision="same", actor="user:1", now=NOW)
+        except Exception as error:  # noqa: BLE001 - shown by the assertion
+            errors.append(error)
+        finally:
+            connection.close()
+
+    with other_connection() as other:
+        other.execute("BEGIN")
+        other.execute(TAKE)
+        thread = threading.Thread(target=decide)
+        thread.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        with connection.cursor() as cursor:
+            while cursor.execute(waits) or cursor.fetchone()[0] == 0:
+                pass
+        # As the merge of a batch does: it would wait for the pair for ever, if that were held already.
+        other.execute("SET LOCAL lock_timeout = '2s'")
+        other.execute("UPDATE profiles_matchcandidate SET probability = 0.5")
+        other.execute("COMMIT")
+        thread.join()
+    assert errors == []
+    assert Merge.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_decides_a_rule_in_few_statements_and_leaves_what_cannot_be_joined(django_assert_max_num_queries):
+    rows = queue([(0, 1), (1, 2), (0, 2), (4, 5), (6, 7), (8, 9), (10, 11), (12, 13), (14, 15), (16, 17)])
+    user_id = IdentifierType.objects.get(key="user_id")
+    for number, profile_id in enumerate((rows[3].left, rows[3].right)):
+        Identifier.objects.create(
+            type=user_id,
+            lookup=bytes([number]) * 16,
+            value=f"u{number}",
+            profile_id=profile_id,
+            first_seen_at=NOW,
+            source_id=1,
+        )
+    IdentifierType.objects.filter(pk=user_id.pk).update(value_limit=1)
+    Profile.objects.filter(pk=rows[4].left).update(restricted=True)
+    with django_assert_max_num_queries(80):
+        told = decide_in_bulk(rule=BulkRule("people", "same"), dry_run=False, actor="user:1", now=NOW)
+    # Ten pairs; two user ids, and one who is restricted, stay.
+    assert told == (10, 8)
+    states = {row.pk: row.state for row in MatchCandidate.objects.all()}
+    assert [states[row.pk] for row in rows] == ["merged"] * 3 + ["open"] * 2 + ["merged"] * 5
+    # Three records are one by two merges; the third pair was one already.
+    assert Merge.objects.count() == 7
+    assert MatchLabel.objects.filter(answer="same", origin="review").count() == 8
+    with pytest.raises(AlreadyDecided):
+        decide_candidate(candidate_id=rows[3].pk, decision="same", actor="user:1", now=NOW)
+    assert MatchCandidate.objects.get(pk=rows[3].pk).state == "open"
+
+
+def queue_of(client):
+    found = client.get("/api/v1/identity/candidates?limit=1000").json()["results"]
+    return {frozenset((one["left"]["record_id"], one["right"]["record_id"])) for one in found}
+
+
+@pytest.mark.django_db
+def test_asks_nobody_about_pairs_that_cannot_be_one(client, trained):
+    run(client)
+    first = client.get("/api/v1/identity/candidates?limit=1").json()["results"][0]
+    pair = frozenset((first["left"]["record_id"], first["right"]["record_id"]))
+    user_id = IdentifierType.objects.get(key="user_id")
+    for number, side in enumerate(("left", "right")):
+        Identifier.objects.create(
+            type=user_id,
+            lookup=bytes([number]) * 16,
+            value=f"u{number}",
+            profile=Profile.objects.get(uuid=first[side]["profile_id"]),
+            source_id=Identifier.objects.get(value="crm/0").source_id,
+            first_seen_at=NOW,
+        )
+    run(client)
+    assert queue_of(client)
+    assert pair not in queue_of(client)
+
+
+@pytest.mark.django_db
+def test_what_was_decided_takes_no_place_in_the_queue(client, trained, monkeypatch):
+    monkeypatch.setattr(matching_runs, "MOST_REVIEWED", 3)
+    run(client)
+    before = queue_of(client)
+    assert len(before) == 3
+    for one in client.get("/api/v1/identity/candidates").json()["results"]:
+        client.post(f"/api/v1/identity/candidates/{one['id']}/decide", {"decision": "different"}, format="json")
+    run(client)
+    assert len(queue_of(client)) == 3
+    assert not queue_of(client) & before
