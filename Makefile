@@ -59,7 +59,7 @@ lint: installed-dev
 
 # One resolution for every system and both Pythons, so that the same files install everywhere.
 lock: installed-dev
-	for part in base demo matching spark dev; do \
+	for part in base demo matching splink spark dev; do \
 		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --no-emit-index-url $(LOCK_ARGS) \
 			--output-file requirements/$$part.txt requirements/$$part.in || exit 1; \
@@ -71,10 +71,10 @@ python:
 			"macOS: brew install python@3.12. Or name one: make up PYTHON=/path/to/python3.12"; exit 1; }
 
 installed: python
-	@$(PYTHON) cdp/embedded/install.py base demo matching
+	@$(PYTHON) cdp/embedded/install.py base demo matching splink
 
 installed-dev: python
-	@$(PYTHON) cdp/embedded/install.py base demo matching dev
+	@$(PYTHON) cdp/embedded/install.py base demo matching splink dev
 
 # Apart: half a gigabyte that only matching on a cluster needs (docs/how-to/match-on-spark.md), and its tests.
 installed-spark: installed-dev

@@ -175,6 +175,20 @@ class ClusterFailed(Unavailable):
     title = "The Spark cluster failed"
 
 
+class ChallengerIsOff(Unavailable):
+    """Splink's packages are not installed."""
+
+    code = "matching.challenger_off"
+    title = "Splink is not installed"
+
+
+class ChallengerFailed(Unavailable):
+    """Splink could not be fitted to the records of a model."""
+
+    code = "matching.challenger_failed"
+    title = "Splink could not be fitted"
+
+
 class BadModel(InvalidInput):
     """A matching model's definition, or what it is asked to do, has faults."""
 

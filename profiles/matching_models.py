@@ -4,6 +4,13 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
+class MatchEngine(models.TextChoices):
+    """What a version is learned with: dedupe from labels, or Splink without any, as a challenger that joins nothing."""
+
+    DEDUPE = "dedupe"
+    SPLINK = "splink"
+
+
 class MatchModel(models.Model):
     """A matching model: which sources and traits, and the version in force.
 
@@ -50,11 +57,14 @@ class MatchVersion(models.Model):
     Personal data: none.
     """
 
+    Engine = MatchEngine
+
     objects: "models.Manager[MatchVersion]"
 
     id = models.BigAutoField(primary_key=True)
     model = models.ForeignKey(MatchModel, on_delete=models.CASCADE, related_name="versions")
     version = models.PositiveIntegerField()
+    engine = models.CharField(max_length=10, choices=MatchEngine.choices, default=MatchEngine.DEDUPE)
     artefact = models.TextField()
     digest = models.BinaryField()
     measured = models.JSONField(default=dict)
@@ -146,11 +156,14 @@ class MatchRun(models.Model):
         DONE = "done"
         FAILED = "failed"
 
+    Engine = MatchEngine
+
     objects: "models.Manager[MatchRun]"
 
     id = models.BigAutoField(primary_key=True)
     model = models.ForeignKey(MatchModel, on_delete=models.CASCADE, related_name="runs")
     version = models.PositiveIntegerField()
+    engine = models.CharField(max_length=10, choices=MatchEngine.choices, default=MatchEngine.DEDUPE)
     apply = models.BooleanField(default=False)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     error = models.TextField(blank=True, default="")

@@ -21,11 +21,12 @@ _WITHOUT_IT = {
         "compiler and Python's headers\n(Debian: apt-get install build-essential python3-dev; macOS: xcode-select "
         "--install), then run the command again.\nEverything else works without it."
     ),
+    "splink": "Splink's packages could not be installed; fuzzy matching works without its challenger.",
 }
 
 
 def main(parts: list[str]) -> int:
-    """Install the named parts (``base``, ``demo``, ``matching``, ``dev``); answers the exit status."""
+    """Install the named parts (``base``, ``demo``, ``matching``, ``splink``, ``dev``); answers the exit status."""
     if not _make_environment():
         return 1
     for part in parts:

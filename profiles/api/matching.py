@@ -215,12 +215,13 @@ class MatchRuns(APIView):
         operation_id="matching_runs_start", request=shapes.NewMatchRun, responses={202: shapes.MatchRunSchema}
     )
     def post(self, request: Request, key: str) -> Response:
-        """Start a run; with `apply` it joins the pairs of the auto-link zone."""
+        """Start a run; with `apply` it joins the pairs of the auto-link zone. Splink joins nothing."""
         given = shapes.NewMatchRun(data=request.data or {})
         given.is_valid(raise_exception=True)
         run = start_match_run(
             model=get_model(key=key),
             apply=given.validated_data["apply"],
+            engine=given.validated_data["engine"],
             actor=principal_of(request).actor,
             now=timezone.now(),
         )

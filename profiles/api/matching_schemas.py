@@ -4,7 +4,7 @@ from rest_framework import serializers
 
 from profiles.matching.fields import COMPARISONS
 from profiles.matching.spec import MODES
-from profiles.matching_models import MatchCandidate, MatchModel, MatchRun
+from profiles.matching_models import MatchCandidate, MatchEngine, MatchModel, MatchRun
 
 ANSWERS = ("same", "different", "unsure")
 MOST_ANSWERS, MOST_LABELS = 1_000, 10_000
@@ -134,9 +134,13 @@ class LabelSchema(serializers.Serializer):
 
 
 class MatchVersionSchema(serializers.Serializer):
-    """A trained version with what was measured on labels held back."""
+    """A trained version with what was measured on labels that it did not learn from.
+
+    `f1_on_frozen` of `measured` is on the `frozen_labels` that the version in force knew: by it versions are compared.
+    """
 
     version = serializers.IntegerField()
+    engine = serializers.ChoiceField(choices=MatchEngine.choices)
     in_force = serializers.BooleanField()
     labels = serializers.IntegerField()
     auto_link = serializers.FloatField(allow_null=True)
@@ -146,9 +150,14 @@ class MatchVersionSchema(serializers.Serializer):
 
 
 class NewMatchRun(serializers.Serializer):
-    """Whether the run joins what is in the auto-link zone."""
+    """Whether the run joins what is in the auto-link zone, and what scores it."""
 
     apply = serializers.BooleanField(default=False)
+    engine = serializers.ChoiceField(
+        choices=MatchEngine.choices,
+        default=MatchEngine.DEDUPE,
+        help_text="splink: fitted without labels, beside the version in force or to begin with; it joins nothing.",
+    )
 
 
 class DriftSchema(serializers.Serializer):
@@ -170,6 +179,15 @@ class BlockingSchema(serializers.Serializer):
     dropped_pairs = serializers.IntegerField()
 
 
+class BesideSchema(serializers.Serializer):
+    """How many candidates the version in force and a challenger take for one person: both, or one of them only."""
+
+    version = serializers.IntegerField()
+    both = serializers.IntegerField()
+    only_in_force = serializers.IntegerField()
+    only_challenger = serializers.IntegerField()
+
+
 class MatchRunSchema(serializers.Serializer):
     """A run; figures are null until it is done."""
 
@@ -177,6 +195,7 @@ class MatchRunSchema(serializers.Serializer):
     status = serializers.ChoiceField(choices=MatchRun.Status.choices)
     error = serializers.CharField()
     apply = serializers.BooleanField()
+    engine = serializers.ChoiceField(choices=MatchEngine.choices)
     version = serializers.IntegerField()
     seconds = serializers.FloatField(allow_null=True)
     cpu_seconds = serializers.FloatField(allow_null=True)
@@ -192,6 +211,7 @@ class MatchRunSchema(serializers.Serializer):
     steps = serializers.DictField()
     blocking = BlockingSchema(many=True)
     drift = DriftSchema(allow_null=True)
+    beside = BesideSchema(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)

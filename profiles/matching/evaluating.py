@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -11,6 +12,8 @@ from scipy.stats import beta
 from profiles.matching.table import Array
 
 RESAMPLED = 500
+# Nobody is surer than this: one answer must not outweigh all others.
+SUREST = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +147,68 @@ def judge_labels(left: Array, right: Array, together: Array, truth: Array, *, se
     for _ in range(RESAMPLED if len(truth) else 0):
         drawn = rng.integers(0, len(truth), len(truth))
         sampled = _b_cubed(left[drawn], right[drawn], together[drawn], truth[drawn])
-        several.append((_f1_of(together[drawn], truth[drawn]), sampled[2]))
+        several.append((f1_of(together[drawn], truth[drawn]), sampled[2]))
     known = [one for one, _ in several if one is not None]
     return LabelQuality(
-        _f1_of(together, truth), _middle(known) if known else None, *b3, _middle([one for _, one in several] or [b3[2]])
+        f1_of(together, truth), _middle(known) if known else None, *b3, _middle([one for _, one in several] or [b3[2]])
     )
 
 
-def _f1_of(together: Array, truth: Array) -> float | None:
+def measure_labels(
+    left: Array, right: Array, probability: Array, truth: Array, *, threshold: float = 0.5
+) -> dict[str, Any]:
+    """Return all that labels say of a model which did not learn from them.
+
+    Parameters
+    ----------
+    left, right : numpy.ndarray of int
+        The records of each labelled pair.
+    probability : numpy.ndarray of float
+        What the model gives each.
+    truth : numpy.ndarray of bool
+        What people said.
+    threshold : float
+        The probability from which on the model takes a pair for one person.
+
+    Returns
+    -------
+    dict
+        Counts of labels; precision and recall with 95 % intervals, None of nothing; the members of `LabelQuality`; the
+        mean log loss; `curve`, per threshold how many pairs are claimed and how many of them are right.
+    """
+    together = probability >= threshold
+    claimed, real, right_ones = int(together.sum()), int(truth.sum()), int((together & truth).sum())
+    return {
+        "labels": len(truth),
+        "same": real,
+        "different": len(truth) - real,
+        "precision": right_ones / claimed if claimed else None,
+        "precision_interval": interval(right_ones, claimed),
+        "recall": right_ones / real if real else None,
+        "recall_interval": interval(right_ones, real),
+        **asdict(judge_labels(left, right, together, truth)),
+        "log_loss": log_loss(probability, truth),
+        "curve": [
+            {
+                "threshold": round(step / 20, 2),
+                "right": int((truth & (probability >= step / 20)).sum()),
+                "claimed": int((probability >= step / 20).sum()),
+            }
+            for step in range(1, 20)
+        ],
+    }
+
+
+def log_loss(probability: Array, truth: Array) -> float | None:
+    """Return how surprising answers are on average, in nats; None of nothing."""
+    if not len(truth):
+        return None
+    given = np.clip(np.where(truth, probability, 1.0 - probability), SUREST, 1.0)
+    return float(-np.log(given).mean())
+
+
+def f1_of(together: Array, truth: Array) -> float | None:
+    """Return F1 of pairs that are put together; None where nothing is, or should be."""
     both = int(together.sum()) + int(truth.sum())
     return 2 * int((together & truth).sum()) / both if both else None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from profiles.matching.blocking import Candidates, Rule, find_candidates
-from profiles.matching.clustering import cluster
+from profiles.matching.clustering import Forbidden, Score, cluster
 from profiles.matching.features import compare, names_for
 from profiles.matching.fields import Field, read_day
 from profiles.matching.table import MISSING, Array, Table, columns_of
@@ -199,18 +199,38 @@ def run_model(
     find : callable
         What finds and scores the candidates: this machine, or a cluster (`spark.find_on_spark`).
     """
-    at = {"began": time.perf_counter()}
-    candidates, probability = find(model, table)
-    at["scored"] = time.perf_counter()
-    clusters = cluster(
+    return match_table(
         table.size,
-        candidates.left,
-        candidates.right,
-        probability,
+        find=lambda: find(model, table),
         score=lambda left, right: score_pairs(model.weights, table, left, right),
         forbidden=guard or Guard(table, across=model.across),
         must=must,
         threshold=model.threshold,
+    )
+
+
+def match_table(
+    size: int,
+    *,
+    find: Callable[[], tuple[Candidates, Array]],
+    score: Score,
+    forbidden: Forbidden,
+    must: Sequence[tuple[int, int]],
+    threshold: float,
+) -> Scored:
+    """Match records by what finds candidates and what scores pairs; the parameters are those of `cluster`."""
+    at = {"began": time.perf_counter()}
+    candidates, probability = find()
+    at["scored"] = time.perf_counter()
+    clusters = cluster(
+        size,
+        candidates.left,
+        candidates.right,
+        probability,
+        score=score,
+        forbidden=forbidden,
+        must=must,
+        threshold=threshold,
     )
     at["clustered"] = time.perf_counter()
     steps = list(at.items())

@@ -8,7 +8,7 @@ import numpy as np
 
 from profiles.matching.evaluating import Quality, judge_clusters
 from profiles.matching.learner import Learner
-from profiles.matching.model import Scored, TrainedModel, run_model
+from profiles.matching.model import Guard, Scored, TrainedModel, run_model
 from profiles.matching.pool import make_pool
 from profiles.matching.spec import ModelSpec
 from profiles.matching.table import Table, make_table
@@ -19,11 +19,11 @@ AT_ONCE = 10
 
 @dataclass(slots=True)
 class Trial:
-    """What a trial gave: a cluster per record, in the order of the file."""
+    """What a trial gave: a cluster per record, in the order of the file; no model where nothing was learned."""
 
     clusters: list[int]
     quality: Quality
-    model: TrainedModel
+    model: TrainedModel | None
     asked: int
     candidates: int
     training_seconds: float
@@ -49,12 +49,7 @@ def try_model(
     """
     began = time.perf_counter()
     across = spec.mode == "link"
-    groups = None
-    if across:
-        numbers: dict[str, int] = {}
-        groups = np.array([numbers.setdefault(row["source"], len(numbers)) for row in rows], np.int16)
-    columns = [[row.get(field.trait) for row in rows] for field in spec.fields]
-    table = make_table(fields=spec.fields, columns=columns, size=len(rows), groups=groups)
+    table = _table_of(spec, rows)
     learner = Learner(make_pool(table, across=across, rng=np.random.default_rng(seed)), seed=seed)
     asked = 0
     while asked < labels:
@@ -68,7 +63,54 @@ def try_model(
     # Its pairs with their features are some hundred megabytes.
     del learner
     trained = time.perf_counter()
-    scored = run_model(model, table)
+    return _end(table, run_model(model, table), truth, model=model, asked=asked, began=began, trained=trained)
+
+
+def try_splink(*, spec: ModelSpec, rows: Sequence[dict[str, str]], truth: Sequence[str], seed: int) -> Trial:
+    """Match all rows by Splink, without a label.
+
+    Parameters
+    ----------
+    truth : sequence of str
+        Per row; read only to judge what was found.
+
+    Raises
+    ------
+    SplinkFailure
+        If there is too little to learn from.
+    """
+    # Its packages may be missing, where those of matching are there.
+    from profiles.matching.splink import fitted_splink, rules_without_labels, run_splink  # noqa: PLC0415
+
+    began = time.perf_counter()
+    across = spec.mode == "link"
+    table = _table_of(spec, rows)
+    with fitted_splink(table, across=across, seed=seed) as made:
+        rules = rules_without_labels(made, table, across=across, seed=seed)
+        trained = time.perf_counter()
+        scored = run_splink(made, table, rules, across=across, forbidden=Guard(table, across=across))
+    return _end(table, scored, truth, model=None, asked=0, began=began, trained=trained)
+
+
+def _table_of(spec: ModelSpec, rows: Sequence[dict[str, str]]) -> Table:
+    groups = None
+    if spec.mode == "link":
+        numbers: dict[str, int] = {}
+        groups = np.array([numbers.setdefault(row["source"], len(numbers)) for row in rows], np.int16)
+    columns = [[row.get(field.trait) for row in rows] for field in spec.fields]
+    return make_table(fields=spec.fields, columns=columns, size=len(rows), groups=groups)
+
+
+def _end(  # noqa: PLR0913 - what was found, and when
+    table: Table,
+    scored: Scored,
+    truth: Sequence[str],
+    *,
+    model: TrainedModel | None,
+    asked: int,
+    began: float,
+    trained: float,
+) -> Trial:
     clusters = [int(one) for one in scored.clusters]
     ended = time.perf_counter()
     quality = judge_clusters(

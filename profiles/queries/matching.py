@@ -87,6 +87,7 @@ def present_match_run(run: MatchRun) -> dict[str, Any]:
         "status": run.status,
         "error": run.error,
         "apply": run.apply,
+        "engine": run.engine,
         "version": run.version,
         **{name: run.figures.get(name) for name in FIGURES},
         "labels_used": run.figures.get("labels_used"),
@@ -96,6 +97,7 @@ def present_match_run(run: MatchRun) -> dict[str, Any]:
         "steps": run.figures.get("steps", {}),
         "blocking": run.figures.get("blocking", []),
         "drift": run.figures.get("drift"),
+        "beside": run.figures.get("beside"),
         "created_at": run.created_at,
         "started_at": run.started_at,
         "finished_at": run.finished_at,
@@ -229,6 +231,7 @@ def present_match_version(row: MatchVersion, live: int | None) -> dict[str, Any]
     """Return a version as REST shows it."""
     return {
         "version": row.version,
+        "engine": row.engine,
         "in_force": row.version == live,
         "labels": row.labels,
         "auto_link": row.auto_link,

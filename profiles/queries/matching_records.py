@@ -96,6 +96,11 @@ class Records:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def rows(self) -> dict[int, int]:
+        """Return the row of each profile."""
+        return {profile_id: row for row, profile_id in enumerate(self.ids)}
+
 
 def source_ids(keys: Iterable[str]) -> dict[str, int]:
     """Return the ids of sources by key; unknown ones are left out."""

@@ -25,7 +25,10 @@ from profiles.services.matching_runs import guard_of, read_decided
 # A component of more profiles than this waits for the next run of all records.
 MOST_TOUCHED = 2_000
 
-LAST_RUN = "SELECT id FROM profiles_matchrun WHERE model_id = %s AND status = 'done' ORDER BY id DESC LIMIT 1"
+LAST_RUN = (
+    "SELECT id FROM profiles_matchrun WHERE model_id = %s AND status = 'done' AND engine = 'dedupe' "
+    "ORDER BY id DESC LIMIT 1"
+)
 FORGET_PAIRS = """
 DELETE FROM profiles_matchedpair WHERE run_id = %s AND ("left" = ANY(%s::bigint[]) OR "right" = ANY(%s::bigint[]))
 """

@@ -5,8 +5,8 @@ from are no longer all. No request waits for it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 from django.db import transaction
 
 from cdp.core.services import audit
-from profiles.matching.evaluating import auto_link_threshold, judge_labels
 from profiles.matching.learner import Learner
 from profiles.matching.model import write_model
 from profiles.matching.pool import make_pool
@@ -24,7 +23,7 @@ from profiles.matching.training import train_model
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
 from profiles.queries.matching_records import Records, load_records, read_holders
 from profiles.services.matching_models import spec_of
-from profiles.services.matching_versions import promote, write_version
+from profiles.services.matching_versions import frozen_pairs, measure_frozen, promote, write_version
 
 OPEN_QUESTIONS = 30
 AT_ONCE = 10
@@ -64,10 +63,9 @@ def _hold(model: MatchModel, now: datetime) -> Held:
     records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
     table = table_of(spec, records)
     pool = make_pool(table, across=spec.mode == "link", rng=np.random.default_rng(model.seed))
-    rows = {profile_id: row for row, profile_id in enumerate(records.ids)}
     # One learner at a time: a pool of a million records is some hundred megabytes.
     _held.clear()
-    _held[model.pk] = held = Held(Learner(pool, seed=model.seed), records, rows, now)
+    _held[model.pk] = held = Held(Learner(pool, seed=model.seed), records, records.rows, now)
     return held
 
 
@@ -82,15 +80,22 @@ def read_answers(model: MatchModel) -> dict[tuple[int, int], bool | None]:
     }
 
 
+def labelled_rows(pairs: Iterable[tuple[int, int]], rows: Mapping[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return for pairs of nodes the rows of their profiles; pairs that are one profile, or no longer there, are not."""
+    asked = list(pairs)
+    holders = read_holders({node for pair in asked for node in pair})
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for left, right in asked:
+        one, other = rows.get(holders.get(left, 0)), rows.get(holders.get(right, 0))
+        if one is not None and other is not None and one != other:
+            found[left, right] = (one, other)
+    return found
+
+
 def _tell(model: MatchModel, held: Held) -> dict[int, tuple[int, int]]:
     """Tell the learner every label; return the nodes of each labelled place."""
     answers = read_answers(model)
-    holders = read_holders({node for pair in answers for node in pair})
-    pairs: dict[tuple[int, int], tuple[int, int]] = {}
-    for left, right in answers:
-        rows = held.rows.get(holders.get(left, 0)), held.rows.get(holders.get(right, 0))
-        if rows[0] is not None and rows[1] is not None and rows[0] != rows[1]:
-            pairs[left, right] = (rows[0], rows[1])
+    pairs = labelled_rows(answers, held.rows)
     held.learner.add(list(pairs.values()))
     places: dict[int, tuple[int, int]] = {}
     said: dict[int, bool | None] = {}
@@ -128,7 +133,7 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
 
 
 def train(*, model: MatchModel, now: datetime) -> MatchVersion:
-    """Train on every label, keep the version, and put it in force unless the live one is better."""
+    """Train on every label, keep the version, and put it in force if it beats the live one."""
     spec = spec_of(model)
     held = _hold(model, now)
     places = _tell(model, held)
@@ -158,40 +163,8 @@ def train(*, model: MatchModel, now: datetime) -> MatchVersion:
 
 
 def _measure_frozen(model: MatchModel, held: Held, places: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
-    """Measure on labels held back: all of them, and those that the live version knew."""
+    """Measure on the labels that the live version knew, none of which the classifier that is asked has learned from."""
     found, truth = held.learner.held_back()
-    keys = list(held.learner.answers)
-    live = MatchVersion.objects.filter(model=model, version=model.live_version or 0).first()
-    frozen = set()
-    if live is not None:
-        frozen = set(
-            MatchLabel.objects.filter(model=model, answered_at__lte=live.created_at).values_list(
-                "left_node", "right_node"
-            )
-        )
-    known = np.array([places.get(place) in frozen for place in keys], bool)
-    curve = [
-        {
-            "threshold": round(step / 20, 2),
-            "right": int((truth & (found >= step / 20)).sum()),
-            "claimed": int((found >= step / 20).sum()),
-        }
-        for step in range(1, 20)
-    ]
-    pool = held.learner.pool
-    places_of = np.array(keys, np.int64)
-    quality = judge_labels(pool.left[places_of], pool.right[places_of], found >= 0.5, truth)
-    return {
-        **asdict(quality),
-        "f1_on_frozen": _f1(found[known], truth[known]) if known.any() else None,
-        "frozen_labels": int(known.sum()),
-        "real": int(truth.sum()),
-        "curve": curve,
-        "auto_link_at_99": auto_link_threshold(found.tolist(), truth.tolist(), precision=0.99),
-    }
-
-
-def _f1(found: Any, truth: Any) -> float | None:
-    claimed, real = int((found >= 0.5).sum()), int(truth.sum())
-    right = int((truth & (found >= 0.5)).sum())
-    return 2 * right / (claimed + real) if claimed + real else None
+    frozen = frozen_pairs(model)
+    known = np.array([places.get(place) in frozen for place in held.learner.answers], bool)
+    return measure_frozen(found[known], truth[known])

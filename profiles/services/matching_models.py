@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from cdp.core.errors import FieldError
 from cdp.core.services import audit
 from cdp.core.services.wakeups import wake
-from profiles.errors import BadModel, MatchingIsOff, ModelExists, NoSuchModel, NotTrained
+from profiles.errors import BadModel, ChallengerIsOff, MatchingIsOff, ModelExists, NoSuchModel, NotTrained
 from profiles.matching.spec import ModelSpec, read_spec, write_spec
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchRun
 from profiles.queries.matching_records import find_nodes, source_ids
@@ -47,6 +47,11 @@ def require_matching() -> None:
     if not is_matching_on():
         message = "Fuzzy matching is off: its packages are not installed. `make up` says which compiler they need."
         raise MatchingIsOff(message)
+
+
+def is_splink_on() -> bool:
+    """Tell whether Splink is installed, which begins without labels and challenges what was learned."""
+    return is_matching_on() and all(find_spec(name) is not None for name in ("splink", "duckdb"))
 
 
 def get_model(*, key: str) -> MatchModel:
@@ -275,28 +280,55 @@ def ask_training(*, model: MatchModel, actor: str, now: datetime) -> MatchModel:
     return model
 
 
-def start_match_run(*, model: MatchModel, apply: bool, actor: str, now: datetime) -> MatchRun:
+def start_match_run(
+    *, model: MatchModel, apply: bool, actor: str, now: datetime, engine: str = MatchRun.Engine.DEDUPE
+) -> MatchRun:
     """Have the worker match all records with the version in force, or with the one that is being trained.
+
+    Parameters
+    ----------
+    engine : str
+        ``dedupe``, or ``splink``: fitted without labels, it joins nothing.
 
     Raises
     ------
     NotTrained
         If the model was never told to train.
+    ChallengerIsOff
+        If Splink is asked for, and not installed.
+    BadModel
+        If what Splink finds is to be joined.
     """
     require_matching()
-    if model.live_version is None and model.wants_training_at is None:
+    if engine == MatchRun.Engine.SPLINK:
+        _require_challenger(apply=apply)
+    elif model.live_version is None and model.wants_training_at is None:
         message = "The model is not trained yet."
         raise NotTrained(message)
     with transaction.atomic():
         run = MatchRun.objects.create(
-            model=model, version=model.live_version or 0, apply=apply, created_at=now, created_by=actor
+            model=model,
+            version=model.live_version or 0 if engine == MatchRun.Engine.DEDUPE else 0,
+            engine=engine,
+            apply=apply,
+            created_at=now,
+            created_by=actor,
         )
         audit.record(
             actor=actor,
             action="matching_run.started",
             object=f"matching_run:{run.pk}",
-            detail={"model": model.key, "apply": apply},
+            detail={"model": model.key, "apply": apply, "engine": engine},
             now=now,
         )
         wake(TASK_NAME)
     return run
+
+
+def _require_challenger(*, apply: bool) -> None:
+    if not is_splink_on():
+        message = "Splink is not installed here: `make up` installs it, and says what is missing if it cannot."
+        raise ChallengerIsOff(message)
+    if apply:
+        message = "What Splink finds is looked at, never joined unseen: no labels have shown how often it is right."
+        raise BadModel(message, errors=[FieldError("apply", "matching.challenger_joins_nothing", message)])

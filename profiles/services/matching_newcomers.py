@@ -25,7 +25,7 @@ from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_keys import Found, keep_keys, keys_of
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of, start_match_run
-from profiles.services.matching_runs import put_into_review
+from profiles.services.matching_results import put_into_review
 from profiles.services.matching_versions import read_version
 
 State = MatchCandidate.State
@@ -91,7 +91,7 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
 
 def _needs_run(model: MatchModel, now: datetime) -> bool:
     """Tell whether so many wait, or came since the last run, that everybody is better matched anew."""
-    last = MatchRun.objects.filter(model=model).order_by("-id").first()
+    last = MatchRun.objects.filter(model=model, engine=MatchRun.Engine.DEDUPE).order_by("-id").first()
     if last is None or last.status != MatchRun.Status.DONE:
         # One waits already, or failed: then newcomers go on as they did.
         return False

@@ -64,9 +64,14 @@ def _waiting_runs() -> QuerySet[MatchRun]:
     )
 
 
+def _runs_in_force() -> QuerySet[MatchRun]:
+    """Return the runs whose model newcomers follow: those of a challenger leave nothing behind."""
+    return MatchRun.objects.filter(engine=MatchRun.Engine.DEDUPE)
+
+
 def _unprepared() -> QuerySet[MatchModel]:
     """Return the models whose last run is done and has no block keys stored."""
-    done = MatchRun.objects.filter(model=OuterRef("pk"), status=MatchRun.Status.DONE).order_by("-id")
+    done = _runs_in_force().filter(model=OuterRef("pk"), status=MatchRun.Status.DONE).order_by("-id")
     models = MatchModel.objects.annotate(last_run_id=Subquery(done.values("id")[:1]))
     return models.filter(last_run_id__isnull=False).exclude(followed_run_id=F("last_run_id"))
 
@@ -153,10 +158,9 @@ def _guarded(model: MatchModel, act: Callable[[], object]) -> object:
 
 
 def _run(run: MatchRun, clock: Clock) -> None:
-    from profiles.services.matching_runs import prepare_following, run_match  # noqa: PLC0415 - as above
-
     run.model.refresh_from_db()
-    version = run.version or run.model.live_version
+    is_challenger = run.engine == MatchRun.Engine.SPLINK
+    version = 0 if is_challenger else run.version or run.model.live_version
     if version is None:
         _end(run, clock(), error="The model could not be trained.")
         return
@@ -167,7 +171,7 @@ def _run(run: MatchRun, clock: Clock) -> None:
         status=MatchRun.Status.RUNNING, version=version, started_at=run.started_at
     )
     try:
-        basis = run_match(run=run, now=clock())
+        follow = _challenge(run, clock) if is_challenger else _match(run, clock)
     except FAULTS as error:
         if database_is_away(error):
             raise
@@ -175,15 +179,35 @@ def _run(run: MatchRun, clock: Clock) -> None:
         _end(run, clock(), error=_say(error))
         return
     _end(run, clock())
-    _guarded(run.model, lambda: prepare_following(basis))
-    MatchModel.objects.filter(pk=run.model_id).update(followed_run_id=run.pk)
+    follow()
+
+
+def _match(run: MatchRun, clock: Clock) -> Callable[[], None]:
+    """Match with a trained version; return what is done once the run is over."""
+    from profiles.services.matching_runs import prepare_following, run_match  # noqa: PLC0415 - as above
+
+    basis = run_match(run=run, now=clock())
+
+    def follow() -> None:
+        _guarded(run.model, lambda: prepare_following(basis))
+        MatchModel.objects.filter(pk=run.model_id).update(followed_run_id=run.pk)
+
+    return follow
+
+
+def _challenge(run: MatchRun, clock: Clock) -> Callable[[], None]:
+    """Match with Splink; return that nothing is left to be done."""
+    from profiles.services.matching_challenging import run_challenger  # noqa: PLC0415 - as above
+
+    run_challenger(run=run, now=clock())
+    return lambda: None
 
 
 def _prepare(model: MatchModel, clock: Clock) -> None:
     """Store the block keys of a run whose worker ended before it had: nobody would be compared otherwise."""
     from profiles.services.matching_runs import prepare_following, read_basis  # noqa: PLC0415 - as above
 
-    run = MatchRun.objects.filter(model=model, status=MatchRun.Status.DONE).select_related("model").latest("id")
+    run = _runs_in_force().filter(model=model, status=MatchRun.Status.DONE).select_related("model").latest("id")
     _guarded(model, lambda: prepare_following(read_basis(run, clock())))
     MatchModel.objects.filter(pk=model.pk).update(followed_run_id=run.pk)
 
@@ -199,6 +223,7 @@ def _say(error: Exception) -> str:
 
 
 def forget_old_runs(now: datetime) -> None:
-    """Delete runs whose time is up, except the last of each model."""
-    last = set(MatchRun.objects.order_by("model_id", "-id").distinct("model_id").values_list("pk", flat=True))
+    """Delete runs whose time is up, except the last of each model, and of its challenger."""
+    newest = MatchRun.objects.order_by("model_id", "engine", "-id").distinct("model_id", "engine")
+    last = set(newest.values_list("pk", flat=True))
     MatchRun.objects.filter(finished_at__lt=now - timedelta(days=KEPT_DAYS)).exclude(pk__in=last).delete()

@@ -72,7 +72,7 @@ def _measure(size: int) -> None:
 
     from profiles.models import ChangeKind
     from profiles.services.matching_newcomers import match_newcomers
-    from profiles.services.matching_runs import LINES_AT_ONCE
+    from profiles.services.matching_results import LINES_AT_ONCE
     from profiles.services.merging import write_changes
 
     people = make_people(size)

@@ -10,10 +10,10 @@ import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from cdp.core.errors import CdpError
-from profiles.errors import BadModel
+from profiles.errors import BadModel, ChallengerFailed, ChallengerIsOff
 from profiles.matching.spec import ModelSpec, read_spec
 from profiles.services.matching_cluster import on_cluster
-from profiles.services.matching_models import require_matching
+from profiles.services.matching_models import is_splink_on, require_matching
 
 if TYPE_CHECKING:
     from profiles.matching.trial import Trial
@@ -32,6 +32,12 @@ class Command(BaseCommand):
         parser.add_argument("--key", default="", metavar="COLUMN", help="names each record; default: the first column")
         parser.add_argument("--labels", type=int, default=200, help="how many questions are answered")
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--engine",
+            choices=("dedupe", "splink"),
+            default="dedupe",
+            help="splink asks nothing: fitted without labels",
+        )
         parser.add_argument("--spark", default="", metavar="URL", help="score on this cluster, and here, and compare")
         parser.add_argument("--out", required=True, metavar="clusters.csv", help="record_id,cluster_id")
 
@@ -56,10 +62,13 @@ def _match(options: dict[str, Any]) -> dict[str, Any]:
 
     spec = _read_model(Path(options["model"]))
     rows, ids, truth = _read_truth(options, spec)
-    try:
-        trial = try_model(spec=spec, rows=rows, truth=truth, labels=options["labels"], seed=options["seed"])
-    except ValueError as error:
-        raise BadModel(str(error)) from error
+    if options["engine"] == "splink":
+        trial = _try_splink(options, spec, rows, truth)
+    else:
+        try:
+            trial = try_model(spec=spec, rows=rows, truth=truth, labels=options["labels"], seed=options["seed"])
+        except ValueError as error:
+            raise BadModel(str(error)) from error
     compared = _on_spark(options["spark"], trial) if options["spark"] else {}
     with Path(options["out"]).open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out, lineterminator="\n")
@@ -76,17 +85,35 @@ def _match(options: dict[str, Any]) -> dict[str, Any]:
         "recall": round(quality.recall, 4),
         "f1": round(quality.f1, 4),
         "b_cubed_f1": round(quality.b3_f1, 4),
-        "auto_link_probability": trial.model.auto_link,
+        "auto_link_probability": trial.model.auto_link if trial.model else None,
         "training_seconds": round(trial.training_seconds, 1),
         "matching_seconds": round(trial.matching_seconds, 1),
         **compared,
     }
 
 
+def _try_splink(options: dict[str, Any], spec: ModelSpec, rows: list[dict[str, str]], truth: list[str]) -> "Trial":
+    if options["spark"]:
+        message = "--spark scores what dedupe learned; --engine splink runs on this machine."
+        raise BadModel(message)
+    if not is_splink_on():
+        message = "Splink is not installed here: `make up` installs it, and says what is missing if it cannot."
+        raise ChallengerIsOff(message)
+    from profiles.matching.splink import SplinkFailure  # noqa: PLC0415 - as above
+    from profiles.matching.trial import try_splink  # noqa: PLC0415 - as above
+
+    try:
+        return try_splink(spec=spec, rows=rows, truth=truth, seed=options["seed"])
+    except SplinkFailure as error:
+        raise ChallengerFailed(str(error)) from error
+
+
 def _on_spark(url: str, trial: "Trial") -> dict[str, Any]:
     """Score the same candidates on a cluster; return how many pairs are the same, and how far scores differ."""
     from profiles.matching.model import compare_found, run_model  # noqa: PLC0415 - as above
 
+    if trial.model is None:
+        return {}
     with on_cluster(url) as find:
         began = time.perf_counter()
         found = find(trial.model, trial.table)

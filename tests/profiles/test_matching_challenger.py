@@ -1,0 +1,165 @@
+"""Splink beside what was learned, and to begin with: fitted without labels, measured on them, it joins nothing."""
+
+import pytest
+
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun, MatchVersion
+from profiles.models import Merge
+from profiles.services import matching_models, matching_work
+from tests.profiles.test_matching_api import MODEL, client, lines, people, same, store, trained, work
+
+pytestmark = pytest.mark.django_db
+__all__ = ["client", "trained"]
+
+
+def challenge(client, **more):
+    answer = client.post("/api/v1/identity/models/people/runs", {"engine": "splink", **more}, format="json")
+    assert answer.status_code == 202, answer.content
+    work()
+    return client.get(f"/api/v1/identity/models/people/runs/{answer.json()['id']}").json()
+
+
+@pytest.fixture
+def unlabelled(client):
+    """People of whom nobody has said anything; return the truth by record id."""
+    rows = people(200)
+    store(rows)
+    assert client.post("/api/v1/identity/models", MODEL, format="json").status_code == 201
+    work()
+    return {f"crm/{number}": row["person"] for number, row in enumerate(rows)}
+
+
+def test_begins_without_labels(client, unlabelled):
+    MatchQuestion.objects.all().delete()
+    run = challenge(client)
+    assert (run["status"], run["error"], run["engine"]) == ("done", "", "splink")
+    assert run["records"] == len(unlabelled)
+    assert run["labels_used"] == 0
+    clusters = {row["record_id"]: row["cluster_id"] for row in lines(client, clusters_of(run))}
+    pairs = [(a, b) for a in unlabelled for b in unlabelled if a < b]
+    together = {pair for pair in pairs if clusters[pair[0]] == clusters[pair[1]]}
+    right = {pair for pair in pairs if unlabelled[pair[0]] == unlabelled[pair[1]]}
+    assert len(together & right) >= 0.9 * len(right)
+    assert len(together & right) >= 0.9 * len(together)
+    # Nothing came into force, and nobody follows it.
+    assert MatchModel.objects.get().live_version is None
+    assert not Merge.objects.exists()
+
+    queue = client.get("/api/v1/identity/candidates?model=people").json()["results"]
+    likeliest = queue[0]
+    assert same(unlabelled, likeliest["left"], likeliest["right"])
+    # The bits of fields lead from the prior to the probability.
+    odds = 2.0 ** sum(likeliest["contributions"].values())
+    assert odds / (1 + odds) == pytest.approx(likeliest["probability"], abs=1e-3)
+    assert set(likeliest["contributions"]) == {"bias", "first", "last", "born", "email"}
+
+    asked = client.get("/api/v1/identity/models/people/questions?limit=100").json()["results"]
+    said = {same(unlabelled, one["left"], one["right"]) for one in asked}
+    assert said == {True, False}
+
+
+def clusters_of(run):
+    return f"/api/v1/identity/models/people/runs/{run['id']}/clusters?format=csv"
+
+
+def test_is_measured_on_the_labels_that_the_version_in_force_knew(client, trained):
+    run = challenge(client)
+    assert run["status"] == "done"
+    splink, live = client.get("/api/v1/identity/models/people/versions").json()["results"]
+    assert (splink["engine"], splink["in_force"], splink["promoted_at"]) == ("splink", False, None)
+    assert (live["engine"], live["in_force"]) == ("dedupe", True)
+    assert run["version"] == splink["version"] == 2
+    measured = splink["measured"]
+    labels = MatchLabel.objects.exclude(answer="unsure").count()
+    assert measured["labels"] == measured["frozen_labels"] == labels
+    assert measured["same"] == MatchLabel.objects.filter(answer="same").count()
+    assert 0.5 < measured["f1"] == measured["f1_on_frozen"] <= 1
+    # A label that came after the version in force counts, but not between the two.
+    body = {"pairs": [{"left": "crm/0", "right": "crm/1", "answer": "same"}]}
+    client.post("/api/v1/identity/models/people/labels", body, format="json")
+    again = challenge(client)["version"]
+    measured = MatchVersion.objects.get(version=again).measured
+    assert measured["labels"] - measured["frozen_labels"] == 1
+
+
+def test_asks_about_what_the_two_disagree_on(client, trained):
+    before = set(MatchCandidate.objects.values_list("pk", flat=True))
+    MatchQuestion.objects.all().delete()
+    run = challenge(client)
+    beside = run["beside"]
+    assert beside["version"] == 1
+    assert beside["both"] > 20
+    disagreeing = beside["only_in_force"] + beside["only_challenger"]
+    labelled = {frozenset(pair) for pair in MatchLabel.objects.values_list("left_node", "right_node")}
+    asked = {frozenset(pair) for pair in MatchQuestion.objects.values_list("left_node", "right_node")}
+    assert len(asked) <= min(disagreeing, 20)
+    assert not asked & labelled
+    # The queue is that of the version in force.
+    assert set(MatchCandidate.objects.values_list("pk", flat=True)) == before
+
+
+def test_leaves_what_follows_the_version_in_force(client, trained):
+    answer = client.post("/api/v1/identity/models/people/runs", {}, format="json")
+    work()
+    followed = MatchModel.objects.get().followed_run_id
+    assert followed == int(answer.json()["id"])
+    run = challenge(client)
+    model = MatchModel.objects.get()
+    assert (model.live_version, model.followed_run_id) == (1, followed)
+    assert work() == 0
+    again = client.post("/api/v1/identity/models/people/runs", {}, format="json").json()["id"]
+    work()
+    done = client.get(f"/api/v1/identity/models/people/runs/{again}").json()
+    assert (done["engine"], done["version"]) == ("dedupe", 1)
+    # Drift is told since the last run of its own kind.
+    assert done["drift"]["since"] == followed < int(run["id"])
+
+
+def test_joins_nothing(client, unlabelled):
+    body = {"engine": "splink", "apply": True}
+    answer = client.post("/api/v1/identity/models/people/runs", body, format="json")
+    assert answer.status_code == 400, answer.content
+    assert answer.json()["errors"][0]["code"] == "matching.challenger_joins_nothing"
+    assert not MatchRun.objects.exists()
+
+
+def test_keeps_the_word_of_people(client, unlabelled):
+    pairs = [
+        (a, b) for a, b in zip(list(unlabelled), list(unlabelled)[1:], strict=False) if unlabelled[a] == unlabelled[b]
+    ]
+    (apart, *_), (tied, *_) = (pairs[0], 0), ((pairs[1][0], pairs[2][0]), 0)
+    body = {
+        "pairs": [
+            {"left": apart[0], "right": apart[1], "answer": "different"},
+            {"left": tied[0], "right": tied[1], "answer": "same"},
+        ]
+    }
+    assert client.post("/api/v1/identity/models/people/labels", body, format="json").status_code == 200
+    clusters = {row["record_id"]: row["cluster_id"] for row in lines(client, clusters_of(challenge(client)))}
+    assert clusters[apart[0]] != clusters[apart[1]]
+    assert clusters[tied[0]] == clusters[tied[1]]
+
+
+def test_says_so_where_there_is_nothing_to_learn_from(client):
+    store([{"first": f"N{n}", "last": "", "born": "", "email": f"n{n}@post.example"} for n in range(5)])
+    client.post("/api/v1/identity/models", MODEL, format="json")
+    run = challenge(client)
+    assert run["status"] == "failed"
+    assert "could not be fitted" in run["error"] or "Too few records" in run["error"]
+    assert not MatchVersion.objects.exists()
+
+
+def test_says_what_is_missing_where_splink_is_not_installed(client, unlabelled, monkeypatch):
+    monkeypatch.setattr(matching_models, "is_splink_on", lambda: False)
+    answer = client.post("/api/v1/identity/models/people/runs", {"engine": "splink"}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (503, "matching.challenger_off")
+
+
+def test_keeps_the_last_run_of_both(client, trained):
+    client.post("/api/v1/identity/models/people/runs", {}, format="json")
+    work()
+    challenge(client)
+    challenge(client)
+    later = MatchRun.objects.latest("id").finished_at + matching_work.timedelta(days=15)
+    matching_work.forget_old_runs(later)
+    kept = list(MatchRun.objects.order_by("id").values_list("engine", flat=True))
+    assert kept == ["dedupe", "splink"]
