@@ -54,6 +54,19 @@ def is_splink_on() -> bool:
     return is_matching_on() and all(find_spec(name) is not None for name in ("splink", "duckdb"))
 
 
+def require_splink() -> None:
+    """Refuse where Splink is missing.
+
+    Raises
+    ------
+    ChallengerIsOff
+        If so.
+    """
+    if not is_splink_on():
+        message = "Splink is not installed here: `make up` installs it, and says what is missing if it cannot."
+        raise ChallengerIsOff(message)
+
+
 def get_model(*, key: str) -> MatchModel:
     """Return the model of a key.
 
@@ -301,7 +314,10 @@ def start_match_run(
     """
     require_matching()
     if engine == MatchRun.Engine.SPLINK:
-        _require_challenger(apply=apply)
+        require_splink()
+        if apply:
+            message = "What Splink finds is looked at, never joined unseen: no labels have shown how often it is right."
+            raise BadModel(message, errors=[FieldError("apply", "matching.challenger_joins_nothing", message)])
     elif model.live_version is None and model.wants_training_at is None:
         message = "The model is not trained yet."
         raise NotTrained(message)
@@ -323,12 +339,3 @@ def start_match_run(
         )
         wake(TASK_NAME)
     return run
-
-
-def _require_challenger(*, apply: bool) -> None:
-    if not is_splink_on():
-        message = "Splink is not installed here: `make up` installs it, and says what is missing if it cannot."
-        raise ChallengerIsOff(message)
-    if apply:
-        message = "What Splink finds is looked at, never joined unseen: no labels have shown how often it is right."
-        raise BadModel(message, errors=[FieldError("apply", "matching.challenger_joins_nothing", message)])

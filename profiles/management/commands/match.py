@@ -10,10 +10,10 @@ import orjson
 from django.core.management.base import BaseCommand, CommandParser
 
 from cdp.core.errors import CdpError
-from profiles.errors import BadModel, ChallengerFailed, ChallengerIsOff
+from profiles.errors import BadModel, ChallengerFailed
 from profiles.matching.spec import ModelSpec, read_spec
 from profiles.services.matching_cluster import on_cluster
-from profiles.services.matching_models import is_splink_on, require_matching
+from profiles.services.matching_models import require_matching, require_splink
 
 if TYPE_CHECKING:
     from profiles.matching.trial import Trial
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             "--engine",
             choices=("dedupe", "splink"),
             default="dedupe",
-            help="splink asks nothing: fitted without labels",
+            help="splink is fitted without labels",
         )
         parser.add_argument("--spark", default="", metavar="URL", help="score on this cluster, and here, and compare")
         parser.add_argument("--out", required=True, metavar="clusters.csv", help="record_id,cluster_id")
@@ -96,9 +96,7 @@ def _try_splink(options: dict[str, Any], spec: ModelSpec, rows: list[dict[str, s
     if options["spark"]:
         message = "--spark scores what dedupe learned; --engine splink runs on this machine."
         raise BadModel(message)
-    if not is_splink_on():
-        message = "Splink is not installed here: `make up` installs it, and says what is missing if it cannot."
-        raise ChallengerIsOff(message)
+    require_splink()
     from profiles.matching.splink import SplinkFailure  # noqa: PLC0415 - as above
     from profiles.matching.trial import try_splink  # noqa: PLC0415 - as above
 
