@@ -39,6 +39,7 @@ from profiles.services.matching_models import (
     create_model,
     get_model,
     is_matching_on,
+    is_splink_on,
     list_questions,
     start_match_run,
     undo_answer,
@@ -52,6 +53,7 @@ from profiles.ui.matching_words import (
     RUN_IN_WORDS,
     STATES_IN_WORDS,
     blocking_in_words,
+    challenge_in_words,
     curve_of,
     drift_in_words,
     fault_in_words,
@@ -138,8 +140,11 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
             part["HX-Refresh"] = "true"
         return part
     versions = list(list_match_versions(model=found).order_by("-version")[:VERSIONS])
-    live = next((one for one in versions if one.version == found.live_version), None)
-    last = next((one for one in runs if one.figures.get("clusters") is not None), None)
+    live = list_match_versions(model=found).filter(version=found.live_version or 0).first()
+    done = found.runs.filter(status=MatchRun.Status.DONE).order_by("-id")
+    last, before = [*done.filter(engine=MatchRun.Engine.DEDUPE)[:2], None, None][:2]
+    challenged = done.filter(engine=MatchRun.Engine.SPLINK).first()
+    challenger = list_match_versions(model=found).filter(version=challenged.version).first() if challenged else None
     return show_page(
         request,
         "profiles/matching_model.html",
@@ -153,7 +158,9 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
         runs=[(one, *RUN_IN_WORDS[one.status]) for one in runs],
         last=last,
         blocking=blocking_in_words(last),
-        before=next((one for one in runs if last is not None and one.pk < last.pk and one.figures), None),
+        before=before,
+        can_challenge=is_splink_on(),
+        challenge=challenge_in_words(live, challenged, challenger),
         drift=drift_in_words(last.figures.get("drift")) if last is not None else None,
         agreement=label_agreement(model=found),
         waiting=list_candidates(state="open", model=key).count(),
@@ -171,10 +178,14 @@ def train(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 def run(request: HttpRequest, key: str) -> HttpResponse:
-    """Match all records; with `apply` join the auto-link zone."""
+    """Match all records; with `apply` join the auto-link zone; by Splink, beside it or to begin with."""
     principal = signed_in(request, "identity:write")
     start_match_run(
-        model=get_model(key=key), apply=request.POST.get("apply") == "yes", actor=principal.actor, now=timezone.now()
+        model=get_model(key=key),
+        apply=request.POST.get("apply") == "yes",
+        engine=MatchRun.Engine.SPLINK if request.POST.get("engine") == "splink" else MatchRun.Engine.DEDUPE,
+        actor=principal.actor,
+        now=timezone.now(),
     )
     messages.info(request, "The run has begun.")
     return redirect("matching_model", key)

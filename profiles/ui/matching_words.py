@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from cdp.core.errors import InvalidInput
-from profiles.matching_models import MatchCandidate, MatchModel, MatchRun
+from profiles.matching_models import MatchCandidate, MatchModel, MatchRun, MatchVersion
 
 # Of the population stability index, as it is commonly read.
 STEADY, ANOTHER = 0.1, 0.25
@@ -76,6 +76,33 @@ def state_of(model: Mapping[str, Any], runs: Sequence[MatchRun]) -> dict[str, An
     }
 
 
+def challenge_in_words(live: MatchVersion | None, run: MatchRun | None, version: MatchVersion | None) -> list[str]:
+    """Return what the last run of Splink found beside the version in force, in sentences; none without such a run."""
+    if run is None or version is None:
+        return []
+    measured = version.measured
+    known = f"{measured['frozen_labels']:,}"
+    says = []
+    if live is None:
+        says.append(f"Run {run.pk} of Splink: what it holds likely is among the possible duplicates and the questions.")
+    elif measured.get("f1_on_frozen") is not None and live.measured.get("f1") is not None:
+        ours, theirs = live.measured["f1"], measured["f1_on_frozen"]
+        says.append(
+            f"Run {run.pk} of Splink: F1 {theirs:.3f} on the {known} labels that version {live.version} knew, "
+            f"which has {ours:.3f}."
+        )
+        if theirs > ours:
+            says.append("It does better without a single label: look at which fields are compared, and label more.")
+    beside = run.figures.get("beside")
+    if beside:
+        says.append(
+            f"Both take {beside['both']:,} pairs for one person, only version {beside['version']} takes "
+            f"{beside['only_in_force']:,}, only Splink {beside['only_challenger']:,}; the clearest of those on which "
+            "they disagree are among the questions."
+        )
+    return says
+
+
 def drift_in_words(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return drift in words, with the fields whose share moved by a hundredth or more."""
     if found is None:
@@ -118,7 +145,7 @@ def _part_in_words(part: str) -> str:
 
 def curve_of(measured: Mapping[str, Any], last: MatchRun | None) -> list[dict[str, Any]]:
     """Return precision and recall on labels held back, by threshold, and how many pairs of a run reach it."""
-    real = measured.get("real") or 0
+    real = measured.get("same") or 0
     curve = measured.get("curve", [])
     bins = last.figures.get("histogram") if last is not None else None
     return [

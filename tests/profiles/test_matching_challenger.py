@@ -163,3 +163,44 @@ def test_keeps_the_last_run_of_both(client, trained):
     matching_work.forget_old_runs(later)
     kept = list(MatchRun.objects.order_by("id").values_list("engine", flat=True))
     assert kept == ["dedupe", "splink"]
+
+
+def test_shows_both_beside_each_other(client, trained):
+    ada = signed_in("ada")
+    assert "Challenge it with Splink" in ada.get("/matching/people").content.decode()
+    client.post("/api/v1/identity/models/people/runs", {}, format="json")
+    work()
+    assert ada.post("/matching/people/run", {"engine": "splink"}).status_code == 302
+    work()
+    run = MatchRun.objects.latest("id")
+    assert (run.engine, run.status) == ("splink", "done")
+    page = ada.get("/matching/people").content.decode()
+    versions = {row.engine: row.measured for row in MatchVersion.objects.all()}
+    assert f"F1 {versions['splink']['f1_on_frozen']:.3f} on the " in page
+    assert f"which has {versions['dedupe']['f1']:.3f}." in page
+    assert f"Both take {run.figures['beside']['both']} pairs for one person" in page
+    assert "no labels (Splink)" in page
+    # What is measured, and blocking, are still those of the version in force.
+    assert "Measured on labels held back" in page
+    assert f"Blocking of run {run.pk - 1}" in page
+
+
+def test_says_that_a_pair_was_scored_without_labels(client, unlabelled):
+    ada = signed_in("ada")
+    page = ada.get("/matching/people").content.decode()
+    assert "Begin without labels" in page
+    ada.post("/matching/people/run", {"engine": "splink"})
+    work()
+    assert "no labels (Splink)" in ada.get("/matching/people").content.decode()
+    first = MatchCandidate.objects.filter(state="open").order_by("-probability", "-id").first()
+    assert "without labels" in ada.get(f"/possible-duplicates/{first.pk}").content.decode()
+    # What is decided is a label: the beginning of a model that learns.
+    ada.post(f"/possible-duplicates/{first.pk}", {"decision": "same"})
+    assert MatchLabel.objects.get().answer == "same"
+
+
+def test_offers_no_splink_where_it_is_not_installed(client, unlabelled, monkeypatch):
+    monkeypatch.setattr("profiles.ui.matching.is_splink_on", lambda: False)
+    page = signed_in("ada").get("/matching/people").content.decode()
+    assert "Begin without labels" not in page
+    assert "is not installed here" in page
