@@ -12,7 +12,7 @@ from cdp.core import locks
 from cdp.core.copying import copy_rows, int_array, text_array
 from profiles.matching.model import Guard, Scored, TrainedModel
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import Array
+from profiles.matching.table import Array, Table
 from profiles.matching_models import MatchCandidate, MatchModel, MatchRun
 from profiles.queries.matching_records import Records, read_record_ids
 

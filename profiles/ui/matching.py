@@ -19,7 +19,7 @@ from cdp.core.services.audit import note_read
 from cdp.core.ui.shell import read_list, show_page, show_part, signed_in
 from profiles.matching.fields import COMPARISONS
 from profiles.matching.spec import DEFAULT_PRECISION, read_spec
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun
 from profiles.queries.matching import (
     get_candidate,
     label_agreement,

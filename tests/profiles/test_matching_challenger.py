@@ -6,6 +6,7 @@ from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, Mat
 from profiles.models import Merge
 from profiles.services import matching_models, matching_work
 from tests.profiles.test_matching_api import MODEL, client, lines, people, same, store, trained, work
+from tests.world import signed_in
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]
