@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from cdp.core.errors import InvalidInput
+from cdp.core.templatetags.shown import thousands
 from profiles.matching_models import MatchCandidate, MatchModel, MatchRun, MatchVersion
 
 # Of the population stability index, as it is commonly read.
@@ -81,7 +82,7 @@ def challenge_in_words(live: MatchVersion | None, run: MatchRun | None, version:
     if run is None or version is None:
         return []
     measured = version.measured
-    known = f"{measured['frozen_labels']:,}"
+    known = thousands(measured["frozen_labels"])
     says = []
     if live is None:
         says.append(f"Run {run.pk} of Splink: what it holds likely is among the possible duplicates and the questions.")
@@ -95,10 +96,10 @@ def challenge_in_words(live: MatchVersion | None, run: MatchRun | None, version:
             says.append("It does better without a single label: look at which fields are compared, and label more.")
     beside = run.figures.get("beside")
     if beside:
+        both, ours, theirs = (thousands(beside[name]) for name in ("both", "only_in_force", "only_challenger"))
         says.append(
-            f"Both take {beside['both']:,} pairs for one person, only version {beside['version']} takes "
-            f"{beside['only_in_force']:,}, only Splink {beside['only_challenger']:,}; the clearest of those on which "
-            "they disagree are among the questions."
+            f"Both take {both} pairs for one person, only version {beside['version']} takes {ours}, only Splink takes "
+            f"{theirs}. The clearest of those on which they disagree are among the questions."
         )
     return says
 

@@ -253,7 +253,7 @@ def test_counts_the_pairs_of_the_last_run_by_threshold():
     # Twenty bins: one pair in the lowest, one at 0.52, two at 0.97.
     bins = [1, *[0] * 9, 1, *[0] * 8, 2]
     run = MatchRun(figures={"histogram": bins})
-    measured = {"real": 4, "curve": [{"threshold": t, "claimed": 4, "right": 3} for t in (0.05, 0.5, 0.55, 0.95)]}
+    measured = {"same": 4, "curve": [{"threshold": t, "claimed": 4, "right": 3} for t in (0.05, 0.5, 0.55, 0.95)]}
     assert [one["pairs"] for one in curve_of(measured, run)] == [3, 3, 2, 2]
     assert {(one["precision"], one["recall"]) for one in curve_of(measured, None)} == {(0.75, 0.75)}
 

@@ -9,7 +9,7 @@ from cdp.core import locks
 from profiles.errors import AlreadyDecided
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel
 from profiles.models import Identifier, IdentifierType, Merge, Profile
-from profiles.services import matching_runs
+from profiles.services import matching_results
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
 from tests.profiles.test_identity_races import identifier_types
 from tests.profiles.test_matching_api import client, people, run, store, trained
@@ -136,7 +136,7 @@ def test_asks_nobody_about_pairs_that_cannot_be_one(client, trained):
 
 @pytest.mark.django_db
 def test_what_was_decided_takes_no_place_in_the_queue(client, trained, monkeypatch):
-    monkeypatch.setattr(matching_runs, "MOST_REVIEWED", 3)
+    monkeypatch.setattr(matching_results, "MOST_REVIEWED", 3)
     run(client)
     before = queue_of(client)
     assert len(before) == 3
