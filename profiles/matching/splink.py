@@ -33,6 +33,7 @@ AT_ONCE = 500_000
 SAMPLED_PAIRS, MOST_PAIRS, LEAST_PAIRS = 2e6, 2_000_000, 100
 SESSIONS = 2
 MOST_MEMORY = "3GB"
+NO_EXTENSIONS = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 # Who agrees in three of the four most telling columns is surely one; so many of all who are one do.
 TELLING_COLUMNS, CERTAIN_RECALL = 4, 0.7
 # How many matches a record has on average, at least and at most.
@@ -66,16 +67,24 @@ def fitted_splink(table: Table, *, across: bool, seed: int) -> Iterator["Splink"
     SplinkFailure
         If there is too little to learn from, or memory is at its end.
     """
-    database = duckdb.connect(":memory:", config={"memory_limit": MOST_MEMORY, "temp_directory": ""})
+    database = duckdb.connect(":memory:", config={"memory_limit": MOST_MEMORY, "temp_directory": "", **NO_EXTENSIONS})
     try:
+        # From here on no file is read or written: what a spill left behind would be personal data that nobody erases.
+        database.execute("SET enable_external_access = false")
         made = Splink(table, database, across=across)
         made.fit(seed)
         yield made
     except (SplinkException, duckdb.Error) as error:
-        message = f"Splink could not be fitted to these records ({type(error).__name__})."
-        raise SplinkFailure(message) from error
+        raise SplinkFailure(_why(error)) from error
     finally:
         database.close()
+
+
+def _why(error: BaseException) -> str:
+    # Splink wraps what the database says.
+    if isinstance(error, duckdb.OutOfMemoryException) or isinstance(error.__cause__, duckdb.OutOfMemoryException):
+        return f"Splink needs more than {MOST_MEMORY} of memory for these records."
+    return f"Splink could not be fitted to these records ({type(error).__name__})."
 
 
 class Splink:
@@ -234,8 +243,7 @@ class Splink:
         pairs = self._api.register(asked)
         self._linker.table_management.register_blocked_pairs_for_predict(pairs)
         answer = self._linker.inference.predict(warning_mode="never")
-        rows = self._database.execute(f"SELECT * FROM {answer.physical_name} ORDER BY unique_id_l, unique_id_r")
-        found = rows.fetchnumpy()
+        found = answer.as_duckdbpyrelation().order("unique_id_l, unique_id_r").fetchnumpy()
         answer.drop_table_from_database_and_remove_from_cache()
         self._api.delete_table_from_database(pairs.physical_name)
         return {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from profiles.matching import splink
 from profiles.matching.fields import Field
 from profiles.matching.model import Guard
 from profiles.matching.splink import SplinkFailure, fitted_splink, rules_without_labels, run_splink
@@ -53,6 +54,14 @@ def test_keeps_no_value_of_anybody(fitted, rows):
     assert not [
         value for row in rows for value in (row["last"], row["born"], row["email"]) if value and value in written
     ]
+
+
+def test_fails_where_memory_is_at_its_end_and_writes_nothing(rows, monkeypatch, tmp_path):
+    monkeypatch.setattr(splink, "MOST_MEMORY", "2MB")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SplinkFailure, match="more than 2MB of memory"), fitted_splink(table_of(rows), across=False, seed=1):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_links_across_groups_only(rows):
