@@ -103,7 +103,8 @@ class MatchQuestions(APIView):
         """Answer open questions, the most informative first; none while the learner thinks: ask again."""
         principal = principal_of(request)
         model = get_model(key=key)
-        questions = list_questions(model=model, limit=read_limit(request), now=timezone.now())
+        limit = read_limit(request)
+        questions = list_questions(model=model, limit=limit, now=timezone.now(), actor=principal.actor)
         traits = [one["trait"] for one in model.definition["fields"]]
         shown = present_questions(questions, traits=traits, principal=principal)
         if principal.sees_personal_data and shown:

@@ -1,5 +1,7 @@
 """Shapes of fuzzy matching, for OpenAPI and for reading input."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from profiles.matching.fields import COMPARISONS
@@ -247,6 +249,13 @@ class BulkRule(serializers.Serializer):
     least = serializers.FloatField(min_value=0, max_value=1, required=False)
     most = serializers.FloatField(min_value=0, max_value=1, required=False)
     dry_run = serializers.BooleanField(default=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what it does not know: a bound that is misspelt would take in every pair."""
+        unknown = sorted(set(self.initial_data) - set(self.fields))
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "A rule has no such bound."))
+        return attrs
 
 
 class BulkDone(serializers.Serializer):

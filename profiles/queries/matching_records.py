@@ -52,6 +52,7 @@ WHERE l.model_id = %(model)s AND i.profile_id <> j.profile_id
     AND (%(all)s OR (i.profile_id = ANY(%(ids)s::bigint[]) AND j.profile_id = ANY(%(ids)s::bigint[])))
 GROUP BY l.left_node, l.right_node, i.profile_id, j.profile_id
 """
+RESTRICTED = "SELECT id FROM profiles_profile WHERE restricted AND id = ANY(%s::bigint[])"
 HOLDERS = "SELECT id, profile_id FROM profiles_identifier WHERE id = ANY(%s::bigint[])"
 NAMED = """
 SELECT i.id, i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
@@ -146,6 +147,16 @@ def barred_from_matching(profile_ids: Iterable[int]) -> set[int]:
     """Return those that no purpose allows to match."""
     ids = list(profile_ids)
     return {one for check in matching_checks for one in check(ids)}
+
+
+def find_unaskable(nodes: Iterable[int]) -> set[int]:
+    """Return the identifiers about whose people nobody is asked: gone, restricted, or not to be matched."""
+    asked = set(nodes)
+    holders = read_holders(asked)
+    with connection.cursor() as cursor:
+        cursor.execute(RESTRICTED, [int_array(holders.values())])
+        barred = {row[0] for row in cursor.fetchall()} | barred_from_matching(set(holders.values()))
+    return {node for node in asked if node not in holders or holders[node] in barred}
 
 
 def read_record_ids(*, profile_ids: Sequence[int], sources: Sequence[str]) -> list[tuple[int, int, str]]:

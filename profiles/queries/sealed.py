@@ -8,6 +8,7 @@ key, so that the same statement looks the same and counts as no change.
 import base64
 import binascii
 import hmac
+import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -114,7 +115,12 @@ def open_texts(texts: Sequence[str | None]) -> list[str | None]:
 
 def open_values(values: Iterable[Any]) -> list[Any]:
     """Return JSON values with what is sealed in them opened."""
-    return [orjson.loads(text or "null") for text in open_texts([orjson.dumps(value).decode() for value in values])]
+    # Not orjson: it refuses whole numbers of more than 64 bits, and 1e300 is read from the database as one.
+    return [orjson.loads(text or "null") for text in open_texts([_written(one) for one in values])]
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _decoded(text: str) -> bytes | None:

@@ -14,14 +14,15 @@ import numpy as np
 from django.db import transaction
 
 from cdp.core.services import audit
+from profiles.errors import NotTrained
 from profiles.matching.learner import Learner
 from profiles.matching.model import write_model
 from profiles.matching.pool import make_pool
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import Table, make_table
+from profiles.matching.table import MISSING, Table, make_table
 from profiles.matching.training import train_model
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
-from profiles.queries.matching_records import Records, load_records, read_holders
+from profiles.queries.matching_records import Records, find_unaskable, load_records, read_holders
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_versions import frozen_pairs, measure_frozen, promote, write_version
 
@@ -29,6 +30,7 @@ OPEN_QUESTIONS = 30
 AT_ONCE = 10
 # After so many answers, a learner is made anew: its pool then holds what came in meanwhile.
 FRESH_SECONDS = 3600.0
+BOTH = 2
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
     """Have enough questions open, and return how many were added."""
     held = _hold(model, now)
     _tell(model, held)
+    _forget_unaskable(model)
     waiting = MatchQuestion.objects.filter(model=model).count()
     added = 0
     if waiting < OPEN_QUESTIONS - AT_ONCE // 2:
@@ -126,10 +129,19 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
                 MatchQuestion(model=model, left_node=min(left, right), right_node=max(left, right), asked_at=now)
             )
         MatchQuestion.objects.bulk_create(rows, ignore_conflicts=True)
+        # The learner read people some time ago: who has gone, or must be left alone since, is not asked about.
+        _forget_unaskable(model)
         added = len(rows)
     status = MatchModel.Status.TRAINED if model.live_version else MatchModel.Status.ASKING
     MatchModel.objects.filter(pk=model.pk).exclude(status=MatchModel.Status.TRAINING).update(status=status, error="")
     return added if waiting + added < OPEN_QUESTIONS - AT_ONCE // 2 else 0
+
+
+def _forget_unaskable(model: MatchModel) -> None:
+    questions = list(MatchQuestion.objects.filter(model=model))
+    barred = find_unaskable({node for one in questions for node in (one.left_node, one.right_node)})
+    dead = [one.pk for one in questions if one.left_node in barred or one.right_node in barred]
+    MatchQuestion.objects.filter(pk__in=dead).delete()
 
 
 def train(*, model: MatchModel, now: datetime) -> MatchVersion:
@@ -137,6 +149,15 @@ def train(*, model: MatchModel, now: datetime) -> MatchVersion:
     spec = spec_of(model)
     held = _hold(model, now)
     places = _tell(model, held)
+    if len(set(held.learner.answers.values())) < BOTH:
+        message = (
+            "Training needs pairs that are the same and pairs that are different, of records that the model reads and "
+            "on which people agree."
+        )
+        raise NotTrained(message)
+    if all((column.codes == MISSING).all() for column in held.learner.pool.table.columns.values()):
+        message = "No record has any of the model's traits: are they named as the sources name them?"
+        raise NotTrained(message)
     trained = train_model(
         held.learner,
         fields=spec.fields,

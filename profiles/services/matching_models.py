@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Count, Min
 
 from cdp.core.errors import FieldError
 from cdp.core.services import audit
@@ -14,11 +15,14 @@ from cdp.core.services.wakeups import wake
 from profiles.errors import BadModel, ChallengerIsOff, MatchingIsOff, ModelExists, NoSuchModel, NotTrained
 from profiles.matching.spec import ModelSpec, read_spec, write_spec
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchRun
-from profiles.queries.matching_records import find_nodes, source_ids
+from profiles.queries.matching_records import find_nodes, find_unaskable, source_ids
 from profiles.queries.sealed import find_sealed_names
 
 TASK_NAME = "profiles.match"
 MOST_AT_ONCE = 10_000
+# Who answered within so long of each other answer at the same time.
+TOGETHER = timedelta(minutes=10)
+SECOND_EACH = 10
 ANSWERS = tuple(MatchLabel.Answer.values)
 
 
@@ -144,13 +148,41 @@ def create_model(*, definition: Any, actor: str, now: datetime) -> MatchModel:
     return made
 
 
-def list_questions(*, model: MatchModel, limit: int, now: datetime) -> list[MatchQuestion]:
-    """Return open questions, the most informative first; the worker is asked for more where few are left."""
-    found = list(MatchQuestion.objects.filter(model=model).order_by("id")[:limit])
+def list_questions(*, model: MatchModel, limit: int, now: datetime, actor: str) -> list[MatchQuestion]:
+    """Return open questions, the most informative first; the worker is asked for more where few are left.
+
+    Nobody is asked what they have answered, and who answer at the same time begin at different places.
+    """
+    found = _for_whom(_askable(MatchQuestion.objects.filter(model=model).order_by("id")), model, actor, now)[:limit]
     if len(found) < limit and model.wants_questions_at is None:
         MatchModel.objects.filter(pk=model.pk, wants_questions_at=None).update(wants_questions_at=now)
         wake(TASK_NAME)
     return found
+
+
+def _for_whom(questions: Sequence[MatchQuestion], model: MatchModel, actor: str, now: datetime) -> list[MatchQuestion]:
+    labels = MatchLabel.objects.filter(model=model)
+    known = labels.filter(left_node__in=[one.left_node for one in questions])
+    answered: dict[tuple[int, int], set[str]] = {}
+    for left, right, by in known.values_list("left_node", "right_node", "actor"):
+        answered.setdefault((left, right), set()).add(by)
+    of_others: list[MatchQuestion] = []
+    fresh: list[MatchQuestion] = []
+    for one in questions:
+        by_whom = answered.get((one.left_node, one.right_node), set())
+        if actor not in by_whom:
+            (of_others if by_whom else fresh).append(one)
+    recently = labels.filter(origin=MatchLabel.Origin.QUESTION, answered_at__gt=now - TOGETHER)
+    people = sorted({actor, *recently.values_list("actor", flat=True)})
+    start = people.index(actor) * len(fresh) // len(people)
+    return of_others + fresh[start:] + fresh[:start]
+
+
+def _askable(questions: Iterable[MatchQuestion]) -> list[MatchQuestion]:
+    """Return the questions about people who may be matched now, in their order."""
+    found = list(questions)
+    barred = find_unaskable({node for one in found for node in (one.left_node, one.right_node)})
+    return [one for one in found if one.left_node not in barred and one.right_node not in barred]
 
 
 def answer_questions(
@@ -170,9 +202,9 @@ def answer_questions(
     """
     given = dict(answers)
     with transaction.atomic():
-        asked = {
-            row.pk: row for row in MatchQuestion.objects.select_for_update().filter(model=model, pk__in=list(given))
-        }
+        # Order of the lock: two stewards who send several answers at once would wait for each other.
+        rows = MatchQuestion.objects.select_for_update().filter(model=model, pk__in=list(given)).order_by("pk")
+        asked = {row.pk: row for row in _askable(rows)}
         _write_labels(
             model,
             [(row.left_node, row.right_node, given[key]) for key, row in asked.items()],
@@ -181,9 +213,26 @@ def answer_questions(
             now=now,
         )
         MatchQuestion.objects.filter(pk__in=list(asked)).delete()
+        _ask_a_second(model, len(asked), actor, now)
         MatchModel.objects.filter(pk=model.pk).update(wants_questions_at=now)
         wake(TASK_NAME)
     return len(asked), [key for key in given if key not in asked]
+
+
+def _ask_a_second(model: MatchModel, answers: int, actor: str, now: datetime) -> None:
+    """Ask again, after every tenth answer of somebody, what only somebody else has answered: how far do they agree?"""
+    labels = MatchLabel.objects.filter(model=model, origin=MatchLabel.Origin.QUESTION)
+    given = labels.filter(actor=actor).count()
+    if given // SECOND_EACH == (given - answers) // SECOND_EACH:
+        return
+    said = labels.exclude(answer=MatchLabel.Answer.UNSURE)
+    once = said.values("left_node", "right_node").annotate(by=Count("actor"), whose=Min("actor"))
+    asked = set(MatchQuestion.objects.filter(model=model).values_list("left_node", "right_node"))
+    for one in once.filter(by=1).exclude(whose=actor).order_by("left_node", "right_node"):
+        pair = one["left_node"], one["right_node"]
+        if pair not in asked:
+            MatchQuestion.objects.create(model=model, left_node=pair[0], right_node=pair[1], asked_at=now)
+            return
 
 
 def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, now: datetime) -> int:

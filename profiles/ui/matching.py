@@ -200,7 +200,9 @@ def label(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "POST":
         return _answer(request, found, principal.actor, now)
     traits = [one["trait"] for one in found.definition["fields"]]
-    questions = list_questions(model=found, limit=QUESTIONS, now=now)
+    # Nobody is at it, and there are none: asking the worker again, as the next line does, will hardly bring any.
+    has_none = found.wants_questions_at is None
+    questions = list_questions(model=found, limit=QUESTIONS, now=now, actor=principal.actor)
     # What somebody has just taken back comes first again, to them.
     again = read_id(request.GET.get("question", ""))
     questions.sort(key=lambda one: one.pk != again)
@@ -216,6 +218,7 @@ def label(request: HttpRequest, key: str) -> HttpResponse:
         key=key,
         question=shown[0] if shown else None,
         rows=rows_of(shown[0], traits) if shown else [],
+        has_none=has_none,
         has_failed=found.status == MatchModel.Status.FAILED,
         mine=mine,
         total=total,

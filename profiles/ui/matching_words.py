@@ -61,6 +61,8 @@ def state_of(model: Mapping[str, Any], runs: Sequence[MatchRun]) -> dict[str, An
         says.append("The worker reads the records and chooses the first pairs to ask about.")
     elif status == MatchModel.Status.TRAINING:
         says.append("It is being trained; answers may go on meanwhile.")
+    elif model["version"] is None and not answers and not model["open_questions"]:
+        says.append("There is nothing to ask: do its sources have records, and do two of them agree in any trait?")
     elif model["version"] is None and missing > 0:
         says.append(f"Next: answer some {missing} {'more ' if answers else ''}questions, then train it.")
     elif model["version"] is None:

@@ -143,7 +143,7 @@ def test_hides_acts_from_those_who_only_read():
 
 def questions_of(pairs=8):
     """Store people and ask about each with the next."""
-    store(people(20))
+    store(people(40))
     model = MatchModel.objects.create(
         key="people", name="People", definition=DEFINITION, status="asking", created_at=NOW, created_by="user:1"
     )

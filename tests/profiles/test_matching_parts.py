@@ -317,3 +317,90 @@ def test_reads_a_definition_or_names_its_faults():
     assert read_spec(write_spec(spec)) == (spec, [])
     assert [one.path for one in read_spec({**given, "mode": "link"})[1]] == ["sources"]
     assert read_spec([])[0] is None
+
+
+def test_keeps_apart_two_owners_and_dates_that_no_slip_explains():
+    born = ["1950-03-04", "1981-11-23", "1970-03-04", "1950-03-04", None]
+    mail = ["ann@post.example", "ann@post.example", None, None, None]
+    fields = (Field("born", "date"), Field("mail", "email"))
+    # Enough others, so that an address of two is a rare one.
+    many = 40
+    others = [f"{number}@other.example" for number in range(many)]
+    table = make_table(fields=fields, columns=[born + [None] * many, mail + others], size=len(born) + many)
+    owners = np.full(table.size, -1)
+    owners[[0, 3]] = 7, 8
+    guard = Guard(table, across=False, owners=owners, apart=[(4, 2)])
+
+    def barred(one, other):
+        found = guard(np.array([one, other]), np.array([other, one]))
+        assert found[0] == found[1]
+        return bool(found[0])
+
+    # Two user ids are two people; one says nothing about who has none.
+    assert barred(0, 3)
+    # Thirty-one years and six digits apart: somebody else, unless both have an address that few others have.
+    assert barred(1, 3)
+    assert not barred(0, 1)
+    # Twenty years apart by one digit: mistyped.
+    assert not barred(0, 2)
+    assert barred(2, 4)
+    assert not barred(0, 4)
+
+
+def clustered(size, pairs, *, never=(), must=(), others=0.0):
+    """Cluster records by pairs with probabilities; all other pairs have one probability."""
+    known = {(min(a, b), max(a, b)): likely for a, b, likely in pairs}
+    ban = {(min(pair), max(pair)) for pair in never}
+
+    def score(left, right):
+        return np.array([known.get((min(a, b), max(a, b)), others) for a, b in zip(left, right, strict=True)])
+
+    def forbidden(left, right):
+        return np.array([(min(a, b), max(a, b)) in ban for a, b in zip(left, right, strict=True)], bool)
+
+    left, right, likely = (np.array(one) for one in zip(*pairs, strict=True))
+    found = cluster(size, left, right, likely, score=score, forbidden=forbidden, must=must)
+    return sorted(sorted(np.nonzero(found == one)[0].tolist()) for one in np.unique(found))
+
+
+def test_cuts_a_crowd_at_its_weak_links():
+    # 40 and 40 who belong together, tied by one pair that is likely enough: more than 60, so that it is cut at 0.6.
+    crowd = [(a, b, 0.95) for start in (0, 40) for a in range(start, start + 40) for b in range(a + 1, start + 40)]
+    parts = clustered(80, [*crowd, (0, 40, 0.55)], others=0.55)
+    assert parts == [list(range(40)), list(range(40, 80))]
+    # As few as 60 are looked at as a whole, and hold together.
+    few = [(a, b, p) for a, b, p in crowd if a % 40 < 30 and b % 40 < 30]
+    names = {row: place for place, row in enumerate(sorted({one for a, b, _ in few for one in (a, b)}))}
+    few = [(names[a], names[b], p) for a, b, p in few]
+    assert clustered(60, [*few, (0, 30, 0.55)], others=0.55) == [list(range(60))]
+
+
+def test_a_forbidden_pair_parts_a_pair_a_triple_and_a_crowd():
+    assert clustered(2, [(0, 1, 0.99)], never=[(0, 1)]) == [[0], [1]]
+    # However likely the others are.
+    assert [0, 2] not in [part[:3] for part in clustered(3, [(0, 1, 0.9), (1, 2, 0.99), (0, 2, 0.99)], never=[(0, 2)])]
+    assert clustered(3, [(0, 1, 0.9), (1, 2, 0.99), (0, 2, 0.99)], never=[(0, 2)]) == [[0], [1, 2]]
+    ring = [(a, b, 0.99) for a in range(8) for b in range(a + 1, 8)]
+    parts = clustered(8, ring, never=[(0, 7)])
+    assert not any({0, 7} <= set(part) for part in parts)
+
+
+def test_what_somebody_tied_outweighs_what_is_unlikely():
+    # Without the tie, 2 is alone: 0.5 on average would take more than 0.1 and 0.6.
+    pairs = [(0, 1, 0.9), (1, 2, 0.6)]
+    assert clustered(3, pairs, others=0.1) == [[0, 1], [2]]
+    assert clustered(3, pairs, others=0.1, must=[(1, 2)]) == [[0, 1, 2]]
+
+
+def test_shows_a_zone_only_in_a_fixed_order_and_by_whole_ties():
+    # 59 right answers show 0.95; the next wrong one ends it, whatever follows.
+    likely = [0.99 - 0.001 * number for number in range(400)]
+    answers = [True] * 60 + [False] + [True] * 339
+    assert auto_link_threshold(likely, answers, precision=0.95) == pytest.approx(likely[59])
+    # Nothing is read into those that are as likely as a wrong one.
+    tied = [0.9] * 100
+    assert auto_link_threshold(tied, [True] * 60 + [False] * 40, precision=0.95) is None
+    # Clopper and Pearson: all of n right show 0.05 ** (1 / n).
+    assert lower_bound(58, 58) == pytest.approx(0.05 ** (1 / 58))
+    assert lower_bound(58, 58) < 0.95 <= lower_bound(59, 59)
+    assert auto_link_threshold([0.9] * 58, [True] * 58, precision=0.95) is None

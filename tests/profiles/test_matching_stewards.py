@@ -2,8 +2,9 @@
 
 import pytest
 
-from profiles.matching_models import MatchLabel, MatchModel
+from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion
 from tests.profiles.test_matching_api import client, run, same, trained, work
+from tests.profiles.test_matching_pages import asked, questions_of
 from tests.world import api, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -69,3 +70,27 @@ def test_keeps_the_version_in_force_where_the_next_is_worse_on_the_labels_that_i
     assert "not better" in signed_in("ada").get("/matching/people").content.decode()
     # Runs go on with the one in force.
     assert run(client)["status"] == "done"
+
+
+def test_two_who_answer_at_once_are_asked_different_things_and_every_tenth_twice():
+    questions = questions_of(30)
+    ada, ivo = signed_in("ada"), signed_in("ivo")
+    for number in range(9):
+        assert asked(ada.get("/matching/people/questions")) == questions[number].pk
+        ada.post("/matching/people/questions", {"question": questions[number].pk, "answer": "same"})
+    # Of the 21 that are left one begins at the first, the other in the middle.
+    shown = {asked(one.get("/matching/people/questions")) for one in (ada, ivo)}
+    assert questions[9].pk in shown
+    assert len(shown) == 2
+    for _ in range(10):
+        question = asked(ivo.get("/matching/people/questions"))
+        ivo.post("/matching/people/questions", {"question": question, "answer": "different"})
+    # What only the first has answered comes to the second, and to nobody else.
+    again = MatchQuestion.objects.latest("id")
+    assert again.left_node == questions[0].left_node
+    assert asked(ivo.get("/matching/people/questions")) == again.pk
+    assert asked(ada.get("/matching/people/questions")) != again.pk
+    ivo.post("/matching/people/questions", {"question": again.pk, "answer": "same"})
+    page = ada.get("/matching/people").content.decode()
+    assert "1 of 1" in page
+    assert not MatchQuestion.objects.filter(pk=again.pk).exists()
