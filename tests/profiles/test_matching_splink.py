@@ -59,7 +59,10 @@ def test_keeps_no_value_of_anybody(fitted, rows):
 def test_fails_where_memory_is_at_its_end_and_writes_nothing(rows, monkeypatch, tmp_path):
     monkeypatch.setattr(splink, "MOST_MEMORY", "2MB")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SplinkFailure, match="more than 2MB of memory"), fitted_splink(table_of(rows), across=False, seed=1):
+    with (
+        pytest.raises(SplinkFailure, match="more than 2MB of memory"),
+        fitted_splink(table_of(rows), across=False, seed=1),
+    ):
         pass
     assert not list(tmp_path.iterdir())
 

@@ -1,11 +1,12 @@
-"""Several stewards label one model; what they teach it comes into force only if it is as good as what is."""
+"""Several stewards label one model; what they teach it comes into force only if it beats what is."""
 
 import pytest
 
-from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion
+from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
+from profiles.services.matching_versions import promote, write_version
 from tests.profiles.test_matching_api import client, run, same, trained, work
 from tests.profiles.test_matching_pages import asked, questions_of
-from tests.world import api, signed_in
+from tests.world import NOW, api, signed_in
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]
@@ -47,6 +48,40 @@ def test_exports_labels_that_teach_another_model_the_same(client, trained):
     assert client.post("/api/v1/identity/models/people/train").status_code == 202
     work()
     assert client.get("/api/v1/identity/models/people/versions").json()["results"][0]["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("live", "fresh", "is_better"),
+    [
+        ((0.90, 0.30), (0.91, 0.40), True),
+        ((0.90, 0.30), (0.89, 0.10), False),
+        ((0.90, 0.30), (0.90, 0.30), False),
+        ((1.0, 0.30), (1.0, 0.29), True),
+        ((1.0, 0.30), (1.0, 0.31), False),
+        # Of an earlier release, which measured no log loss; and where the labels that it knew are gone.
+        ((1.0, None), (1.0, 0.31), True),
+        ((0.90, 0.30), (None, None), True),
+    ],
+)
+def test_puts_in_force_only_what_beats_the_version_in_force(live, fresh, is_better):
+    model = MatchModel.objects.create(key="people", name="People", definition={}, created_at=NOW, created_by="system")
+    known = {"f1": live[0]} | ({} if live[1] is None else {"log_loss": live[1]})
+    given = {"f1": 1.0, "log_loss": 0.0, "f1_on_frozen": fresh[0], "log_loss_on_frozen": fresh[1]}
+    for measured in (known, given):
+        made = write_version(model=model, stored={"measured": measured}, labels=9, auto_link=None, now=NOW)
+        is_live = promote(model=model, version=made, now=NOW)
+    assert is_live == is_better
+    model.refresh_from_db()
+    assert model.live_version == (2 if is_better else 1)
+    assert (MatchVersion.objects.get(version=2).promoted_at is not None) == is_better
+
+
+def test_training_on_the_same_labels_again_puts_nothing_in_force(client, trained):
+    assert client.post("/api/v1/identity/models/people/train").status_code == 202
+    work()
+    again, first = client.get("/api/v1/identity/models/people/versions").json()["results"]
+    assert again["measured"]["f1_on_frozen"] == first["measured"]["f1"]
+    assert (again["in_force"], first["in_force"]) == (False, True)
 
 
 def test_keeps_the_version_in_force_where_the_next_is_worse_on_the_labels_that_it_knew(client, trained):
