@@ -28,9 +28,9 @@ from profiles.matching.splink import (
 )
 from profiles.matching.table import Array
 from profiles.matching_models import MatchModel, MatchQuestion, MatchRun, MatchVersion
-from profiles.queries.matching_records import Records, read_holders
+from profiles.queries.matching_records import Records
 from profiles.services.matching_figures import Meter, figures_of
-from profiles.services.matching_gone import forget_gone
+from profiles.services.matching_gone import forget_gone, forget_questions
 from profiles.services.matching_learning import labelled_rows, read_answers
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_results import best_undecided, fill_queue, store_found
@@ -195,7 +195,4 @@ def _ask(model: MatchModel, records: Records, scored: Scored, places: Array, now
         [MatchQuestion(model=model, left_node=left, right_node=right, asked_at=now) for left, right in fresh],
         ignore_conflicts=True,
     )
-    there = read_holders({node for pair in fresh for node in pair})
-    gone = [node for pair in fresh for node in pair if node not in there]
-    MatchQuestion.objects.filter(model=model, left_node__in=gone).delete()
-    MatchQuestion.objects.filter(model=model, right_node__in=gone).delete()
+    forget_questions(model)

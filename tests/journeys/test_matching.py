@@ -109,3 +109,28 @@ def test_leads_from_two_imports_to_decided_pairs(product, source):
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         page.get_by_role("button", name="Decide them").click()
         expect(page.get_by_text("pairs were decided: different.")).to_be_visible()
+
+
+def test_begins_without_labels(product, source):
+    names = traits_of(source)
+    with chromium(product) as page:
+        sign_in(page, "/matching")
+        page.get_by_label("Key", exact=True).fill(source)
+        comparisons = zip(names, ("name", "name", "date"), strict=True)
+        page.get_by_label("Traits, one a line").fill("\n".join(f"{name}: {kind}" for name, kind in comparisons))
+        page.get_by_label(source, exact=True).check()
+        page.get_by_role("button", name="Make it").click()
+        expect(page.get_by_text("Or begin without labels")).to_be_visible()
+        page.get_by_role("button", name="Begin without labels").click()
+        reload_until(page, "no labels (Splink)")
+        assert accessibility_faults(page) == []
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+        page.goto(f"/possible-duplicates?model={source}")
+        page.locator("a[href^='/possible-duplicates/']").first.click()
+        expect(page.get_by_text("Splink scored this pair without labels")).to_be_visible()
+        expect(page.get_by_text("before any field")).to_be_visible()
+        assert accessibility_faults(page) == []
+        page.keyboard.press("s")
+        expect(page.get_by_text("They are one now; the merge can be undone.")).to_be_visible()

@@ -1,10 +1,20 @@
 """Splink beside what was learned, and to begin with: fitted without labels, measured on them, it joins nothing."""
 
 import pytest
+from django.db.models import Q
 
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun, MatchVersion
-from profiles.models import Merge
-from profiles.services import matching_models, matching_work
+from profiles.matching_models import (
+    MatchCandidate,
+    MatchedPair,
+    MatchedRecord,
+    MatchLabel,
+    MatchModel,
+    MatchQuestion,
+    MatchRun,
+    MatchVersion,
+)
+from profiles.models import Identifier, Merge, Profile
+from profiles.services import matching_challenging, matching_models, matching_work
 from tests.profiles.test_matching_api import MODEL, client, lines, people, same, store, trained, work
 from tests.world import signed_in
 
@@ -205,3 +215,30 @@ def test_offers_no_splink_where_it_is_not_installed(client, unlabelled, monkeypa
     page = signed_in("ada").get("/matching/people").content.decode()
     assert "Begin without labels" not in page
     assert "is not installed here" in page
+
+
+@pytest.mark.parametrize("how", ["restricted", "erased"])
+def test_keeps_nothing_of_somebody_who_goes_while_splink_looks(client, unlabelled, monkeypatch, how):
+    challenge(client)
+    pair = MatchQuestion.objects.latest("id")
+    late = Profile.objects.get(identifiers__id=pair.left_node)
+    MatchQuestion.objects.all().delete()
+    store_found = matching_challenging.store_found
+
+    def store_and_lose(*given):
+        found = store_found(*given)
+        if how == "restricted":
+            Profile.objects.filter(pk=late.pk).update(restricted=True)
+        else:
+            Identifier.objects.filter(profile=late).delete()
+            Profile.objects.filter(pk=late.pk).delete()
+        return found
+
+    monkeypatch.setattr(matching_challenging, "store_found", store_and_lose)
+    assert challenge(client)["status"] == "done"
+    run = MatchRun.objects.latest("id")
+    assert MatchQuestion.objects.exists()
+    assert not MatchQuestion.objects.filter(Q(left_node=pair.left_node) | Q(right_node=pair.left_node)).exists()
+    assert not MatchedRecord.objects.filter(run=run, profile_id=late.pk).exists()
+    assert not MatchedPair.objects.filter(Q(left=late.pk) | Q(right=late.pk), run=run).exists()
+    assert not MatchCandidate.objects.filter(Q(left=late.pk) | Q(right=late.pk), state="open").exists()
