@@ -30,8 +30,8 @@ from profiles.matching.table import Array
 from profiles.matching_models import MatchModel, MatchQuestion, MatchRun, MatchVersion
 from profiles.queries.matching_records import Records
 from profiles.services.matching_figures import Meter, figures_of
-from profiles.services.matching_gone import forget_gone, forget_questions
-from profiles.services.matching_learning import labelled_rows, read_answers
+from profiles.services.matching_gone import forget_gone
+from profiles.services.matching_learning import forget_unaskable, labelled_rows, read_answers
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_results import best_undecided, fill_queue, store_found
 from profiles.services.matching_runs import guard_of, load_table, read_decided
@@ -195,4 +195,4 @@ def _ask(model: MatchModel, records: Records, scored: Scored, places: Array, now
         [MatchQuestion(model=model, left_node=left, right_node=right, asked_at=now) for left, right in fresh],
         ignore_conflicts=True,
     )
-    forget_questions(model)
+    forget_unaskable(model)

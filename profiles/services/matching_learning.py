@@ -116,7 +116,7 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
     """Have enough questions open, and return how many were added."""
     held = _hold(model, now)
     _tell(model, held)
-    _forget_unaskable(model)
+    forget_unaskable(model)
     waiting = MatchQuestion.objects.filter(model=model).count()
     added = 0
     if waiting < OPEN_QUESTIONS - AT_ONCE // 2:
@@ -130,14 +130,15 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
             )
         MatchQuestion.objects.bulk_create(rows, ignore_conflicts=True)
         # The learner read people some time ago: who has gone, or must be left alone since, is not asked about.
-        _forget_unaskable(model)
+        forget_unaskable(model)
         added = len(rows)
     status = MatchModel.Status.TRAINED if model.live_version else MatchModel.Status.ASKING
     MatchModel.objects.filter(pk=model.pk).exclude(status=MatchModel.Status.TRAINING).update(status=status, error="")
     return added if waiting + added < OPEN_QUESTIONS - AT_ONCE // 2 else 0
 
 
-def _forget_unaskable(model: MatchModel) -> None:
+def forget_unaskable(model: MatchModel) -> None:
+    """Delete open questions about whoever has gone, is restricted or may not be matched."""
     questions = list(MatchQuestion.objects.filter(model=model))
     barred = find_unaskable({node for one in questions for node in (one.left_node, one.right_node)})
     dead = [one.pk for one in questions if one.left_node in barred or one.right_node in barred]
