@@ -7,7 +7,9 @@ hashes; a record without one of the parts has no key of that rule.
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -114,6 +116,40 @@ def hash_parts(values: Sequence[str], cut: Cut) -> Array:
     return hash_values(list(numbers))[places] if places else np.empty(0, np.uint64)
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Rules by what they share: their parts, each once, and of those with as many parts which ones, line by line."""
+
+    several: list[int]
+    atoms: list[tuple[str, str]]
+    alike: list[tuple[Array, Array]]
+
+
+@lru_cache(maxsize=16)
+def _plan(rules: tuple[Rule, ...]) -> _Plan:
+    several: list[int] = []
+    atoms: dict[tuple[str, str], int] = {}
+    alike: dict[int, list[tuple[int, list[int]]]] = {}
+    for number, rule in enumerate(rules):
+        if any(atom.startswith("word") for _, atom in rule.atoms):
+            continue
+        if any(atom.startswith(LEARNED) for _, atom in rule.atoms):
+            several.append(number)
+        else:
+            lines = [atoms.setdefault(atom, len(atoms)) for atom in rule.atoms]
+            alike.setdefault(len(lines), []).append((number, lines))
+    arrays = [
+        (np.array([number for number, _ in those], np.uint64), np.array([lines for _, lines in those], np.int64).T)
+        for those in alike.values()
+    ]
+    return _Plan(several, list(atoms), arrays)
+
+
+def _tell_apart(hashes: Array, numbers: Any) -> Array:
+    """Return keys of rules, those of different rules different."""
+    return np.asarray((hashes ^ (numbers + np.uint64(1))) * _SECOND)
+
+
 class Keys:
     """Block keys of a table, each part of each value hashed once.
 
@@ -202,10 +238,29 @@ class Keys:
     def steady(self, rules: Iterable[Rule]) -> Iterator[tuple[Array, Array]]:
         """Yield (records, keys) of the rules that do not depend on which words others have, told apart by rule."""
         for number, rule in enumerate(rules):
-            if any(atom.startswith("word") for _, atom in rule.atoms):
-                continue
-            for rows, hashes in self.of_rule(rule):
-                yield rows, (hashes ^ np.uint64(number + 1)) * _SECOND
+            if not any(atom.startswith("word") for _, atom in rule.atoms):
+                yield from self._steady(number, rule)
+
+    def steady_of_few(self, rules: tuple[Rule, ...]) -> Iterator[tuple[Array, Array]]:
+        """Yield what `steady` does, of few records: all rules of as many parts at once cost what one of them does."""
+        plan = _plan(rules)
+        for number in plan.several:
+            yield from self._steady(number, rules[number])
+        if not plan.atoms:
+            return
+        # A line per part, a place per record.
+        hashes = np.stack([self.atom(column, atom) for column, atom in plan.atoms])
+        missing = hashes == NO_KEY
+        for numbers, lines in plan.alike:
+            key = np.zeros((len(numbers), self.table.size), np.uint64)
+            for line in lines:
+                key = (key ^ hashes[line]) * _FIRST + _SECOND
+            there = ~missing[lines].any(axis=0)
+            yield np.nonzero(there)[1], _tell_apart(key, numbers[:, None])[there]
+
+    def _steady(self, number: int, rule: Rule) -> Iterator[tuple[Array, Array]]:
+        for rows, hashes in self.of_rule(rule):
+            yield rows, _tell_apart(hashes, np.uint64(number))
 
     def _alternatives(self, column: str, atom: str) -> list[tuple[str, str]]:
         if atom.startswith("words:"):

@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from profiles.matching.table import Array
+from profiles.matching.table import FEW_RECORDS, Array
 
 MOST_AT_ONCE = 60
 RISING = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
@@ -22,6 +22,13 @@ Forbidden = Callable[[Array, Array], Array]
 
 def components(size: int, left: Array, right: Array) -> Array:
     """Return the component of each record."""
+    if size <= FEW_RECORDS:
+        labels = list(range(size))
+        for a, b in zip(left.tolist(), right.tolist(), strict=True):
+            if labels[a] != labels[b]:
+                one, other = labels[a], labels[b]
+                labels = [one if label == other else label for label in labels]
+        return np.unique(labels, return_inverse=True)[1] if size else np.empty(0, np.int64)
     graph = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(size, size))
     return connected_components(graph, directed=False)[1]
 

@@ -157,6 +157,8 @@ class Scored:
 
 def score(scorer: Scorer, left: Sequence[str], right: Sequence[str]) -> Array:
     """Return the scores of pairs of texts."""
+    if len(left) <= FEW_PAIRS:
+        return np.array([scorer(a, b) for a, b in zip(left, right, strict=True)], np.float32)
     workers = ALL_CORES if len(left) >= WORTH_THREADS else 1
     return process.cpdist(left, right, scorer=scorer, dtype=np.float32, workers=workers)
 
@@ -369,24 +371,36 @@ def compare(table: Table, left: Array, right: Array) -> Array:
 
 def _compare_part(table: Table, compared: list[tuple[Column, Many]], pairs: tuple[Array, Array], out: Array) -> None:
     place = {name: number for number, name in enumerate(table.columns, len(compared))}
+    few = len(pairs[0]) <= FEW_PAIRS
     known: dict[str, tuple[Array, Array, Array, Array]] = {}
+    first = 0
     for name, column in table.columns.items():
         a, b = column.codes[pairs[0]], column.codes[pairs[1]]
         there = (a != MISSING) & (b != MISSING)
         out[:, place[name]] = there
         differ = np.nonzero(there & (a != b))[0]
-        known[name] = (there & (a == b), differ, a[differ], b[differ])
+        equal = there & (a == b)
+        if few:
+            # All features of a column at once; below they are not looked at one by one.
+            equal = np.nonzero(equal)[0]
+            last = first + len(_many_of(column.comparison))
+            if len(equal):
+                out[equal, first:last] = 1.0
+            first = last
+        known[name] = (equal, differ, a[differ], b[differ])
     # Features of one column that come from one score share it.
     scores: dict[tuple[str, Scorer], Array] = {}
     texts: dict[str, tuple[list[str], list[str]]] = {}
     for number, (column, many) in enumerate(compared):
         equal, differ, a, b = known[column.name]
         if many is _rare:
-            codes = column.codes[pairs[0]]
-            out[equal, number] = column.rarity[codes[equal]]
+            if len(equal):
+                codes = column.codes[pairs[0]]
+                out[equal, number] = column.rarity[codes[equal]]
         else:
             # Every comparison of a value with itself is 1.
-            out[equal, number] = 1.0
+            if not few:
+                out[equal, number] = 1.0
             if len(differ) and isinstance(many, Scored):
                 if (column.name, many.scorer) not in scores:
                     if column.name not in texts:

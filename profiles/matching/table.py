@@ -12,6 +12,8 @@ from profiles.matching.fields import Field, normalise
 
 Array = npt.NDArray[Any]
 MISSING = -1
+# Of so few, calls of numpy cost more than their work.
+FEW_RECORDS = 300
 # A contact that so many records share names none of them.
 MOST_SHARED = {"email": 30, "phone": 50}
 NAMES, TEXTS = "~names", "~texts"
@@ -87,26 +89,40 @@ class Table:
 
 def rarity_of(counts: Array, size: int) -> Array:
     """Return how telling values are by how many of `size` records have them."""
-    scale = math.log(max(size, 2))
-    return np.clip(1.0 - np.log(np.maximum(counts, 1)) / scale, 0.0, 1.0).astype(np.float32)
+    return rarity_on(counts, scale_of(size))
+
+
+def scale_of(size: int) -> float:
+    """Return by what the logarithm of a count is divided where there are `size` records."""
+    return math.log(max(size, 2))
+
+
+def rarity_on(counts: Array, scale: float | Array) -> Array:
+    """Return as `rarity_of` how telling values are, each on its scale."""
+    found = 1.0 - np.log(np.maximum(counts, 1)) / scale
+    return np.minimum(np.maximum(found, 0.0), 1.0).astype(np.float32)
 
 
 def split_words(column: Column) -> Words:
     """Return the words of a column, split once."""
     if column.words is None:
-        numbers: dict[str, int] = {}
-        split = [sorted(set(value.split())) for value in column.values.tolist()]
-        codes = np.array([numbers.setdefault(word, len(numbers)) for words in split for word in words], np.int64)
-        starts = np.concatenate([[0], np.cumsum([len(words) for words in split])]).astype(np.int64)
-        column.words = Words(list(numbers), starts, codes, np.ones(len(numbers), np.float32))
-        rarity = rarity_of(count_words(column), int(column.counts.sum()))
-        column.words = replace(column.words, rarity=rarity)
+        words = cut_words(column)
+        counts = count_words(column, words)
+        column.words = replace(words, rarity=rarity_of(counts, int(column.counts.sum())))
     return column.words
 
 
-def count_words(column: Column) -> Array:
+def cut_words(column: Column) -> Words:
+    """Return the words of a column, each as rare as can be."""
+    numbers: dict[str, int] = {}
+    split = [sorted(set(value.split())) for value in column.values.tolist()]
+    codes = np.array([numbers.setdefault(word, len(numbers)) for words in split for word in words], np.int64)
+    starts = np.concatenate([[0], np.cumsum([len(words) for words in split])]).astype(np.int64)
+    return Words(list(numbers), starts, codes, np.ones(len(numbers), np.float32))
+
+
+def count_words(column: Column, words: Words) -> Array:
     """Return how many records have each word of a column."""
-    words = split_words(column)
     each = np.repeat(column.counts, np.diff(words.starts))
     return np.bincount(words.codes, weights=each, minlength=len(words.texts)).astype(np.int64)
 
@@ -173,6 +189,14 @@ def _join(name: str, parts: Sequence[Column], size: int) -> Column:
     """Return all values of a record in one, its words sorted: what stands in the wrong field is still there."""
     forms: dict[str, int] = {}
     codes = np.full(size, MISSING, np.int32)
+    if size <= FEW_RECORDS:
+        texts = [part.values.tolist() for part in parts]
+        for row, found_in in enumerate(zip(*(part.codes.tolist() for part in parts), strict=True)):
+            there = [of[code] for code, of in zip(found_in, texts, strict=True) if code != MISSING]
+            words = " ".join(there).split()
+            if words:
+                codes[row] = forms.setdefault(" ".join(sorted(words)), len(forms))
+        return _finish(name, "words", list(forms), codes, size)
     # One number per combination of codes, combined two at a time: sorting numbers is faster than sorting rows.
     numbers = np.zeros(size, np.int64)
     for part in parts:

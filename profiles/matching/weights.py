@@ -1,10 +1,14 @@
 """The weights of a trained classifier: all that scoring needs of what was learned, without what learns."""
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from profiles.matching.table import Array
+
+LN_2 = math.log(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,11 @@ class Weights:
     def contributions(self, row: Array) -> dict[str, float]:
         """Return what each column of the table adds to the logit of one pair, in bits."""
         found: dict[str, float] = {}
-        for name, weight, value in zip(self.names, self.values, row.tolist(), strict=True):
-            column = name.rpartition(":")[0]
-            found[column] = found.get(column, 0.0) + weight * value / float(np.log(2))
+        for column, weight, value in zip(_columns(self.names), self.values, row.tolist(), strict=True):
+            found[column] = found.get(column, 0.0) + weight * value / LN_2
         return found
+
+
+@lru_cache(maxsize=16)
+def _columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.rpartition(":")[0] for name in names)

@@ -4,7 +4,7 @@ The unit of matching is the profile: records that exact rules have joined are on
 records of the model's sources stands for itself.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,34 @@ SELECT p.id, 0, (SELECT min(i.id) FROM profiles_identifier i WHERE i.profile_id 
         WHERE i.profile_id = p.id AND t.key = 'user_id'), {traits}
 FROM profiles_profile p WHERE NOT p.restricted ORDER BY p.id
 """
-OF_SOME = """
-SELECT p.id, coalesce(h.source_id, 0), h.node, coalesce(h.has_user, false), {traits}
-FROM profiles_profile p CROSS JOIN LATERAL (
+# `{traits}` reads what is stored encrypted, and cannot be compared, as missing (`show_traits`).
+ONE = "p.id, coalesce(h.source_id, 0), h.node, coalesce(h.has_user, false), {traits}"
+OF_ONE = """
+CROSS JOIN LATERAL (
     SELECT min(i.source_id) AS source_id, min(i.id) AS node,
         bool_or(i.type_id = (SELECT id FROM profiles_identifiertype WHERE key = 'user_id')) AS has_user
     FROM profiles_identifier i WHERE i.profile_id = p.id
-) h WHERE NOT p.restricted AND p.id = ANY(%(ids)s::bigint[]) ORDER BY p.id
+) h CROSS JOIN (
+    SELECT coalesce(array_agg(name), '{{}}') AS names FROM profiles_sealedtrait WHERE opened_at IS NULL
+) sealed WHERE NOT p.restricted
+"""
+OF_SOME = f"SELECT {ONE} FROM profiles_profile p {OF_ONE} AND p.id = ANY(%(ids)s::bigint[]) ORDER BY p.id"
+# Blocks as they will be: of newcomers (`fresh`) their keys of now count, not those that are stored. A block past the
+# cap is read up to the cap only, and its members do not come here at all.
+WHO_SHARE = f"""
+WITH wanted AS MATERIALIZED (
+    SELECT key, array_agg(DISTINCT holder) AS holders
+    FROM unnest(%(keys)s::bigint[], %(holders)s::bigint[]) AS t(key, holder) GROUP BY key
+), sharing AS MATERIALIZED (
+    SELECT o.id, array_agg(DISTINCT n.id) AS ones FROM wanted w CROSS JOIN LATERAL (
+        SELECT array_agg(profile_id) AS others, count(*) AS number FROM (
+            SELECT profile_id FROM profiles_matchkey
+            WHERE model_id = %(model)s AND key = w.key AND profile_id <> ALL(%(fresh)s::bigint[]) LIMIT %(most)s
+        ) k
+    ) b CROSS JOIN LATERAL unnest(b.others || w.holders) AS o(id) CROSS JOIN LATERAL unnest(w.holders) AS n(id)
+    WHERE b.number + cardinality(w.holders) <= %(most)s AND o.id <> n.id GROUP BY o.id
+)
+SELECT {ONE}, s.ones FROM sharing s JOIN profiles_profile p ON p.id = s.id {OF_ONE} ORDER BY p.id
 """
 RECORDS = """
 SELECT i.id, i.profile_id, i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
@@ -49,7 +70,6 @@ SELECT i.profile_id, j.profile_id,
 FROM profiles_matchlabel l JOIN profiles_identifier i ON i.id = l.left_node
 JOIN profiles_identifier j ON j.id = l.right_node
 WHERE l.model_id = %(model)s AND i.profile_id <> j.profile_id
-    AND (%(all)s OR (i.profile_id = ANY(%(ids)s::bigint[]) AND j.profile_id = ANY(%(ids)s::bigint[])))
 GROUP BY l.left_node, l.right_node, i.profile_id, j.profile_id
 """
 RESTRICTED = "SELECT id FROM profiles_profile WHERE restricted AND id = ANY(%s::bigint[])"
@@ -67,11 +87,19 @@ SELECT i.profile_id, j.profile_id FROM profiles_edge e
 JOIN profiles_identifier i ON i.id = e.a JOIN profiles_identifier j ON j.id = e.b
 WHERE e.state = 3 AND i.profile_id <> j.profile_id
 """
-APART_OF_SOME = """
-WITH held AS (SELECT id, profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]))
-SELECT i.profile_id, j.profile_id FROM held i JOIN profiles_edge e ON e.a = i.id AND e.state = 3
+# Both of some profiles at once: votes, and null votes where an edge is blocked.
+DECIDED_OF_SOME = """
+WITH held AS MATERIALIZED (SELECT id, profile_id FROM profiles_identifier WHERE profile_id = ANY(%(ids)s::bigint[]))
+SELECT i.profile_id, j.profile_id,
+    count(*) FILTER (WHERE l.answer = 'same') - count(*) FILTER (WHERE l.answer = 'different')
+FROM held i JOIN profiles_matchlabel l ON l.left_node = i.id AND l.model_id = %(model)s
+JOIN held j ON j.id = l.right_node WHERE i.profile_id <> j.profile_id
+GROUP BY l.left_node, l.right_node, i.profile_id, j.profile_id
+UNION ALL SELECT i.profile_id, j.profile_id, NULL FROM held i JOIN profiles_edge e ON e.a = i.id AND e.state = 3
 JOIN held j ON j.id = e.b WHERE i.profile_id <> j.profile_id
 """
+Pairs = list[tuple[int, int]]
+Votes = list[tuple[int, int, int]]
 
 
 @dataclass(slots=True)
@@ -102,6 +130,26 @@ class Records:
         """Return the row of each profile."""
         return {profile_id: row for row, profile_id in enumerate(self.ids)}
 
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Add rows of id, source, node, whether there is a user id, and values; those that nothing names stay out."""
+        kept = [row for row in rows if row[2] is not None]
+        into: list[list[Any]] = [self.ids, self.sources, self.nodes, self.has_user, *self.columns]
+        if kept:
+            for column, values in zip(into, zip(*kept, strict=True), strict=True):
+                column.extend(values)
+
+    def without(self, ids: Collection[int]) -> "Records":
+        """Return the others."""
+        if not ids:
+            return self
+        found = Records([], [], [], [], [[] for _ in self.columns])
+        found.add(row for row in self.lines() if row[0] not in ids)
+        return found
+
+    def lines(self) -> Iterable[Sequence[Any]]:
+        """Return the rows that `add` takes."""
+        return zip(self.ids, self.sources, self.nodes, self.has_user, *self.columns, strict=True)
+
 
 def source_ids(keys: Iterable[str]) -> dict[str, int]:
     """Return the ids of sources by key; unknown ones are left out."""
@@ -119,6 +167,9 @@ def load_records(*, sources: Sequence[str], traits: Sequence[str], ids: Sequence
     ids : sequence of int or None
         Only these profiles.
     """
+    if ids is not None:
+        found = read_some(traits=traits, ids=ids)
+        return found.without(barred_from_matching(found.ids))
     parameters: dict[str, Any] = {f"t{number}": trait for number, trait in enumerate(traits)}
     # What is stored encrypted cannot be compared.
     sealed = find_sealed_names()
@@ -126,21 +177,74 @@ def load_records(*, sources: Sequence[str], traits: Sequence[str], ids: Sequence
         "NULL" if trait in sealed else f"p.traits ->> %(t{number})s" for number, trait in enumerate(traits)
     )
     query = OF_ALL
-    if ids is not None:
-        query, parameters["ids"] = OF_SOME, int_array(ids)
-    elif sources:
+    if sources:
         query, parameters["sources"] = OF_SOURCES, list(source_ids(sources).values())
-    found = Records([], [], [], [], [[] for _ in traits])
+    found = empty_records(traits)
     with connection.cursor() as cursor:
         cursor.execute(query.format(traits=shown), parameters)
         while rows := cursor.fetchmany(AT_ONCE):
             barred = barred_from_matching(row[0] for row in rows)
-            kept = [row for row in rows if row[0] not in barred and row[2] is not None]
-            into: list[list[Any]] = [found.ids, found.sources, found.nodes, found.has_user, *found.columns]
-            if kept:
-                for column, values in zip(into, zip(*kept, strict=True), strict=True):
-                    column.extend(values)
+            found.add(row for row in rows if row[0] not in barred)
     return found
+
+
+def empty_records(traits: Sequence[str]) -> Records:
+    """Return no records of these traits."""
+    return Records([], [], [], [], [[] for _ in traits])
+
+
+def read_some(*, traits: Sequence[str], ids: Sequence[int]) -> Records:
+    """Read some profiles; whether they may be matched is for the caller to ask."""
+    shown, parameters = show_traits(traits)
+    found = empty_records(traits)
+    with connection.cursor() as cursor:
+        cursor.execute(OF_SOME.format(traits=shown), {**parameters, "ids": int_array(ids)})
+        found.add(cursor.fetchall())
+    return found
+
+
+def read_who_share(
+    *,
+    model_id: int,
+    keys: Sequence[int],
+    holders: Sequence[int],
+    fresh: Iterable[int],
+    traits: Sequence[str],
+    most: int,
+) -> tuple[Records, Pairs]:
+    """Read who shares a block key with a newcomer; whether they may be matched is for the caller to ask.
+
+    Parameters
+    ----------
+    keys, holders : sequence of int
+        The keys of newcomers as they are now, and the newcomer of each.
+    fresh : iterable of int
+        All newcomers; what is stored of them does not count.
+    most : int
+        How large a block may be.
+
+    Returns
+    -------
+    Records, list of (int, int)
+        Those who share a key, newcomers among them, and the pairs of which one is a newcomer, the smaller id first.
+    """
+    shown, given = show_traits(traits)
+    given |= {"model": model_id, "keys": int_array(keys), "holders": int_array(holders), "fresh": int_array(fresh)}
+    found = empty_records(traits)
+    with connection.cursor() as cursor:
+        cursor.execute(WHO_SHARE.format(traits=shown), {**given, "most": most})
+        rows = cursor.fetchall()
+    found.add(row[:-1] for row in rows)
+    return found, sorted({(min(one, row[0]), max(one, row[0])) for row in rows for one in row[-1]})
+
+
+def show_traits(traits: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the columns of traits for statements that know `sealed.names`, and their parameters."""
+    parameters: dict[str, Any] = {f"t{number}": trait for number, trait in enumerate(traits)}
+    shown = ", ".join(
+        f"CASE WHEN %({name})s = ANY(sealed.names) THEN NULL ELSE p.traits ->> %({name})s END" for name in parameters
+    )
+    return shown, parameters
 
 
 def barred_from_matching(profile_ids: Iterable[int]) -> set[int]:
@@ -175,19 +279,20 @@ def read_holders(nodes: Iterable[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def read_votes(model_id: int, profile_ids: Iterable[int] | None = None) -> list[tuple[int, int, int]]:
-    """Return (profile, profile, votes) of the answers about pairs; votes above 0 mean that both are one person.
-
-    Parameters
-    ----------
-    profile_ids : iterable of int or None
-        Only pairs of these.
-    """
+def read_votes(model_id: int) -> Votes:
+    """Return (profile, profile, votes) of the answers about pairs; votes above 0 mean that both are one person."""
     with connection.cursor() as cursor:
-        given: dict[str, Any] = {"model": model_id, "all": profile_ids is None, "ids": int_array(profile_ids or ())}
-        cursor.execute(VOTES, given)
-        rows: list[tuple[int, int, int]] = cursor.fetchall()
+        cursor.execute(VOTES, {"model": model_id})
+        rows: Votes = cursor.fetchall()
     return rows
+
+
+def read_decisions(model_id: int, profile_ids: Iterable[int]) -> tuple[Votes, Pairs]:
+    """Return what `read_votes` and `read_kept_apart` do, of pairs of these profiles only."""
+    with connection.cursor() as cursor:
+        cursor.execute(DECIDED_OF_SOME, {"model": model_id, "ids": int_array(profile_ids)})
+        rows = cursor.fetchall()
+    return [row for row in rows if row[2] is not None], [(a, b) for a, b, votes in rows if votes is None]
 
 
 def find_nodes(names: Sequence[str], *, sources: Sequence[str]) -> dict[str, int]:
@@ -211,14 +316,11 @@ def find_nodes(names: Sequence[str], *, sources: Sequence[str]) -> dict[str, int
     return found
 
 
-def read_kept_apart(profile_ids: Iterable[int] | None = None) -> list[tuple[int, int]]:
-    """Return pairs of profiles between which an edge is blocked; of these profiles only, where they are named."""
+def read_kept_apart() -> Pairs:
+    """Return pairs of profiles between which an edge is blocked."""
     with connection.cursor() as cursor:
-        if profile_ids is None:
-            cursor.execute(APART)
-        else:
-            cursor.execute(APART_OF_SOME, [int_array(profile_ids)])
-        rows: list[tuple[int, int]] = cursor.fetchall()
+        cursor.execute(APART)
+        rows: Pairs = cursor.fetchall()
     return rows
 
 

@@ -12,7 +12,19 @@ import numpy as np
 from cdp.core.digests import derived_key
 from profiles.matching.features import BY_WORDS
 from profiles.matching.spec import ModelSpec
-from profiles.matching.table import MISSING, MOST_SHARED, Array, Column, Table, count_words, rarity_of, split_words
+from profiles.matching.table import (
+    MISSING,
+    MOST_SHARED,
+    Array,
+    Column,
+    Table,
+    Words,
+    count_words,
+    cut_words,
+    rarity_on,
+    scale_of,
+    split_words,
+)
 from profiles.matching_models import MatchFrequencies, MatchModel
 from profiles.queries.matching_records import Records, load_records
 from profiles.services.matching_learning import table_of
@@ -32,9 +44,8 @@ class Frequencies:
     counts: Array
     seen: int
 
-    def counts_of(self, column: str, kind: str, texts: Iterable[str]) -> Array:
-        """Return how many profiles have each of these values or words, 1 of what is not known."""
-        asked = _digests(column, kind, texts)
+    def counts_of(self, asked: Array) -> Array:
+        """Return how many profiles have the value or word of each digest, 1 of what is not known."""
         if not len(self.digests):
             return np.ones(len(asked), np.int64)
         places = np.minimum(np.searchsorted(self.digests, asked), len(self.digests) - 1)
@@ -68,7 +79,8 @@ def store_frequencies(*, model: MatchModel, table: Table, seen: int) -> None:
         filled[name] = int(column.counts.sum())
         parts: list[tuple[str, Sequence[str], Array]] = [(VALUE, column.values.tolist(), column.counts)]
         if column.comparison in BY_WORDS:
-            parts.append((WORD, split_words(column).texts, count_words(column)))
+            words = split_words(column)
+            parts.append((WORD, words.texts, count_words(column, words)))
         for kind, texts, numbers in parts:
             several = np.nonzero(numbers > 1)[0]
             digests.append(_digests(name, kind, (texts[place] for place in several.tolist())))
@@ -109,21 +121,35 @@ def read_frequencies(model: MatchModel) -> Frequencies:
 def load_as_all(model: MatchModel, spec: ModelSpec, profile_ids: Sequence[int]) -> tuple[Records, Table]:
     """Load some profiles of a model."""
     records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields], ids=profile_ids)
+    return records, table_as_all(model, spec, records)
+
+
+def table_as_all(model: MatchModel, spec: ModelSpec, records: Records) -> Table:
+    """Let values and words be as rare, and contacts as shared, as among all profiles, not among those few of now."""
     table = table_of(spec, records)
     known = read_frequencies(model)
+    here: list[tuple[Column, Words | None, Array]] = []
+    digests, scales = [], []
     for column in table.columns.values():
-        _set_rarity(column, known)
-    return records, table
-
-
-def _set_rarity(column: Column, known: Frequencies) -> None:
-    """Let values and words be as rare, and contacts as shared, as among all profiles, not among those few of now."""
-    found = np.maximum(known.counts_of(column.name, VALUE, column.values.tolist()), column.counts)
-    column.rarity = rarity_of(found, known.size)
-    most = MOST_SHARED.get(column.comparison)
-    if most is not None and (found > most).any():
-        column.codes = np.where((column.codes != MISSING) & (found[column.codes] > most), MISSING, column.codes)
-    if column.comparison in BY_WORDS:
-        words = split_words(column)
-        counts = np.maximum(known.counts_of(column.name, WORD, words.texts), count_words(column))
-        column.words = replace(words, rarity=rarity_of(counts, known.filled.get(column.name, 0)))
+        here.append((column, None, column.counts))
+        digests.append(_digests(column.name, VALUE, column.values.tolist()))
+        scales.append(scale_of(known.size))
+        if column.comparison in BY_WORDS:
+            words = cut_words(column)
+            here.append((column, words, count_words(column, words)))
+            digests.append(_digests(column.name, WORD, words.texts))
+            scales.append(scale_of(known.filled.get(column.name, 0)))
+    # All at once: of so few, each call of numpy costs more than its work.
+    found = np.maximum(known.counts_of(np.concatenate(digests)), np.concatenate([counts for _, _, counts in here]))
+    rarity = rarity_on(found, np.repeat(scales, [len(one) for one in digests]))
+    end = 0
+    for (column, of_words, counts), most in ((one, MOST_SHARED.get(one[0].comparison)) for one in here):
+        part = slice(end, end := end + len(counts))
+        if of_words is not None:
+            column.words = replace(of_words, rarity=rarity[part])
+            continue
+        column.rarity = rarity[part]
+        if most is not None and (found[part] > most).any():
+            shared = (column.codes != MISSING) & (found[part][column.codes] > most)
+            column.codes = np.where(shared, MISSING, column.codes)
+    return table

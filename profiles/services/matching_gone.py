@@ -6,6 +6,7 @@ was written finds everybody whom that look missed.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -14,11 +15,21 @@ from cdp.core import locks
 from cdp.core.copying import int_array
 from profiles.matching_models import MatchCandidate, MatchedPair, MatchedRecord, MatchModel
 
+# What is lost with a power failure is made anew, since how far matching came is lost with it: nobody waits for a disk.
+UNSYNCED = "SET LOCAL synchronous_commit TO off"
+TAKE = "SELECT pg_advisory_xact_lock(%(lock)s)"
 GONE = """
 SELECT t.id FROM unnest(%s::bigint[]) AS t(id) LEFT JOIN profiles_profile p ON p.id = t.id AND NOT p.restricted
 WHERE p.id IS NULL
 """
-
+GO_ON = "UPDATE profiles_matchmodel SET matched_change_id = %(change)s WHERE id = %(model)s"
+GO_ON_WITHOUT_GONE = f"""
+WITH gone AS MATERIALIZED (
+    SELECT t.id FROM unnest(%(ids)s::bigint[]) AS t(id) LEFT JOIN profiles_profile p ON p.id = t.id AND NOT p.restricted
+    WHERE p.id IS NULL
+), went_on AS ({GO_ON} AND NOT EXISTS (SELECT FROM gone))
+SELECT id FROM gone
+"""
 # Keys are found by the list of each profile: there is no other way to them.
 DROP_KEYS = """
 WITH gone AS (
@@ -27,6 +38,23 @@ WITH gone AS (
 DELETE FROM profiles_matchkey k USING (SELECT model_id, profile_id, unnest(keys) AS key FROM gone) g
 WHERE k.model_id = g.model_id AND k.key = g.key AND k.profile_id = g.profile_id
 """
+
+# A statement and its parameters; a name means the same in all that are executed together.
+Part = tuple[str, dict[str, Any]]
+
+
+def write_together(parts: Iterable[Part]) -> None:
+    """Execute statements one after the other, in one transaction and in one message to the server.
+
+    Merges write the same rows, and hold the lock of identity when they do: nobody waits for a row and is waited for.
+    """
+    statements = [UNSYNCED, TAKE]
+    given: dict[str, Any] = {"lock": locks.IDENTITY}
+    for statement, parameters in parts:
+        statements.append(statement)
+        given |= parameters
+    with connection.cursor() as cursor:
+        cursor.execute(";".join(statements), given)
 
 
 def drop_keys(profile_ids: Iterable[int]) -> None:
@@ -40,6 +68,23 @@ def forget_gone(*, model: MatchModel, ids: Sequence[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(GONE, [int_array(ids)])
         gone = [row[0] for row in cursor.fetchall()]
+    _forget(model, gone)
+
+
+def forget_gone_and_go_on(*, model: MatchModel, ids: Sequence[int], change: int) -> None:
+    """Do as `forget_gone` does, and keep up to which change the model came: in one statement, where nobody is gone."""
+    given: dict[str, Any] = {"model": model.pk, "change": change, "ids": int_array(ids)}
+    with connection.cursor() as cursor:
+        cursor.execute(f"{UNSYNCED};{GO_ON_WITHOUT_GONE}", given)
+        gone = [row[0] for row in cursor.fetchall()]
+        if gone:
+            # Only then: whoever is not forgotten yet is looked at again, if this process ends here.
+            _forget(model, gone)
+            cursor.execute(GO_ON, given)
+    model.matched_change_id = change
+
+
+def _forget(model: MatchModel, gone: Sequence[int]) -> None:
     if not gone:
         return
     either = Q(left__in=gone) | Q(right__in=gone)

@@ -11,6 +11,7 @@ from profiles.matching.blocking import MOST_IN_BLOCK, Keys, Rule, blocks_of
 from profiles.matching.model import TrainedModel
 from profiles.matching.table import Array, Table
 from profiles.matching_models import MatchModel
+from profiles.services.matching_gone import Part
 
 # Keys are stored in their order, for an index is filled fastest so; a part of them at a time bounds the memory.
 PARTS = 16
@@ -51,7 +52,7 @@ LISTS_AT_ONCE = 50_000
 
 KEEP = """
 WITH wanted AS MATERIALIZED (
-    SELECT DISTINCT key, profile_id FROM unnest(%(keys)s::bigint[], %(ids)s::bigint[]) AS t(key, profile_id)
+    SELECT DISTINCT key, profile_id FROM unnest(%(keys)s::bigint[], %(holders)s::bigint[]) AS t(key, profile_id)
 ), stored AS MATERIALIZED (
     SELECT profile_id, unnest(keys) AS key FROM profiles_matchkeylist
     WHERE model_id = %(model)s AND profile_id = ANY(%(fresh)s::bigint[])
@@ -79,20 +80,17 @@ Found = tuple[list[int], list[int]]
 def keys_of(trained: TrainedModel, table: Table, ids: Sequence[int]) -> Found:
     """Return the block keys of some profiles, as (keys, profiles)."""
     profiles = np.asarray(ids, np.int64)
-    found = [(hashes.view(np.int64), profiles[rows]) for rows, hashes in Keys(table).steady(trained.rules)]
+    found = [(hashes.view(np.int64), profiles[rows]) for rows, hashes in Keys(table).steady_of_few(trained.rules)]
     keys, holders = zip(*found, strict=True) if found else ((), ())
     return np.concatenate([np.empty(0, np.int64), *keys]).tolist(), np.concatenate(
         [np.empty(0, np.int64), *holders]
     ).tolist()
 
 
-def keep_keys(model: MatchModel, keys: Found, fresh: Sequence[int]) -> None:
-    """Have the block keys of newcomers stored; those that stayed as they were are not written again."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            KEEP,
-            {"model": model.pk, "fresh": int_array(fresh), "keys": int_array(keys[0]), "ids": int_array(keys[1])},
-        )
+def keep_keys(model: MatchModel, keys: Found, fresh: Sequence[int]) -> Part:
+    """Return what has the keys of newcomers stored; those that stayed are not written again."""
+    given = {"model": model.pk, "fresh": int_array(fresh), "keys": int_array(keys[0]), "holders": int_array(keys[1])}
+    return KEEP, given
 
 
 def store_keys(*, model: MatchModel, rules: Iterable[Rule], table: Table, ids: Array) -> int:

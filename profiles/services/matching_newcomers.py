@@ -10,25 +10,29 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import Q
 
 from cdp.core.copying import int_array
 from profiles.matching.blocking import MOST_IN_BLOCK
 from profiles.matching.features import compare
 from profiles.matching.model import TrainedModel, read_model
 from profiles.matching.spec import ModelSpec
-from profiles.matching_models import MatchCandidate, MatchModel, MatchRun
-from profiles.queries.matching_records import load_records, source_ids
+from profiles.matching_models import MatchModel, MatchRun
+from profiles.queries.matching_records import (
+    Records,
+    barred_from_matching,
+    read_some,
+    read_who_share,
+    source_ids,
+)
 from profiles.services.matching_components import cluster_anew, load_decided
-from profiles.services.matching_frequencies import load_as_all, read_frequencies
-from profiles.services.matching_gone import forget_gone
-from profiles.services.matching_keys import Found, keep_keys, keys_of
+from profiles.services.matching_frequencies import read_frequencies, table_as_all
+from profiles.services.matching_gone import Part, forget_gone_and_go_on, write_together
+from profiles.services.matching_keys import keep_keys, keys_of
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of, start_match_run
-from profiles.services.matching_results import put_into_review
+from profiles.services.matching_results import REVIEW, explain, queued
 from profiles.services.matching_versions import read_version
 
-State = MatchCandidate.State
 AT_ONCE = 300
 # Changes count once they are this old: a batch that is still to be committed has an earlier number.
 SETTLED = timedelta(seconds=10)
@@ -40,8 +44,12 @@ MOST_SINCE, EACH_SINCE = 10_000, 0.5
 CHANGES_EACH = 4  # at most looked at for each profile that may be behind
 
 CHANGED = """
-SELECT id, profile_id FROM profiles_change
-WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
+SELECT c.id, c.profile_id,
+    (SELECT digest FROM profiles_matchversion WHERE model_id = %(model)s AND version = %(version)s),
+    (SELECT id FROM profiles_matchrun WHERE model_id = %(model)s AND status = 'done' AND engine = 'dedupe'
+        ORDER BY id DESC LIMIT 1)
+FROM profiles_change c WHERE c.id > %(seen)s AND c.at > %(since)s AND c.at <= %(until)s
+    AND c.kind IN (1, 2, 3, 4, 5, 6) ORDER BY c.id LIMIT %(most)s
 """
 BEHIND = """
 SELECT count(DISTINCT profile_id) FROM (
@@ -52,18 +60,9 @@ SELECT count(DISTINCT profile_id) FROM (
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
 """
-MATCHED = "UPDATE profiles_matchmodel SET matched_change_id = %s WHERE id = %s"
-DIGEST = "SELECT digest FROM profiles_matchversion WHERE model_id = %s AND version = %s"
-# A block past the cap is read up to the cap only, and its members do not come here at all.
-NEIGHBOURS = """
-SELECT DISTINCT least(t.one, o.other), greatest(t.one, o.other)
-FROM unnest(%(keys)s::bigint[], %(ids)s::bigint[]) AS t(key, one)
-CROSS JOIN LATERAL (
-    SELECT array_agg(k.profile_id) AS others FROM (
-        SELECT profile_id FROM profiles_matchkey WHERE model_id = %(model)s AND key = t.key LIMIT %(most)s + 1
-    ) k HAVING count(*) <= %(most)s
-) b CROSS JOIN LATERAL unnest(b.others) AS o(other)
-WHERE o.other <> t.one
+LET_GO = """
+UPDATE profiles_matchcandidate SET state = 'gone', decided_at = %(now)s WHERE model_id = %(model)s AND state = 'open'
+    AND ("left" = ANY(%(gone)s::bigint[]) OR "right" = ANY(%(gone)s::bigint[]))
 """
 
 _trained: dict[int, tuple[bytes, TrainedModel]] = {}
@@ -72,7 +71,7 @@ _trained: dict[int, tuple[bytes, TrainedModel]] = {}
 def match_newcomers(*, model: MatchModel, now: datetime) -> int:
     """Compare some profiles that changed since the last time; return how many changes were read."""
     with connection.cursor() as cursor:
-        cursor.execute(CHANGED, [model.matched_change_id, now - LOOKED_BACK, now - SETTLED, AT_ONCE])
+        cursor.execute(CHANGED, _wanted(model, now))
         rows = cursor.fetchall()
     if not rows:
         return 0
@@ -80,13 +79,25 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
         start_match_run(model=model, apply=False, actor="system", now=now)
         return 0
     spec = spec_of(model)
-    fresh = _of_model(spec, sorted({profile_id for _, profile_id in rows}))
-    if fresh and model.live_version is not None:
-        _compare(model, spec, _load_model(model, model.live_version), fresh, now)
-    model.matched_change_id = rows[-1][0]
-    with connection.cursor() as cursor:
-        cursor.execute(MATCHED, [model.matched_change_id, model.pk])
+    last, _, digest, run = rows[-1]
+    looked_at: set[int] = set()
+    fresh = _of_model(spec, sorted({row[1] for row in rows}))
+    if fresh and digest is not None:
+        looked_at = _compare(model, spec, _load_model(model, bytes(digest)), run, fresh, now)
+    forget_gone_and_go_on(model=model, ids=sorted(looked_at), change=last)
     return len(rows)
+
+
+def _wanted(model: MatchModel, now: datetime) -> dict[str, Any]:
+    """Return the parameters of `CHANGED`."""
+    return {
+        "model": model.pk,
+        "version": model.live_version,
+        "seen": model.matched_change_id,
+        "since": now - LOOKED_BACK,
+        "until": now - SETTLED,
+        "most": AT_ONCE,
+    }
 
 
 def _needs_run(model: MatchModel, now: datetime) -> bool:
@@ -114,59 +125,75 @@ def _of_model(spec: ModelSpec, profile_ids: Sequence[int]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _load_model(model: MatchModel, version: int) -> TrainedModel:
-    """Return a trained version; what this process has read and checked once is known by its digest."""
-    with connection.cursor() as cursor:
-        cursor.execute(DIGEST, [model.pk, version])
-        digest = bytes(cursor.fetchone()[0])
+def _load_model(model: MatchModel, digest: bytes) -> TrainedModel:
+    """Return the live version; what this process has read and checked once is known by its digest."""
     known = _trained.get(model.pk)
     if known is None or known[0] != digest:
-        _trained[model.pk] = known = digest, read_model(read_version(model=model, version=version))
+        stored = read_version(model=model, version=model.live_version or 0)
+        _trained[model.pk] = known = digest, read_model(stored)
     return known[1]
 
 
-def _compare(model: MatchModel, spec: ModelSpec, trained: TrainedModel, fresh: list[int], now: datetime) -> None:
+def _compare(
+    model: MatchModel, spec: ModelSpec, trained: TrainedModel, run: int | None, fresh: list[int], now: datetime
+) -> set[int]:
+    """Compare newcomers with all others; return of whom something was written."""
     traits = [field.trait for field in spec.fields]
-    newcomers = load_records(sources=spec.sources, traits=traits, ids=fresh)
-    keys = keys_of(trained, table_of(spec, newcomers), newcomers.ids)
-    keep_keys(model, keys, fresh)
-    gone = set(fresh) - set(newcomers.ids)
-    if gone:
-        # They objected, or are restricted: nobody is to decide about them.
-        MatchCandidate.objects.filter(Q(left__in=gone) | Q(right__in=gone), model=model, state=State.OPEN).update(
-            state=State.GONE, decided_at=now
-        )
-    pairs = _find_neighbours(model, keys)
+    read = read_some(traits=traits, ids=fresh)
+    keys = keys_of(trained, table_of(spec, read), read.ids)
+    others, pairs = read_who_share(
+        model_id=model.pk, keys=keys[0], holders=keys[1], fresh=fresh, traits=traits, most=MOST_IN_BLOCK
+    )
+    barred = barred_from_matching({*read.ids, *others.ids})
+    newcomers, others = read.without(barred), others.without(barred)
+    if barred:
+        kept_keys = [(key, holder) for key, holder in zip(*keys, strict=True) if holder not in barred]
+        keys = [key for key, _ in kept_keys], [holder for _, holder in kept_keys]
     near: list[tuple[int, int, float]] = []
     some = None
+    review: list[Part] = []
     if pairs:
-        records, table = load_as_all(model, spec, sorted({one for pair in pairs for one in pair}))
+        records = _all_of(newcomers, others, pairs)
+        table = table_as_all(model, spec, records)
         ids = np.asarray(records.ids, np.int64)
         found = np.array(pairs, np.int64)
         found = np.searchsorted(ids, found[np.isin(found, ids).all(axis=1)])
         matrix = compare(table, found[:, 0], found[:, 1])
         likely = trained.weights.probabilities(matrix)
         kept = np.nonzero(likely >= trained.threshold / 2)[0]
-        # Most newcomers are like nobody: nothing more is asked about them.
+        # Many newcomers are like nobody: nothing more is asked about them.
         if len(kept):
             some = load_decided(model, spec, records, table)
             kept = kept[~some.guard(found[kept, 0], found[kept, 1])]
             triples = [(int(found[one, 0]), int(found[one, 1]), float(likely[one])) for one in kept]
-            put_into_review(model, trained, records, triples, matrix[kept], now)
             near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
-    cluster_anew(model=model, spec=spec, trained=trained, fresh=fresh, there=newcomers.ids, pairs=near, loaded=some)
-    forget_gone(model=model, ids=sorted({*fresh, *(one for pair in pairs for one in pair)}))
+            if triples:
+                review.append((REVIEW, queued(model, records, triples, explain(trained, matrix[kept]), now)))
+    changes: list[Part] = []
+    if run is not None:
+        changes = cluster_anew(
+            run=run,
+            model=model,
+            spec=spec,
+            trained=trained,
+            fresh=fresh,
+            there=newcomers.ids,
+            pairs=near,
+            loaded=some,
+        )
+    gone = set(fresh) - set(newcomers.ids)
+    if gone:
+        # They objected, or are restricted: nobody is to decide about them.
+        review.append((LET_GO, {"model": model.pk, "now": now, "gone": int_array(gone)}))
+    write_together([*changes, *review, keep_keys(model, keys, fresh)])
+    return {*fresh, *(one for pair in pairs for one in pair)}
 
 
-def _find_neighbours(model: MatchModel, keys: Found) -> list[tuple[int, int]]:
-    """Return pairs of a newcomer and somebody who shares a key with it; blocks past the cap give none."""
-    with connection.cursor() as cursor:
-        given: dict[str, Any] = {
-            "model": model.pk,
-            "keys": int_array(keys[0]),
-            "ids": int_array(keys[1]),
-            "most": MOST_IN_BLOCK,
-        }
-        cursor.execute(NEIGHBOURS, given)
-        rows: list[tuple[int, int]] = cursor.fetchall()
-    return rows
+def _all_of(newcomers: Records, others: Records, pairs: list[tuple[int, int]]) -> Records:
+    """Return the records of pairs by their ids, each once."""
+    known, wanted = set(newcomers.ids), {one for pair in pairs for one in pair}
+    rows = [row for row in newcomers.lines() if row[0] in wanted]
+    rows += [row for row in others.lines() if row[0] not in known]
+    found = Records([], [], [], [], [[] for _ in newcomers.columns])
+    found.add(sorted(rows, key=lambda row: row[0]))
+    return found

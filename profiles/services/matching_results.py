@@ -114,48 +114,40 @@ def explain(trained: TrainedModel, matrix: Array) -> Told:
     return [{"bias": bias, **trained.weights.contributions(row)} for row in matrix]
 
 
-def put_into_review(
-    model: MatchModel,
-    trained: TrainedModel,
-    records: Records,
-    pairs: Sequence[tuple[int, int, float]],
-    matrix: Array,
-    now: datetime,
+def queue_pairs(
+    model: MatchModel, records: Records, pairs: Sequence[tuple[int, int, float]], told: Told, now: datetime
 ) -> None:
-    """Add pairs to the review queue, with what each field contributes; decided ones stay decided.
+    """Add pairs to the review queue, or renew what is open of them."""
+    for start in range(0, len(pairs), REVIEWED_AT_ONCE):
+        part = slice(start, start + REVIEWED_AT_ONCE)
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Before any row of the queue, as everybody who merges or decides does: they would wait for each other.
+            locks.take(cursor, locks.IDENTITY)
+            cursor.execute(REVIEW, queued(model, records, pairs[part], told[part], now))
+
+
+def queued(
+    model: MatchModel, records: Records, pairs: Sequence[tuple[int, int, float]], told: Told, now: datetime
+) -> dict[str, Any]:
+    """Return the parameters of `REVIEW` for pairs.
 
     Parameters
     ----------
     pairs : sequence of (int, int, float)
         Rows of both records, and the probability.
-    matrix : numpy.ndarray
-        The features of each pair.
+    told : sequence of mapping
+        What each field of each of them contributes, in bits.
     """
-    queue_pairs(model, records, pairs, explain(trained, matrix), now)
-
-
-def queue_pairs(
-    model: MatchModel, records: Records, pairs: Sequence[tuple[int, int, float]], told: Told, now: datetime
-) -> None:
-    """Add pairs to the review queue, or renew what is open of them."""
     ids, nodes = records.ids, records.nodes
-    for start in range(0, len(pairs), REVIEWED_AT_ONCE):
-        part = pairs[start : start + REVIEWED_AT_ONCE]
-        bits = [{name: round(value, 3) for name, value in one.items()} for one in told[start : start + len(part)]]
-        with transaction.atomic(), connection.cursor() as cursor:
-            # Before any row of the queue, as everybody who merges or decides does: they would wait for each other.
-            locks.take(cursor, locks.IDENTITY)
-            cursor.execute(
-                REVIEW,
-                {
-                    "model": model.pk,
-                    "now": now,
-                    # The smaller id stands on the left.
-                    "left": int_array(min(ids[a], ids[b]) for a, b, _ in part),
-                    "right": int_array(max(ids[a], ids[b]) for a, b, _ in part),
-                    "left_node": int_array(min(nodes[a], nodes[b]) for a, b, _ in part),
-                    "right_node": int_array(max(nodes[a], nodes[b]) for a, b, _ in part),
-                    "probability": [probability for _, _, probability in part],
-                    "contributions": text_array(orjson.dumps(one).decode() for one in bits),
-                },
-            )
+    bits = [{name: round(value, 3) for name, value in one.items()} for one in told]
+    return {
+        "model": model.pk,
+        "now": now,
+        # The smaller id stands on the left.
+        "left": int_array(min(ids[a], ids[b]) for a, b, _ in pairs),
+        "right": int_array(max(ids[a], ids[b]) for a, b, _ in pairs),
+        "left_node": int_array(min(nodes[a], nodes[b]) for a, b, _ in pairs),
+        "right_node": int_array(max(nodes[a], nodes[b]) for a, b, _ in pairs),
+        "probability": [probability for _, _, probability in pairs],
+        "contributions": text_array(orjson.dumps(one).decode() for one in bits),
+    }

@@ -17,6 +17,7 @@ from profiles.matching_models import MatchModel, MatchRun, MatchVersion
 from profiles.queries.matching_records import (
     Records,
     load_records,
+    read_decisions,
     read_holders,
     read_kept_apart,
     read_votes,
@@ -136,11 +137,13 @@ def read_decided(model: MatchModel, rows: dict[int, int]) -> tuple[list[tuple[in
     """Return what people said is one, and what is two, as rows of the table."""
     must: list[tuple[int, int]] = []
     apart: list[tuple[int, int]] = []
-    some = rows if len(rows) < MANY_RECORDS else None
-    for left, right, votes in read_votes(model.pk, some):
+    if len(rows) < MANY_RECORDS:
+        said, blocked = read_decisions(model.pk, rows)
+    else:
+        said, blocked = read_votes(model.pk), read_kept_apart()
+    for left, right, votes in said:
         if left in rows and right in rows and votes:
             (must if votes > 0 else apart).append((rows[left], rows[right]))
-    blocked = read_kept_apart(some)
     apart += [(rows[a], rows[b]) for a, b in blocked if a in rows and b in rows]
     # What was kept apart since, by an undo or by somebody's word, is stronger than an answer.
     barred = {frozenset(pair) for pair in apart}

@@ -275,14 +275,14 @@ def test_keeps_nothing_of_somebody_who_goes_while_matching_looks_at_them(client,
     run(client)
     late = Identifier.objects.get(value="crm/0")
     before = [query.count() for query in everything_but(late)]
-    load = matching_newcomers.load_records
+    read = matching_newcomers.read_some
 
-    def load_and_lose(**asked):
-        found = load(**asked)
+    def read_and_lose(**asked):
+        found = read(**asked)
         Profile.objects.filter(pk=late.profile_id).update(restricted=True)
         return found
 
-    monkeypatch.setattr(matching_newcomers, "load_records", load_and_lose)
+    monkeypatch.setattr(matching_newcomers, "read_some", read_and_lose)
     assert follow(late.profile) > 0
     assert not MatchKey.objects.filter(profile_id=late.profile_id).exists()
     assert not MatchedRecord.objects.filter(profile_id=late.profile_id).exists()

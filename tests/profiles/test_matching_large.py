@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from profiles.matching import choosing, pool
+from profiles.matching import choosing, clustering, pool, table
 from profiles.matching.blocking import Keys, Rule, pairs_of_rule
 from profiles.matching.choosing import choose_rules, look_around, possible_rules
 from profiles.matching.features import compare, features_of, names_of
@@ -37,6 +37,45 @@ def test_finds_around_some_records_the_pairs_that_hold_one_of_them(across):
         everything, _ = pairs_of_rule(keys, rule, across=across)
         wanted = anchors[everything // table.size] | anchors[everything % table.size]
         assert np.array_equal(look_around(keys, rule, anchors, across=across).pairs, everything[wanted]), rule.label
+
+
+@pytest.mark.parametrize("size", [1, 40])
+def test_gives_few_records_the_keys_that_they_have_among_many(size):
+    whole = random_table(300)
+    rules = [*possible_rules(whole), Rule((("town", "words:2"), ("born", "year")))]
+    rules.insert(3, Rule((("name", "learned:sameThreeCharStartPredicate"), ("born", "year"))))
+    rules.append(Rule((("town", "learned:tokenFieldPredicate"),)))
+    rows = np.random.default_rng(8).choice(whole.size, size, replace=False)
+    few = whole.take(rows)
+    known = {
+        (row, key)
+        for found, keys in Keys(whole).steady(rules)
+        for row, key in zip(found.tolist(), keys.tolist(), strict=True)
+    }
+    found = [
+        (int(rows[row]), key)
+        for places, keys in Keys(few).steady_of_few(tuple(rules))
+        for row, key in zip(places.tolist(), keys.tolist(), strict=True)
+    ]
+    assert sorted(found) == sorted(one for one in known if one[0] in set(rows.tolist()))
+    assert len(found) > 20 * size
+
+
+def test_joins_names_and_finds_components_of_few_as_of_many(monkeypatch):
+    few = random_table(200)
+    ties = np.random.default_rng(4).integers(0, 200, (2, 120))
+    parts = clustering.components(200, *ties)
+    monkeypatch.setattr(table, "FEW_RECORDS", 0)
+    monkeypatch.setattr(clustering, "FEW_RECORDS", 0)
+    many = random_table(200)
+    for name, column in many.columns.items():
+        assert [column.text(row) for row in range(200)] == [few.columns[name].text(row) for row in range(200)]
+        assert dict(zip(column.values, column.counts, strict=True)) == dict(
+            zip(few.columns[name].values, few.columns[name].counts, strict=True)
+        )
+    same = clustering.components(200, *ties)
+    assert np.array_equal(parts[:, None] == parts, same[:, None] == same)
+    assert 1 < len(set(parts.tolist())) < 200
 
 
 def test_leaves_blocks_past_the_cap_out_around_records_too():

@@ -1,22 +1,31 @@
 """Who comes in or changes after a run: what it costs to compare them, and what is kept of it."""
 
+import random
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from profiles.matching_models import MatchCandidate, MatchedPair, MatchKey, MatchModel, MatchRun
-from profiles.models import Identifier, Profile
+from profiles.models import ChangeKind, Identifier, Profile
 from profiles.services import matching_keys, matching_newcomers, matching_runs
 from profiles.services.matching_components import load_decided
 from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_work import count_matching_work
+from profiles.services.merging import write_changes
 from tests.profiles.test_matching_api import client, follow, run, store, trained, work
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]
+
+
+SUMMARISE = """
+SELECT brin_summarize_new_values(inhrelid) FROM pg_inherits WHERE inhparent = 'profiles_change_in_order'::regclass
+"""
 
 
 def held(number):
@@ -108,6 +117,46 @@ def test_a_newcomer_is_as_likely_somebody_as_in_a_run_of_everybody(client, train
     assert max(abs(before[pair] - after[pair]) for pair in both) <= 2e-6
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 20])
+def test_newcomers_end_where_a_run_of_everybody_puts_them(client, trained, at_once):
+    run(client)
+    rng = random.Random(3)
+    changed = [held(number) for number in rng.sample(range(len(trained)), 20)]
+    others = [held(number) for number in range(0, len(trained), 7)]
+    for number, profile in enumerate(changed):
+        # Spelt otherwise, somebody else's double, and like nobody.
+        traits = dict(profile.traits if number % 3 == 0 else rng.choice(others).traits)
+        traits["last"] = f"Q{number}uince" if number % 3 == 2 else traits["last"][:-1] + "y"
+        if number % 3 == 2:
+            traits |= {"born": f"19{number + 10}-01-02", "email": f"only{number}@post.example"}
+        Profile.objects.filter(pk=profile.pk).update(traits=traits)
+    queued = open_pairs()
+    before = clusters_now()
+    for start in range(0, len(changed), at_once):
+        assert follow(*changed[start : start + at_once]) > 0
+    after, review = clusters_now(), open_pairs()
+    assert MatchRun.objects.count() == 1
+    run(client)
+    assert after == clusters_now()
+    assert after != before
+    # Who is to decide is not asked less; what was asked before stays until a run.
+    assert open_pairs() <= review <= open_pairs() | queued
+    assert review - queued
+
+
+def clusters_now():
+    """Return who is one in the last run."""
+    last = MatchRun.objects.order_by("-id").first()
+    parts = {}
+    for profile_id, cluster in last.records.values_list("profile_id", "cluster"):
+        parts.setdefault(cluster, set()).add(profile_id)
+    return {frozenset(part) for part in parts.values()}
+
+
+def open_pairs():
+    return {frozenset(pair) for pair in MatchCandidate.objects.filter(state="open").values_list("left", "right")}
+
+
 def likely_pairs():
     rows = MatchedPair.objects.filter(probability__gte=0.25).values_list("left", "right", "probability")
     return {frozenset((left, right)): likely for left, right, likely in rows}
@@ -180,3 +229,28 @@ def test_stores_no_keys_of_blocks_past_the_cap(client, trained, monkeypatch):
     work()
     left = Counter(MatchKey.objects.values_list("key", flat=True))
     assert left == {key: count for key, count in keys.items() if count < most}
+
+
+def test_finds_the_last_changes_without_reading_all_of_the_day(client, trained):
+    run(client)
+    model, someone = MatchModel.objects.get(), held(0)
+    with connection.cursor() as cursor:
+        now = timezone.now()
+        write_changes(cursor, [(someone.pk, ChangeKind.CREATED, {})] * 20_000, now - timedelta(minutes=1))
+        cursor.execute("SELECT max(id) - 1 FROM profiles_change")
+        MatchModel.objects.update(matched_change_id=cursor.fetchone()[0])
+        # What the server does by itself, some seconds after pages are full.
+        cursor.execute(SUMMARISE)
+        cursor.execute("ANALYZE profiles_change")
+        model.refresh_from_db()
+        read = matching_newcomers._wanted(model, now)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {matching_newcomers.CHANGED}", read)
+        plan = cursor.fetchone()[0][0]["Plan"]
+    assert plan["Actual Rows"] == 1
+    assert read_rows(plan) < 5_000
+
+
+def read_rows(plan):
+    """Return how many rows were looked at in the steps of a plan that read tables."""
+    own = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    return own * plan["Actual Loops"] + sum(map(read_rows, plan.get("Plans", ())))
