@@ -1,7 +1,11 @@
 """Splink over the tables of matching: what it says of pairs does not depend on how they are asked about."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
+from django.core.management import call_command
 
 from profiles.matching import splink
 from profiles.matching.fields import Field
@@ -100,3 +104,25 @@ def test_says_the_same_when_it_is_fitted_again(rows, fitted):
 def test_says_that_there_is_nothing_to_learn_from(given):
     with pytest.raises(SplinkFailure), fitted_splink(table_of(given), across=False, seed=1) as made:
         made.probabilities(np.array([0]), np.array([1]))
+
+
+def test_matches_a_file_without_asking_for_its_truth(rows, tmp_path, capsys):
+    file, model, out = tmp_path / "people.csv", tmp_path / "model.json", tmp_path / "clusters.csv"
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, ["id", "first", "last", "born", "email", "person"])
+        writer.writeheader()
+        writer.writerows({"id": f"r{number}", **row} for number, row in enumerate(rows))
+    model.write_text(json.dumps({"key": "people", "fields": FIELDS}))
+    given = [str(model), "--truth", str(file), "--truth-column", "person", "--engine", "splink", "--out", str(out)]
+    call_command("match", *given)
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["records"], figures["labels_used"]) == (len(rows), 0)
+    assert figures["f1"] > 0.9
+    assert figures["auto_link_probability"] is None
+    clusters = {row["record_id"]: row["cluster_id"] for row in csv.DictReader(out.read_text().splitlines())}
+    assert clusters.keys() == {f"r{number}" for number in range(len(rows))}
+    assert len(set(clusters.values())) == figures["clusters"]
+    with pytest.raises(SystemExit) as ended:
+        call_command("match", *given, "--spark", "local[1]")
+    assert ended.value.code == 2
+    assert "--engine splink" in capsys.readouterr().err
