@@ -31,7 +31,7 @@ from profiles.matching_models import MatchModel, MatchQuestion, MatchRun, MatchV
 from profiles.queries.matching_records import Records
 from profiles.services.matching_figures import Meter, figures_of
 from profiles.services.matching_gone import forget_gone
-from profiles.services.matching_learning import forget_unaskable, labelled_rows, read_answers
+from profiles.services.matching_learning import forget_unaskable, read_answers, read_labelled
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_results import best_undecided, fill_queue, store_found
 from profiles.services.matching_runs import guard_of, load_table, read_decided
@@ -118,14 +118,14 @@ def run_challenger(*, run: MatchRun, now: datetime) -> None:
 
 
 def _labelled(model: MatchModel, records: Records) -> Labelled:
-    answers = {pair: answer for pair, answer in read_answers(model).items() if answer is not None}
-    rows = labelled_rows(answers, records.rows)
+    labelled = read_labelled(model, records.rows)
     frozen = frozen_pairs(model)
+    known = [(*one, nodes in frozen) for nodes, one in labelled.items() if one[2] is not None]
     return Labelled(
-        np.array([left for left, _ in rows.values()], np.int64),
-        np.array([right for _, right in rows.values()], np.int64),
-        np.array([answers[pair] for pair in rows], bool),
-        np.array([pair in frozen for pair in rows], bool),
+        np.array([left for left, _, _, _ in known], np.int64),
+        np.array([right for _, right, _, _ in known], np.int64),
+        np.array([truth for _, _, truth, _ in known], bool),
+        np.array([is_frozen for _, _, _, is_frozen in known], bool),
     )
 
 

@@ -5,7 +5,7 @@ from are no longer all. No request waits for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from profiles.matching.spec import ModelSpec
 from profiles.matching.table import MISSING, Table, make_table
 from profiles.matching.training import train_model
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
-from profiles.queries.matching_records import Records, find_unaskable, load_records, read_holders
+from profiles.queries.matching_records import Records, find_unaskable, load_records, read_decisions, read_holders
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_versions import frozen_pairs, measure_frozen, promote, write_version
 
@@ -82,29 +82,34 @@ def read_answers(model: MatchModel) -> dict[tuple[int, int], bool | None]:
     }
 
 
-def labelled_rows(pairs: Iterable[tuple[int, int]], rows: Mapping[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return for pairs of nodes the rows of their profiles; pairs that are one profile, or no longer there, are not."""
-    asked = list(pairs)
-    holders = read_holders({node for pair in asked for node in pair})
-    found: dict[tuple[int, int], tuple[int, int]] = {}
-    for left, right in asked:
-        one, other = rows.get(holders.get(left, 0)), rows.get(holders.get(right, 0))
-        if one is not None and other is not None and one != other:
-            found[left, right] = (one, other)
+def read_labelled(model: MatchModel, rows: Mapping[int, int]) -> dict[tuple[int, int], tuple[int, int, bool | None]]:
+    """Return for labelled pairs of nodes the rows of both profiles, and what most said.
+
+    Pairs that are one profile by now, or no longer there, are left out. What was taken apart since, by an undo or by
+    somebody's word, is different whatever was said before.
+    """
+    answers = read_answers(model)
+    holders = read_holders({node for pair in answers for node in pair})
+    _, blocked = read_decisions(model.pk, set(holders.values()))
+    apart = {frozenset(pair) for pair in blocked}
+    found: dict[tuple[int, int], tuple[int, int, bool | None]] = {}
+    for (left, right), answer in answers.items():
+        one, other = holders.get(left, 0), holders.get(right, 0)
+        if one != other and one in rows and other in rows:
+            found[left, right] = rows[one], rows[other], answer and frozenset((one, other)) not in apart
     return found
 
 
 def _tell(model: MatchModel, held: Held) -> dict[int, tuple[int, int]]:
     """Tell the learner every label; return the nodes of each labelled place."""
-    answers = read_answers(model)
-    pairs = labelled_rows(answers, held.rows)
-    held.learner.add(list(pairs.values()))
+    labelled = read_labelled(model, held.rows)
+    held.learner.add([(left, right) for left, right, _ in labelled.values()])
     places: dict[int, tuple[int, int]] = {}
     said: dict[int, bool | None] = {}
-    for nodes, rows in pairs.items():
-        place = held.learner.place_of(*rows)
+    for nodes, (left, right, answer) in labelled.items():
+        place = held.learner.place_of(left, right)
         if place is not None:
-            places[place], said[place] = nodes, answers[nodes]
+            places[place], said[place] = nodes, answer
     for place in set(held.learner.answers) - said.keys():
         # The label is gone: taken back, or erased with its person.
         del held.learner.answers[place]

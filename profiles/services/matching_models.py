@@ -15,7 +15,8 @@ from cdp.core.services.wakeups import wake
 from profiles.errors import BadModel, ChallengerIsOff, MatchingIsOff, ModelExists, NoSuchModel, NotTrained
 from profiles.matching.spec import ModelSpec, read_spec, write_spec
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchRun
-from profiles.queries.matching_records import find_nodes, find_unaskable, source_ids
+from profiles.models import Identifier
+from profiles.queries.matching_records import RECORD_TYPE, find_nodes, find_unaskable, source_ids
 from profiles.queries.sealed import find_sealed_names
 
 TASK_NAME = "profiles.match"
@@ -241,10 +242,11 @@ def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, 
     Raises
     ------
     BadModel
-        If a record is unknown, or a pair is one record.
+        If a record is unknown, a pair is one record, or two of one source are to be the same in a model that links.
     """
     spec = spec_of(model)
     nodes = find_nodes([name for one in labels for name in (one.left, one.right)], sources=spec.sources)
+    sources = _sources_of(spec, nodes.values())
     faults = []
     rows = []
     for number, one in enumerate(labels):
@@ -254,6 +256,9 @@ def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, 
             faults.append(FieldError(f"pairs[{number}].{side}", "matching.unknown_record", "There is no such record."))
         elif left == right:
             faults.append(FieldError(f"pairs[{number}]", "matching.one_record", "Both are one record."))
+        elif one.answer == MatchLabel.Answer.SAME and left in sources and sources[left] == sources.get(right):
+            message = "Both are of one source, and the model links different ones."
+            faults.append(FieldError(f"pairs[{number}]", "matching.one_source", message))
         else:
             rows.append((min(left, right), max(left, right), one.answer))
     if faults:
@@ -269,6 +274,14 @@ def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, 
             now=now,
         )
     return len(rows)
+
+
+def _sources_of(spec: ModelSpec, nodes: Iterable[int]) -> dict[int, int]:
+    """Return the source of each imported record where a model links sources; nothing where it does not matter."""
+    if spec.mode != "link":
+        return {}
+    records = Identifier.objects.filter(pk__in=set(nodes), type__key=RECORD_TYPE)
+    return dict(records.values_list("pk", "source_id"))
 
 
 def write_labels(

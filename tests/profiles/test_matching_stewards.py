@@ -3,8 +3,12 @@
 import pytest
 
 from profiles.matching_models import MatchLabel, MatchModel, MatchQuestion, MatchVersion
+from profiles.models import Merge
+from profiles.queries.matching_records import load_records
+from profiles.services import matching_models
+from profiles.services.matching_learning import read_labelled
 from profiles.services.matching_versions import promote, write_version
-from tests.profiles.test_matching_api import client, run, same, trained, work
+from tests.profiles.test_matching_api import MODEL, client, people, run, same, store, trained, work
 from tests.profiles.test_matching_pages import asked, questions_of
 from tests.world import NOW, api, signed_in
 
@@ -129,3 +133,46 @@ def test_two_who_answer_at_once_are_asked_different_things_and_every_tenth_twice
     page = ada.get("/matching/people").content.decode()
     assert "1 of 1" in page
     assert not MatchQuestion.objects.filter(pk=again.pk).exists()
+
+
+def test_what_was_taken_apart_again_is_different_whatever_was_said(client, trained):
+    run(client)
+    pair = next(
+        one
+        for one in client.get("/api/v1/identity/candidates?model=people").json()["results"]
+        if same(trained, one["left"], one["right"])
+    )
+    decided = client.post(f"/api/v1/identity/candidates/{pair['id']}/decide", {"decision": "same"}, format="json")
+    assert decided.status_code == 200, decided.content
+    merge = Merge.objects.latest("id")
+    undone = api("identity:write", "profiles:write").post(
+        f"/api/v1/merges/{merge.pk}/undo", {"reason": "two"}, format="json"
+    )
+    assert undone.status_code == 200, undone.content
+    label = MatchLabel.objects.get(origin="review")
+    assert label.answer == "same"
+    model = MatchModel.objects.get()
+    spec = matching_models.spec_of(model)
+    records = load_records(sources=spec.sources, traits=[field.trait for field in spec.fields])
+    labelled = read_labelled(model, records.rows)
+    assert labelled[label.left_node, label.right_node][2] is False
+    others = {answer for nodes, (_, _, answer) in labelled.items() if nodes != (label.left_node, label.right_node)}
+    assert others == {True, False}
+
+
+def test_takes_no_label_that_two_of_one_source_are_one_where_sources_are_linked(client):
+    store(people(4))
+    store(people(4), key="shop")
+    link = {**MODEL, "sources": ["crm", "shop"], "mode": "link"}
+    assert client.post("/api/v1/identity/models", link, format="json").status_code == 201
+    pairs = [
+        {"left": "crm/0", "right": "shop/0", "answer": "same"},
+        {"left": "crm/0", "right": "crm/1", "answer": "same"},
+        {"left": "crm/0", "right": "crm/2", "answer": "different"},
+    ]
+    answer = client.post("/api/v1/identity/models/people/labels", {"pairs": pairs}, format="json")
+    assert answer.status_code == 400
+    assert [(one["path"], one["code"]) for one in answer.json()["errors"]] == [("pairs[1]", "matching.one_source")]
+    assert not MatchLabel.objects.exists()
+    del pairs[1]
+    assert client.post("/api/v1/identity/models/people/labels", {"pairs": pairs}, format="json").json() == {"taken": 2}
