@@ -131,7 +131,7 @@ def _apart(engine: str, name: str, seed: int) -> dict[str, Any] | None:
 
 
 def _timeout(engine: str, name: str) -> int:
-    # Stock dedupe has no cap on blocks: of a hundred thousand people it was never seen to end.
+    # Stock dedupe has no cap on blocks: how long it takes of many people depends on what it happens to learn.
     return TIMEOUT_OF_DEDUPE if engine == "dedupe" and name.startswith("generated:") else TIMEOUT
 
 
