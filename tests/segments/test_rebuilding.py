@@ -29,7 +29,11 @@ EVERYONE = {"ana", "ben", "cy"}
 PATIENCE = 20
 State = tuple[set[str], set[str], int]
 ENTER = "INSERT INTO segments_membership (segment_id, profile_id, since) VALUES (%s, %s, now())"
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+# Of this database: other tests wait in theirs at the same time.
+WAITING = """
+SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE NOT l.granted AND a.datname = current_database()
+"""
 
 
 @pytest.fixture

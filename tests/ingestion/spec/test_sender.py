@@ -1,7 +1,9 @@
 """What is kept of the device that a message came from."""
 
+import ipaddress
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingestion.spec import sender
@@ -36,10 +38,14 @@ def test_keeps_of_an_address_what_the_source_wants(address, rule, kept):
 
 
 @given(st.ip_addresses(), st.ip_addresses())
+@example(ipaddress.ip_address("::"), ipaddress.ip_address("::ffff:0:0"))
+@example(ipaddress.ip_address("203.0.113.1"), ipaddress.ip_address("::ffff:203.0.113.77"))
 def test_tells_no_two_addresses_of_a_network_apart(one, other):
     kept, again = shorten_address(str(one), "truncated"), shorten_address(str(other), "truncated")
     assert shorten_address(kept, "truncated") == kept
     bits = sender.KEPT_BITS
+    # An IPv4 address within an IPv6 one is kept as what it is.
+    one, other = (getattr(address, "ipv4_mapped", None) or address for address in (one, other))
     same = one.version == other.version and int(one) >> (one.max_prefixlen - bits[one.version]) == int(other) >> (
         other.max_prefixlen - bits[other.version]
     )
