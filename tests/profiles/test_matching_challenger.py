@@ -242,3 +242,18 @@ def test_keeps_nothing_of_somebody_who_goes_while_splink_looks(client, unlabelle
     assert not MatchedRecord.objects.filter(run=run, profile_id=late.pk).exists()
     assert not MatchedPair.objects.filter(Q(left=late.pk) | Q(right=late.pk), run=run).exists()
     assert not MatchCandidate.objects.filter(Q(left=late.pk) | Q(right=late.pk), state="open").exists()
+
+
+def test_asks_nothing_again_that_was_answered(client, unlabelled):
+    MatchQuestion.objects.all().delete()
+    challenge(client)
+    asked = list(MatchQuestion.objects.all())
+    answers = [{"id": str(one.pk), "answer": "unsure"} for one in asked]
+    taken = client.post("/api/v1/identity/models/people/answers", {"answers": answers}, format="json")
+    assert taken.json() == {"taken": len(asked), "not_open": []}
+    MatchQuestion.objects.all().delete()
+    challenge(client)
+    answered = {(one.left_node, one.right_node) for one in asked}
+    again = set(MatchQuestion.objects.values_list("left_node", "right_node"))
+    assert answered
+    assert not again & answered
