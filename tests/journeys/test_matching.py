@@ -39,6 +39,14 @@ def traits_of(source: str) -> list[str]:
     return [f"{name}_{source}" for name in ("first", "last", "born")]
 
 
+def describe_model(page: Page, source: str) -> None:
+    """Fill in the form of a new model over the people of a source."""
+    page.get_by_label("Key", exact=True).fill(source)
+    comparisons = zip(traits_of(source), ("name", "name", "date"), strict=True)
+    page.get_by_label("Traits, one a line").fill("\n".join(f"{name}: {kind}" for name, kind in comparisons))
+    page.get_by_label(source, exact=True).check()
+
+
 def answer(page: Page, source: str, said: int) -> None:
     """Press the key that is right for the pair that is shown, and wait until it counts."""
     for _ in range(60):
@@ -62,13 +70,9 @@ def reload_until(page: Page, text: str) -> None:
 
 
 def test_leads_from_two_imports_to_decided_pairs(product, source):
-    names = traits_of(source)
     with chromium(product) as page:
         sign_in(page, "/matching")
-        page.get_by_label("Key", exact=True).fill(source)
-        comparisons = zip(names, ("name", "name", "date"), strict=True)
-        page.get_by_label("Traits, one a line").fill("\n".join(f"{name}: {kind}" for name, kind in comparisons))
-        page.get_by_label(source, exact=True).check()
+        describe_model(page, source)
         assert accessibility_faults(page) == []
         page.get_by_role("button", name="Make it").click()
         page.get_by_role("link", name="Answer questions").click()
@@ -112,13 +116,9 @@ def test_leads_from_two_imports_to_decided_pairs(product, source):
 
 
 def test_begins_without_labels(product, source):
-    names = traits_of(source)
     with chromium(product) as page:
         sign_in(page, "/matching")
-        page.get_by_label("Key", exact=True).fill(source)
-        comparisons = zip(names, ("name", "name", "date"), strict=True)
-        page.get_by_label("Traits, one a line").fill("\n".join(f"{name}: {kind}" for name, kind in comparisons))
-        page.get_by_label(source, exact=True).check()
+        describe_model(page, source)
         page.get_by_role("button", name="Make it").click()
         expect(page.get_by_text("Or begin without labels")).to_be_visible()
         page.get_by_role("button", name="Begin without labels").click()
