@@ -30,17 +30,8 @@ from profiles.queries.matching import (
     present_questions,
 )
 from profiles.queries.matching_labels import export_labels
-from profiles.services.matching_models import (
-    GivenLabel,
-    answer_questions,
-    ask_training,
-    create_model,
-    get_model,
-    give_labels,
-    list_questions,
-    require_matching,
-    start_match_run,
-)
+from profiles.services.matching_labels import GivenLabel, answer_questions, give_labels, list_questions
+from profiles.services.matching_models import ask_training, create_model, get_model, require_matching, start_match_run
 
 PAGING = [OpenApiParameter("limit", int), OpenApiParameter("cursor")]
 CSV = "text/csv; charset=utf-8"

@@ -15,8 +15,9 @@ from profiles.models import Profile
 from profiles.queries.matching import get_candidate
 from profiles.queries.matching_records import read_holders
 from profiles.services.guarding import refuse_restricted
+from profiles.services.matching_labels import write_labels
 from profiles.services.matching_merging import Matched, merge_matched
-from profiles.services.matching_models import get_model, write_labels
+from profiles.services.matching_models import get_model
 from profiles.services.retrying import retry_deadlocks
 
 AT_ONCE = 100

@@ -33,16 +33,14 @@ from profiles.queries.matching import (
 from profiles.queries.matching_records import read_holders
 from profiles.queries.people import any_restricted
 from profiles.queries.profiles import read_source_names
+from profiles.services.matching_labels import answer_questions, list_questions, undo_answer
 from profiles.services.matching_models import (
-    answer_questions,
     ask_training,
     create_model,
     get_model,
     is_matching_on,
     is_splink_on,
-    list_questions,
     start_match_run,
-    undo_answer,
 )
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
 from profiles.ui.matching_words import (

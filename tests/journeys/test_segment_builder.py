@@ -4,10 +4,11 @@ import json
 import uuid
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.journeys.browser import accessibility_faults, chromium, sign_in
 from tests.journeys.calling import call, new_key, new_source, post, wait_for
+PREVIEW = "**/segments/new/count"
 
 LEAVES = [
     {"type": "trait", "path": "address.city", "op": "eq", "value": "Berlin"},
@@ -235,6 +236,8 @@ def test_moves_rows_by_dragging_and_takes_back_json(product):
         page.get_by_role("button", name="Conditions").click()
         rows = page.locator(".condition.is-leaf.of-people")
         expect(rows).to_have_count(3)
+        # What has not moved when the figures are there does not move below a hand that drags either.
+        expect(rows.nth(0).locator(".row-words")).to_contain_text("without this")
         rows.nth(2).get_by_role("button", name="Move", exact=True).drag_to(rows.nth(0).locator(".sentence"))
         found = page.evaluate(f"() => {BUILDER}.definition().match")
         # Dropped on the only row of the group: it is in the group now.
@@ -243,6 +246,24 @@ def test_moves_rows_by_dragging_and_takes_back_json(product):
         rows.nth(0).get_by_label("Move or copy this condition").click()
         rows.nth(0).get_by_role("button", name="Take out of its group").click()
         assert len(page.evaluate(f"() => {BUILDER}.definition().match.of")) == 3
+
+
+def test_keeps_rows_where_they_are_while_figures_come(product):
+    with chromium(product, viewport={"width": 1280, "height": 900}) as page:
+        held: list[Route] = []
+        sign_in(page, "/segments/new")
+        definition = {"type": "all", "of": [{"type": "any", "of": [LEAVES[4]]}, LEAVES[3], LEAVES[20]]}
+        page.wait_for_load_state("networkidle")
+        page.route(PREVIEW, lambda route: held.append(route))
+        with page.expect_request(PREVIEW):
+            page.evaluate(f"node => {BUILDER}.take({{ version: 1, timezone: 'UTC', match: node }})", definition)
+        rows = page.locator(".condition")
+        expect(page.locator(".condition.is-leaf.of-people")).to_have_count(3)
+        before = [row.bounding_box() for row in rows.all()]
+        for route in held:
+            route.continue_()
+        expect(page.locator(".condition.is-leaf.of-people .row-words").last).to_contain_text("without this")
+        assert [row.bounding_box() for row in rows.all()] == before
 
 
 @pytest.mark.parametrize("size", [(390, 800), (320, 256)], ids=["telephone", "magnified four times"])

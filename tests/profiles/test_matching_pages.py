@@ -7,7 +7,7 @@ import pytest
 
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion, MatchRun
 from profiles.models import Identifier, Merge
-from profiles.services.matching_models import GivenLabel, give_labels
+from profiles.services.matching_labels import GivenLabel, give_labels
 from profiles.ui.matching_words import curve_of, mark_differences
 from tests.profiles.sending import source
 from tests.profiles.test_matching_api import people, store, work
