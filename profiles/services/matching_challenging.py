@@ -33,7 +33,8 @@ from profiles.services.matching_figures import Meter, figures_of
 from profiles.services.matching_gone import forget_gone
 from profiles.services.matching_learning import forget_unaskable, read_answers, read_labelled
 from profiles.services.matching_models import spec_of
-from profiles.services.matching_results import best_undecided, fill_queue, store_found
+from profiles.services.matching_queue import best_undecided, fill_queue
+from profiles.services.matching_results import store_found
 from profiles.services.matching_runs import guard_of, load_table, read_decided
 from profiles.services.matching_versions import frozen_pairs, measure_frozen, read_version, write_version
 

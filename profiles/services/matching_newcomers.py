@@ -30,7 +30,7 @@ from profiles.services.matching_gone import Part, forget_gone_and_go_on, write_t
 from profiles.services.matching_keys import keep_keys, keys_of
 from profiles.services.matching_learning import table_of
 from profiles.services.matching_models import spec_of, start_match_run
-from profiles.services.matching_results import REVIEW, explain, queued
+from profiles.services.matching_queue import REVIEW, explain, queued
 from profiles.services.matching_versions import read_version
 
 AT_ONCE = 300

@@ -30,7 +30,8 @@ from profiles.services.matching_keys import store_keys
 from profiles.services.matching_learning import forget_learners, table_of
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_models import spec_of
-from profiles.services.matching_results import best_undecided, explain, fill_queue, store_found
+from profiles.services.matching_queue import best_undecided, explain, fill_queue, what_is_left
+from profiles.services.matching_results import store_found
 from profiles.services.matching_versions import read_version
 
 MERGES_AT_ONCE = 100
@@ -80,6 +81,7 @@ def run_match(*, run: MatchRun, now: datetime) -> Basis:
         "records": names,
         "labels_used": MatchVersion.objects.get(model=model, version=run.version).labels,
         "auto_link": trained.auto_link,
+        "queue_left": what_is_left(scored, best),
     }
     figures["steps"] |= {name: round(seconds, 3) for name, seconds in scored.seconds.items()}
     run.figures = {**figures, "drift": drift_since(run, figures)}

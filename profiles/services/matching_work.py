@@ -113,10 +113,11 @@ def _following() -> QuerySet[MatchModel]:
 
 
 def _follow(clock: Clock) -> int:
-    """Compare those who came or changed, for each model that has matched before."""
+    """Compare those who came or changed, for each model that has matched before; fill its queue where few are left."""
     if not _may_look():
         return 0
     from profiles.services.matching_newcomers import match_newcomers  # noqa: PLC0415 - its packages may be missing
+    from profiles.services.matching_refilling import refill_queue  # noqa: PLC0415 - as above
 
     _Looked.at = time.monotonic()
     done = 0
@@ -125,6 +126,8 @@ def _follow(clock: Clock) -> int:
             done += 1
             if count_matching_work():
                 return done
+        while _guarded(model, lambda model=model: refill_queue(model=model, now=clock())):  # type: ignore[misc]
+            done += 1
     return done
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.journeys.browser import accessibility_faults, chromium, sign_in
 from tests.journeys.calling import call, new_key, new_source, post, wait_for
+
 PREVIEW = "**/segments/new/count"
 
 LEAVES = [
@@ -254,7 +255,7 @@ def test_keeps_rows_where_they_are_while_figures_come(product):
         sign_in(page, "/segments/new")
         definition = {"type": "all", "of": [{"type": "any", "of": [LEAVES[4]]}, LEAVES[3], LEAVES[20]]}
         page.wait_for_load_state("networkidle")
-        page.route(PREVIEW, lambda route: held.append(route))
+        page.route(PREVIEW, lambda route: held.append(route))  # noqa: PLW0108 - it keeps an attribute on what it calls
         with page.expect_request(PREVIEW):
             page.evaluate(f"node => {BUILDER}.take({{ version: 1, timezone: 'UTC', match: node }})", definition)
         rows = page.locator(".condition")

@@ -219,6 +219,11 @@ def follow(*profiles):
     with connection.cursor() as cursor:
         changes = [(one.pk, ChangeKind.CREATED, {}) for one in profiles]
         write_changes(cursor, changes, timezone.now() - timedelta(seconds=30))
+    return look()
+
+
+def look():
+    """Let the worker look for what came since it last looked, now and not in ten seconds."""
     matching_work._Looked.at = float("-inf")
     return work()
 

@@ -7,12 +7,12 @@ from django.db import connection
 
 from cdp.core import locks
 from profiles.errors import AlreadyDecided
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel
+from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun
 from profiles.models import Identifier, IdentifierType, Merge, Profile
-from profiles.services import matching_results
+from profiles.services import matching_queue, matching_refilling
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
 from tests.profiles.test_identity_races import identifier_types
-from tests.profiles.test_matching_api import client, people, run, store, trained
+from tests.profiles.test_matching_api import client, look, people, run, store, trained
 from tests.profiles.test_matching_pages import DEFINITION
 from tests.two_connections import other_connection
 from tests.world import NOW
@@ -136,7 +136,8 @@ def test_asks_nobody_about_pairs_that_cannot_be_one(client, trained):
 
 @pytest.mark.django_db
 def test_what_was_decided_takes_no_place_in_the_queue(client, trained, monkeypatch):
-    monkeypatch.setattr(matching_results, "MOST_REVIEWED", 3)
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 3)
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 0)
     run(client)
     before = queue_of(client)
     assert len(before) == 3
@@ -145,3 +146,51 @@ def test_what_was_decided_takes_no_place_in_the_queue(client, trained, monkeypat
     run(client)
     assert len(queue_of(client)) == 3
     assert not queue_of(client) & before
+
+
+def decide_all(client, decision):
+    ids = [one["id"] for one in client.get("/api/v1/identity/candidates").json()["results"]]
+    for one in ids:
+        answer = client.post(f"/api/v1/identity/candidates/{one}/decide", {"decision": decision}, format="json")
+        assert answer.status_code == 200, answer.content
+
+
+@pytest.mark.django_db
+def test_goes_on_with_the_next_pairs_as_those_at_the_top_are_decided(client, trained, monkeypatch):
+    run(client)
+    whole = queue_of(client)
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 3)
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 2)
+    monkeypatch.setattr(matching_refilling, "AT_ONCE", 4)
+    run(client)
+    seen = queue_of(client)
+    assert len(seen) == 3
+    look()
+    # Enough are open.
+    assert queue_of(client) == seen
+    while queue_of(client):
+        decide_all(client, "different")
+        look()
+        assert not queue_of(client) & seen
+        seen |= queue_of(client)
+    assert seen == whole
+    # The end was reached: another look asks for nothing more.
+    assert MatchRun.objects.latest("id").figures["queue_left"] is None
+
+
+@pytest.mark.django_db
+def test_who_went_or_was_joined_since_is_not_put_into_the_queue(client, trained, monkeypatch):
+    run(client)
+    whole = queue_of(client)
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 1)
+    run(client)
+    (first,) = queue_of(client)
+    by_pair = sorted(whole - {first}, key=sorted)
+    gone = Identifier.objects.get(value=sorted(by_pair[0])[0])
+    Profile.objects.filter(pk=gone.profile_id).update(restricted=True)
+    decide_all(client, "same")
+    look()
+    names = {name for pair in queue_of(client) for name in pair}
+    assert names
+    assert sorted(by_pair[0])[0] not in names
+    assert first not in queue_of(client)
