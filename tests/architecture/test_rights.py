@@ -44,7 +44,7 @@ def test_says_why_nobody_needs_to_sign_in():
 @pytest.mark.parametrize("app", APPS)
 def test_everybody_may_do_what_the_table_says_and_nothing_else(app: str, quiet: None):
     world = build()
-    walk = Walk(Cast(world))
+    walk = Walk(Cast(world), {place: line.key for place, (line, _) in TABLE[app].items()})
     found = {
         (line.route, line.method): str(line)
         for address in addresses(world)

@@ -1,6 +1,6 @@
 """The walk over every address: everybody asks by every method, and what they are answered is written as a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from django.db import transaction
@@ -89,6 +89,14 @@ class Cast:
         self.keys = {scope: _program(key_with(scope)) for scope in sorted(ALL_SCOPES)}
         self.bare, self.limited, self.whole = _program(bare), _program(limited), _program(key_with("administrator"))
         self.holders = {right: _holder(right, world) for right in RIGHTS}
+        self._of_several: dict[frozenset[str], Asker] = {}
+
+    def key_with_all(self, scopes: Iterable[str]) -> Asker:
+        """Return a program whose key has all of these scopes, and no other one."""
+        wanted = frozenset(scopes)
+        if wanted not in self._of_several:
+            self._of_several[wanted] = _program(key_with(*sorted(wanted)))
+        return self._of_several[wanted]
 
 
 def _program(key: str) -> Asker:
@@ -109,6 +117,8 @@ class Walk:
     """Asks, counts, and notes what must never be."""
 
     cast: Cast
+    # The scope of each address and method that the table says: what differs from it is found out scope by scope.
+    expected: Mapping[tuple[str, str], str]
     cells: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -152,7 +162,7 @@ class Walk:
         return Line(method, who, key, right, address.route)
 
     def _try_keys(self, address: Address, method: str) -> str:
-        opened = {scope for scope, asker in self.cast.keys.items() if self._opens(asker, method, address.there)}
+        opened = self._opened_by(address, method)
         if self._opens(self.cast.bare, method, address.there):
             self._note(address, method, "a key without scopes", "is let in")
         limited = self._ask(self.cast.limited, method, address.there)
@@ -161,6 +171,19 @@ class Walk:
         if not opened and self._opens(self.cast.whole, method, address.there):
             return SEVERAL
         return scope_of(opened) + ("+" if limited.is_let_in else "")
+
+    def _opened_by(self, address: Address, method: str) -> set[str]:
+        """Return the scopes with which a key is let in: every one alone, where they are not those of the table."""
+        scope = self.expected.get((address.route, method), SEVERAL).removesuffix("+")
+        if scope in ALL_SCOPES:
+            # Each of these alone, and all others together not: then no other one opens it.
+            enough = keys_that_have(scope)
+            others = self.cast.key_with_all(ALL_SCOPES - enough)
+            if all(self._opens(self.cast.keys[one], method, address.there) for one in enough) and not self._opens(
+                others, method, address.there
+            ):
+                return enough
+        return {scope for scope, asker in self.cast.keys.items() if self._opens(asker, method, address.there)}
 
     def _try_rights(self, address: Address, method: str, refused: Answer) -> str:
         """Return the smallest right that opens the address, to its own object alone."""
@@ -202,12 +225,17 @@ class Walk:
         self.faults.append(f"{method} {address.there}: {who} {what}")
 
 
+def keys_that_have(scope: str) -> set[str]:
+    """Return the scopes that bring a scope with them, itself among them."""
+    return {name for name in ALL_SCOPES if scope in expand_scopes([name])}
+
+
 def scope_of(opened: Iterable[str]) -> str:
     """Return the one scope that explains which keys are let in."""
     opened = set(opened)
     if not opened:
         return "-"
     for scope in sorted(ALL_SCOPES):
-        if opened == {name for name in ALL_SCOPES if scope in expand_scopes([name])}:
+        if opened == keys_that_have(scope):
             return scope
     return "any" if opened == ALL_SCOPES else ",".join(sorted(opened))
