@@ -15,8 +15,9 @@ class MatchModel(models.Model):
     """A matching model: which sources and traits, and the version in force.
 
     `wants_*_at` are what the worker of matching has been asked for and not done yet. `seed` makes its choices
-    repeatable. `matched_change_id` is the change of profiles up to which new ones were matched, `followed_run_id` the
-    run whose block keys are stored for them.
+    repeatable. `failed_step` is what has failed: why training did stays to be read until it is asked for again.
+    `matched_change_id` is the change of profiles up to which new ones were matched, `followed_run_id` the run whose
+    block keys are stored for them.
 
     Personal data: none.
     """
@@ -28,6 +29,11 @@ class MatchModel(models.Model):
         TRAINED = "trained"
         FAILED = "failed"
 
+    class Step(models.TextChoices):
+        QUESTIONS = "questions"
+        TRAINING = "training"
+        FOLLOWING = "following"
+
     objects: "models.Manager[MatchModel]"
 
     id = models.AutoField(primary_key=True)
@@ -36,6 +42,7 @@ class MatchModel(models.Model):
     definition = models.JSONField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PREPARING)
     error = models.TextField(blank=True, default="")
+    failed_step = models.CharField(max_length=10, choices=Step.choices, blank=True, default="")
     seed = models.PositiveIntegerField(default=1)
     wants_questions_at = models.DateTimeField(null=True)
     wants_training_at = models.DateTimeField(null=True)

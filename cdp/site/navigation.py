@@ -38,6 +38,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Refusals", "block", "refusals", "identity:read"),
             Entry("Blocked links", "link_off", "blocks", "identity:read"),
             Entry("Matching", "join_inner", "matching_models", "identity:read"),
+            Entry("Possible duplicates", "difference", "match_candidates", "identity:read"),
             Entry("Identity rules", "fingerprint", "identity_rules", "identity:read"),
         ),
     ),

@@ -138,7 +138,9 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
         forget_unaskable(model)
         added = len(rows)
     status = MatchModel.Status.TRAINED if model.live_version else MatchModel.Status.ASKING
-    MatchModel.objects.filter(pk=model.pk).exclude(status=MatchModel.Status.TRAINING).update(status=status, error="")
+    # Why training failed is to be read until it is asked for again.
+    settled = MatchModel.objects.filter(pk=model.pk).exclude(failed_step=MatchModel.Step.TRAINING)
+    settled.exclude(status=MatchModel.Status.TRAINING).update(status=status, error="", failed_step="")
     return added if waiting + added < OPEN_QUESTIONS - AT_ONCE // 2 else 0
 
 
@@ -178,7 +180,7 @@ def train(*, model: MatchModel, now: datetime) -> MatchVersion:
             model=model, stored=stored, labels=len(held.learner.answers), auto_link=trained.auto_link, now=now
         )
         is_live = promote(model=model, version=made, now=now)
-        MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.TRAINED, error="")
+        MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.TRAINED, error="", failed_step="")
         audit.record(
             actor="system",
             action="matching_model.trained",

@@ -146,7 +146,7 @@ def ask_training(*, model: MatchModel, actor: str, now: datetime) -> MatchModel:
         raise NotTrained(message)
     with transaction.atomic():
         MatchModel.objects.filter(pk=model.pk).update(
-            wants_training_at=now, status=MatchModel.Status.TRAINING, error=""
+            wants_training_at=now, status=MatchModel.Status.TRAINING, error="", failed_step=""
         )
         audit.record(actor=actor, action="matching_model.training", object=f"matching_model:{model.key}", now=now)
         wake(TASK_NAME)

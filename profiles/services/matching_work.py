@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import DatabaseError, connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
@@ -20,6 +21,7 @@ from profiles.services.matching_models import is_matching_on
 log = logging.getLogger("cdp.matching")
 
 Clock = Callable[[], datetime]
+Step = MatchModel.Step
 KEPT_DAYS = 14
 LOOK_SECONDS = 10.0
 # What data that nobody thought of makes the libraries raise: a model that fails must not stop the others.
@@ -122,12 +124,11 @@ def _follow(clock: Clock) -> int:
     _Looked.at = time.monotonic()
     done = 0
     for model in _following():
-        while _guarded(model, lambda model=model: match_newcomers(model=model, now=clock())):  # type: ignore[misc]
-            done += 1
-            if count_matching_work():
-                return done
-        while _guarded(model, lambda model=model: refill_queue(model=model, now=clock())):  # type: ignore[misc]
-            done += 1
+        for act in (match_newcomers, refill_queue):
+            while _guarded(model, Step.FOLLOWING, partial(act, model=model, now=clock())):
+                done += 1
+                if count_matching_work():
+                    return done
     return done
 
 
@@ -135,7 +136,7 @@ def _ask(model: MatchModel, clock: Clock) -> None:
     from profiles.services.matching_learning import fill_questions  # noqa: PLC0415 - its packages may be missing
 
     wanted = model.wants_questions_at
-    more = _guarded(model, lambda: fill_questions(model=model, now=clock()))
+    more = _guarded(model, Step.QUESTIONS, lambda: fill_questions(model=model, now=clock()))
     if not more:
         # Somebody may have answered meanwhile: then the wish has another time, and stays.
         MatchModel.objects.filter(pk=model.pk, wants_questions_at=wanted).update(wants_questions_at=None)
@@ -145,18 +146,20 @@ def _train(model: MatchModel, clock: Clock) -> None:
     from profiles.services.matching_learning import train  # noqa: PLC0415 - as above
 
     wanted = model.wants_training_at
-    _guarded(model, lambda: train(model=model, now=clock()))
+    _guarded(model, Step.TRAINING, lambda: train(model=model, now=clock()))
     MatchModel.objects.filter(pk=model.pk, wants_training_at=wanted).update(wants_training_at=None)
 
 
-def _guarded(model: MatchModel, act: Callable[[], object]) -> object:
+def _guarded(model: MatchModel, step: str, act: Callable[[], object]) -> object:
     try:
         return act()
     except FAULTS as error:
         if database_is_away(error):
             raise
         log.warning("a model failed: %s", type(error).__name__, extra={"model": model.pk})
-        MatchModel.objects.filter(pk=model.pk).update(status=MatchModel.Status.FAILED, error=_say(error))
+        MatchModel.objects.filter(pk=model.pk).update(
+            status=MatchModel.Status.FAILED, error=_say(error), failed_step=step
+        )
         return None
 
 
@@ -192,7 +195,7 @@ def _match(run: MatchRun, clock: Clock) -> Callable[[], None]:
     basis = run_match(run=run, now=clock())
 
     def follow() -> None:
-        _guarded(run.model, lambda: prepare_following(basis))
+        _guarded(run.model, Step.FOLLOWING, lambda: prepare_following(basis))
         MatchModel.objects.filter(pk=run.model_id).update(followed_run_id=run.pk)
 
     return follow
@@ -211,7 +214,7 @@ def _prepare(model: MatchModel, clock: Clock) -> None:
     from profiles.services.matching_runs import prepare_following, read_basis  # noqa: PLC0415 - as above
 
     run = _runs_in_force().filter(model=model, status=MatchRun.Status.DONE).select_related("model").latest("id")
-    _guarded(model, lambda: prepare_following(read_basis(run, clock())))
+    _guarded(model, Step.FOLLOWING, lambda: prepare_following(read_basis(run, clock())))
     MatchModel.objects.filter(pk=model.pk).update(followed_run_id=run.pk)
 
 

@@ -15,7 +15,7 @@ from profiles.matching_models import (
 )
 from profiles.models import Identifier, Merge, Profile
 from profiles.services import matching_challenging, matching_models, matching_work
-from tests.profiles.test_matching_api import MODEL, client, lines, people, same, store, trained, work
+from tests.profiles.matching_world import MODEL, client, lines, people, same, store, trained, work
 from tests.world import signed_in
 
 pytestmark = pytest.mark.django_db

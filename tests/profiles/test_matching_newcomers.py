@@ -17,7 +17,7 @@ from profiles.services.matching_frequencies import load_as_all
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_work import count_matching_work
 from profiles.services.merging import write_changes
-from tests.profiles.test_matching_api import client, follow, run, store, trained, work
+from tests.profiles.matching_world import client, follow, run, store, trained, work
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]

@@ -9,8 +9,8 @@ from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, Mat
 from profiles.models import Identifier, Merge
 from profiles.services.matching_labels import GivenLabel, give_labels
 from profiles.ui.matching_words import curve_of, mark_differences
+from tests.profiles.matching_world import people, store, work
 from tests.profiles.sending import source
-from tests.profiles.test_matching_api import people, store, work
 from tests.world import NOW, signed_in
 
 pytestmark = pytest.mark.django_db

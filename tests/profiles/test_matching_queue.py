@@ -11,8 +11,8 @@ from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, Mat
 from profiles.models import Identifier, IdentifierType, Merge, Profile
 from profiles.services import matching_queue, matching_refilling
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
+from tests.profiles.matching_world import client, look, people, run, store, trained
 from tests.profiles.test_identity_races import identifier_types
-from tests.profiles.test_matching_api import client, look, people, run, store, trained
 from tests.profiles.test_matching_pages import DEFINITION
 from tests.two_connections import other_connection
 from tests.world import NOW

@@ -6,8 +6,8 @@ from django.utils import timezone
 from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchQuestion
 from profiles.models import Identifier, Merge, Profile
 from profiles.services import matching_learning
+from tests.profiles.matching_world import MODEL, client, people, store, work
 from tests.profiles.sending import source
-from tests.profiles.test_matching_api import MODEL, client, people, store, work
 from tests.profiles.test_matching_pages import candidate_of, questions_of
 from tests.world import NOW, api, signed_in
 

@@ -12,7 +12,7 @@ from profiles.matching.fields import Field
 from profiles.matching.model import Guard
 from profiles.matching.splink import SplinkFailure, fitted_splink, rules_without_labels, run_splink
 from profiles.matching.table import make_table
-from tests.profiles.test_matching_api import FIELDS, people
+from tests.profiles.matching_world import FIELDS, people
 
 NAMED = [Field(one["trait"], one["comparison"]) for one in FIELDS]
 

@@ -8,7 +8,7 @@ from profiles.queries.matching_records import load_records
 from profiles.services import matching_models
 from profiles.services.matching_learning import read_labelled
 from profiles.services.matching_versions import promote, write_version
-from tests.profiles.test_matching_api import MODEL, client, people, run, same, store, trained, work
+from tests.profiles.matching_world import MODEL, client, people, run, same, store, trained, work
 from tests.profiles.test_matching_pages import asked, questions_of
 from tests.world import NOW, api, signed_in
 
@@ -176,3 +176,25 @@ def test_takes_no_label_that_two_of_one_source_are_one_where_sources_are_linked(
     assert not MatchLabel.objects.exists()
     del pairs[1]
     assert client.post("/api/v1/identity/models/people/labels", {"pairs": pairs}, format="json").json() == {"taken": 2}
+
+
+def test_says_why_training_failed_until_it_is_asked_for_again(client, trained):
+    told = [(one["left"], one["right"], one["answer"]) for one in labels(client)]
+    MatchLabel.objects.all().delete()
+    address = "/api/v1/identity/models/people"
+    # One pair, and two who do not agree: there is nothing to learn from.
+    give(client, [("crm/0", "crm/1", "same")])
+    give(api("identity:write", "profiles:read", "personal_data:read"), [("crm/0", "crm/1", "different")])
+    assert client.post(f"{address}/train").status_code == 202
+    client.get(f"{address}/questions?limit=100")
+    work()
+    shown = client.get(address).json()
+    assert shown["status"] == "failed"
+    assert "on which people agree" in signed_in("ada").get("/matching/people").content.decode()
+    # Questions are prepared meanwhile.
+    assert client.get(f"{address}/questions").json()["results"]
+    give(client, told)
+    assert client.post(f"{address}/train").status_code == 202
+    assert client.get(address).json()["status"] == "training"
+    work()
+    assert client.get(address).json()["status"] == "trained"
