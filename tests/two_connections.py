@@ -9,9 +9,9 @@ from django.db import DatabaseError, connection
 
 
 @contextmanager
-def other_connection() -> Iterator[Any]:
+def other_connection(**other: Any) -> Iterator[Any]:
     """Yield a cursor of a session of its own, in autocommit; its name is not the product's."""
-    settings = connection.get_connection_params()
+    settings = {**connection.get_connection_params(), **other}
     settings["application_name"] = "tests"
     settings.pop("cursor_factory", None)
     other = psycopg2.connect(**settings)

@@ -52,6 +52,10 @@ ON CONFLICT (name) DO UPDATE SET touched_at = excluded.touched_at
 CHANGES = """
 SELECT relname, n_tup_upd + n_tup_del, n_dead_tup FROM pg_stat_user_tables WHERE schemaname = current_schema()
 """
+# Rewriting looks with a snapshot of its own, and that is as old as the oldest transaction which writes, in whatever
+# database of the server: rows deleted after it began are kept. Every user may ask for it.
+LAST_NUMBER = "SELECT pg_current_xact_id()::text"
+OLDEST_WRITER = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
 # Whoever looks at this database as it was: rewriting keeps the rows that are still there in their eyes.
 SNAPSHOTS = """
 SELECT pid, backend_xmin::text FROM pg_stat_activity
@@ -174,12 +178,16 @@ def _wait_for_snapshots(cursor: Any) -> bool:
         cursor.execute(SNAPSHOTS)
         return set(cursor.fetchall())
 
-    older = read()
+    def number(statement: str) -> int:
+        cursor.execute(statement)
+        return int(cursor.fetchone()[0])
+
+    last, older = number(LAST_NUMBER), read()
     give_up_at = time.monotonic() + SNAPSHOT_SECONDS
-    while older and time.monotonic() < give_up_at:
+    while (waits := bool(older) or number(OLDEST_WRITER) <= last) and time.monotonic() < give_up_at:
         time.sleep(LOOK_SECONDS)
         older &= read()
-    return not older
+    return not waits
 
 
 def _rewrite(cursor: Any, table: str) -> bool:
