@@ -141,13 +141,12 @@ class Walk:
 
     def _try_method(self, address: Address, method: str) -> Line | None:
         cast = self.cast
-        told = {letter: self._ask(cast.roles[letter], method, address.there) for letter in "NSA"}
+        told = {"A": self._ask(cast.roles["A"], method, address.there)}
         whole = self._ask(cast.whole, method, address.there)
-        if NOT_ALLOWED in {told["A"].status, whole.status} and not any(
-            one.is_let_in for one in (*told.values(), whole)
-        ):
+        if NOT_ALLOWED in {told["A"].status, whole.status} and not (told["A"].is_let_in or whole.is_let_in):
+            # There is no such method: that does not depend on who asks.
             return None
-        told |= {letter: self._ask(cast.roles[letter], method, address.there) for letter in "MIO"}
+        told |= {letter: self._ask(cast.roles[letter], method, address.there) for letter in "NSMIO"}
         who = "".join(letter if told[letter].is_let_in else "." for letter in ROLES)
         is_public = "N" in who
         for name, asker in cast.gone.items():
