@@ -66,7 +66,7 @@ def tell_link(link: Evidence, *, sources: Mapping[int, str]) -> str:
     if link.kind == Merge.Kind.ALIAS:
         return f"an alias call on {day}{by} said that both are the same person"
     if link.kind == Merge.Kind.MODEL:
-        return f"the matching model found both to be the same on {day}"
+        return f"{_by_model(link.rule)} on {day}"
     how = "in an import" if link.rule == "import" else HOW.get(link.rule, f"in {_article(link.rule)} message")
     if link.rule == "identify" and link.stronger != "user_id":
         how = "in an identify message"
@@ -103,12 +103,25 @@ def tell_merge(
         Merge.Kind.STEWARD: f"a steward declared them the same: “{rule}”"
         if rule
         else "a steward declared them the same",
-        Merge.Kind.MODEL: "the matching model found them to be the same",
+        Merge.Kind.MODEL: _by_model(rule),
         Merge.Kind.IMPORT: told or "an import named both",
     }[Merge.Kind(merge.kind)]
-    sure = f" (probability {merge.score:.3f})" if merge.score is not None else ""
+    sure = f" (probability {_likely(merge.score)})" if merge.score is not None else ""
     ending = "." if merge.undone_at is None else "; undone since."
     return MergeSentence(merge, f"Joined because {because}{sure}{ending}")
+
+
+def _by_model(rule: str) -> str:
+    """Tell what a run joined from what somebody decided: a run names the version that it matched with."""
+    key, _, version = rule.removeprefix("model ").partition(" v")
+    if version:
+        return f"version {version} of the matching model {key} found them to be the same"
+    return f"somebody decided so about a possible duplicate of the matching model {key}"
+
+
+def _likely(probability: float) -> str:
+    # No model is certain.
+    return "more than 0.999" if probability > 0.999 else f"{probability:.3f}"
 
 
 def _because_of(rule: str) -> str:

@@ -22,7 +22,7 @@ from profiles.queries.people import name_identifier
 from profiles.services import matching_models, matching_newcomers
 from tests.profiles.matching_world import MODEL, client, follow, lines, people, run, store, trained, work
 from tests.profiles.sending import source
-from tests.world import NOW, api
+from tests.world import NOW, api, signed_in
 
 pytestmark = pytest.mark.django_db
 __all__ = ["client", "trained"]
@@ -271,6 +271,8 @@ def test_applies_exactly_the_auto_link_zone(client):
     for merge in Merge.objects.all():
         held = Identifier.objects.filter(profile__uuid=merge.survivor_uuid).values_list("value", flat=True)
         assert len({truth[value] for value in held}) == 1
+    told = signed_in("ada").get("/merges").content.decode()
+    assert "version 1 of the matching model people found them to be the same (probability " in told
     # Again there is nothing left to join.
     assert run(client, apply=True)["merged"] == 0
 

@@ -79,6 +79,8 @@ def test_leads_from_a_model_through_answers_to_a_decision(ada):
     assert "A merge would change: consent" in page
     ada.post(f"/possible-duplicates/{first.pk}", {"decision": "same"})
     assert Merge.objects.get().kind == Merge.Kind.MODEL
+    told = ada.get("/merges").content.decode()
+    assert "somebody decided so about a possible duplicate of the matching model people (probability " in told
 
     decide_by_rule(ada)
 
