@@ -194,3 +194,21 @@ def test_who_went_or_was_joined_since_is_not_put_into_the_queue(client, trained,
     assert names
     assert sorted(by_pair[0])[0] not in names
     assert first not in queue_of(client)
+
+
+@pytest.mark.django_db
+def test_ends_where_nobody_of_the_next_pairs_may_be_matched(client, trained, monkeypatch):
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 1)
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 0)
+    run(client)
+    assert MatchRun.objects.latest("id").figures["queue_left"] is not None
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 500)
+    Profile.objects.update(restricted=True)
+    look()
+    assert MatchModel.objects.get().status == "trained"
+    assert MatchRun.objects.latest("id").figures["queue_left"] is None
+    # And where none is left at all.
+    MatchRun.objects.update(figures={"queue_left": {"from": 0.1, "after": 0}})
+    look()
+    assert MatchModel.objects.get().status == "trained"
+    assert MatchRun.objects.latest("id").figures["queue_left"] is None
