@@ -5,7 +5,8 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 	&& echo "$$python" && break; done)
 RUN = .venv/bin/python
 KEY = $(RUN) -c 'import secrets; print(secrets.token_urlsafe(48))'
-PYTEST_ARGS ?= -n 2
+# One more than the two cores of CI: many tests wait for workers, browsers and the database.
+PYTEST_ARGS ?= -n 3
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
