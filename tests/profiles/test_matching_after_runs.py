@@ -1,20 +1,30 @@
 """What happens after a run: another version comes into force, people are joined, a worker ends in the middle."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from profiles.matching_models import (
     MatchCandidate,
+    MatchedPair,
     MatchedRecord,
+    MatchKey,
     MatchLabel,
+    MatchModel,
     MatchQuestion,
     MatchRun,
 )
-from profiles.models import Identifier, IdentifierType, Profile
+from profiles.models import ChangeKind, Identifier, IdentifierType, Profile
+from profiles.services import matching_runs, matching_work
 from profiles.services.matching_merging import Matched, merge_matched
-from tests.profiles.matching_world import client, follow, run, store, trained
+from profiles.services.matching_versions import promote, read_version, write_version
+from profiles.services.merging import write_changes
+from tests.profiles.matching_world import client, follow, look, run, store, trained, work
 from tests.profiles.sending import source
 from tests.profiles.test_matching_pages import questions_of
+from tests.profiles.test_matching_respect import object_to_matching
 from tests.world import NOW, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +57,76 @@ def clusters_now():
 
 def join(one, other):
     merge_matched(pairs=[Matched(one.pk, other.pk, 0.9)], model="people", actor="user:1", now=timezone.now())
+
+
+def put_in_force():
+    """Put a version in force that looks at the same rules in another order."""
+    model = MatchModel.objects.get()
+    stored = read_version(model=model, version=1)
+    better = {"f1_on_frozen": 1.0, "log_loss_on_frozen": 0.0, "frozen_labels": 9}
+    stored = {**stored, "rules": stored["rules"][::-1], "measured": {**stored["measured"], **better}}
+    made = write_version(model=model, stored=stored, labels=9, auto_link=None, now=timezone.now())
+    assert promote(model=model, version=made, now=timezone.now())
+    return made.version
+
+
+def test_newcomers_are_compared_by_the_rules_of_a_version_that_came_into_force(client, trained):
+    run(client)
+    before = set(MatchKey.objects.values_list("key", "profile_id"))
+    put_in_force()
+    assert work() > 0
+    assert set(MatchKey.objects.values_list("key", "profile_id")) != before
+    late = late_double()
+    assert follow(late) > 0
+    assert frozenset((held("crm/0").pk, late.pk)) in open_pairs()
+    # Once is enough.
+    assert work() == 0
+
+
+def test_a_run_takes_the_version_that_came_into_force_since_it_was_asked_for(client, trained):
+    asked = client.post(f"{ADDRESS}/runs", {}, format="json").json()
+    version = put_in_force()
+    work()
+    done = client.get(f"{ADDRESS}/runs/{asked['id']}").json()
+    assert (done["status"], done["version"]) == ("done", version)
+
+
+def test_compares_who_came_before_the_keys_of_a_run_were_stored_whose_worker_ended(client, trained, monkeypatch):
+    def end(basis):
+        raise SystemExit
+
+    monkeypatch.setattr(matching_runs, "prepare_following", end)
+    asked = client.post(f"{ADDRESS}/runs", {}, format="json").json()
+    with pytest.raises(SystemExit):
+        work()
+    assert client.get(f"{ADDRESS}/runs/{asked['id']}").json()["status"] == "done"
+    monkeypatch.undo()
+    # Some minutes later another worker begins; somebody came in meanwhile.
+    MatchRun.objects.update(started_at=timezone.now() - timedelta(minutes=5))
+    late = late_double()
+    with connection.cursor() as cursor:
+        write_changes(cursor, [(late.pk, ChangeKind.CREATED, {})], timezone.now() - timedelta(minutes=1))
+    look()
+    assert MatchKey.objects.filter(profile_id=late.pk).exists()
+    look()
+    assert frozenset((held("crm/0").pk, late.pk)) in open_pairs()
+
+
+def test_gives_a_run_up_that_ends_the_worker_again_and_again(client, trained, monkeypatch):
+    def end(**asked):
+        raise SystemExit
+
+    monkeypatch.setattr(matching_runs, "run_match", end)
+    asked = client.post(f"{ADDRESS}/runs", {}, format="json").json()
+    for _ in range(matching_work.MOST_BEGUN):
+        with pytest.raises(SystemExit):
+            work()
+    monkeypatch.undo()
+    work()
+    given_up = client.get(f"{ADDRESS}/runs/{asked['id']}").json()
+    assert given_up["status"] == "failed"
+    assert "The worker ended 5 times" in given_up["error"]
+    assert run(client)["status"] == "done"
 
 
 def test_reads_a_profile_by_its_records_of_the_model_whoever_reads_it(client, trained):
@@ -88,6 +168,21 @@ def test_two_user_ids_are_two_people_whichever_source_told_them(client, trained)
     run(client)
     assert open_pairs()
     assert frozenset((pair.left, pair.right)) not in open_pairs()
+
+
+def test_keeps_the_last_run_that_is_done_though_a_later_one_failed(client, trained):
+    done = run(client)
+    MatchRun.objects.create(
+        model=MatchModel.objects.get(),
+        version=1,
+        status="failed",
+        created_at=timezone.now(),
+        finished_at=timezone.now(),
+        created_by="user:1",
+    )
+    matching_work.forget_old_runs(timezone.now() + timedelta(days=15))
+    assert list(MatchRun.objects.order_by("id").values_list("status", flat=True)) == ["done", "failed"]
+    assert MatchedRecord.objects.filter(run_id=done["id"]).exists()
 
 
 def test_what_was_let_go_comes_back_when_it_is_found_anew(client, trained):
@@ -133,3 +228,22 @@ def test_asks_a_second_person_about_two_people_only():
         ivo.post("/matching/people/questions", {"question": question.pk, "answer": "different"})
     again = MatchQuestion.objects.latest("id")
     assert (again.left_node, again.right_node) == (questions[1].left_node, questions[1].right_node)
+
+
+@pytest.mark.parametrize("is_trained", [False, True])
+def test_who_objects_leaves_the_queue_that_splink_began(client, trained, is_trained):
+    model = MatchModel.objects.get()
+    MatchModel.objects.update(live_version=None)
+    asked = client.post(f"{ADDRESS}/runs", {"engine": "splink"}, format="json").json()
+    work()
+    assert client.get(f"{ADDRESS}/runs/{asked['id']}").json()["status"] == "done"
+    if is_trained:
+        MatchModel.objects.update(live_version=model.live_version)
+    pair = MatchCandidate.objects.filter(state="open").first()
+    someone = Profile.objects.get(pk=pair.left)
+    object_to_matching(someone)
+    follow(someone)
+    assert open_pairs()
+    assert not [one for one in open_pairs() if someone.pk in one]
+    assert not MatchedRecord.objects.filter(profile_id=someone.pk).exists()
+    assert not MatchedPair.objects.filter(left=someone.pk).exists()
