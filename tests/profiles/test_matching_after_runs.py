@@ -16,12 +16,12 @@ from profiles.matching_models import (
     MatchQuestion,
     MatchRun,
 )
-from profiles.models import ChangeKind, Identifier, IdentifierType, Profile
+from profiles.models import ChangeKind, Identifier, IdentifierType, Merge, Profile
 from profiles.services import matching_runs, matching_work
 from profiles.services.matching_merging import Matched, merge_matched
 from profiles.services.matching_versions import promote, read_version, write_version
 from profiles.services.merging import write_changes
-from tests.profiles.matching_world import client, follow, look, run, store, trained, work
+from tests.profiles.matching_world import client, follow, lines, look, run, store, trained, work
 from tests.profiles.sending import source
 from tests.profiles.test_matching_pages import questions_of
 from tests.profiles.test_matching_respect import object_to_matching
@@ -228,6 +228,51 @@ def test_asks_a_second_person_about_two_people_only():
         ivo.post("/matching/people/questions", {"question": question.pk, "answer": "different"})
     again = MatchQuestion.objects.latest("id")
     assert (again.left_node, again.right_node) == (questions[1].left_node, questions[1].right_node)
+
+
+def test_a_further_record_of_somebody_joins_their_cluster(client, trained):
+    done = run(client)
+    late = late_double()
+    join(held("crm/0"), late)
+    record = Identifier.objects.get(value="late/0")
+    assert record.pk not in clusters_now()
+    assert follow(record.profile) > 0
+    assert clusters_now()[record.pk] == clusters_now()[Identifier.objects.get(value="crm/0").pk]
+    names = [row["record_id"] for row in lines(client, f"{ADDRESS}/runs/{done['id']}/clusters?format=csv")]
+    assert len(names) == len(set(names)) == len(trained) + 1
+
+
+def test_no_record_is_lost_of_whoever_is_joined_while_a_run_looks(client, trained, monkeypatch):
+    best = matching_runs.best_undecided
+
+    def join_and_go_on(*given, **asked):
+        join(held("crm/0"), held("crm/1"))
+        return best(*given, **asked)
+
+    run(client)
+    # As the rows of a run are that are stored, but not committed yet, when others join two people.
+    monkeypatch.setattr("profiles.services.matching_following.connection", Nothing())
+    monkeypatch.setattr(matching_runs, "best_undecided", join_and_go_on)
+    run(client)
+    assert Merge.objects.count() == 1
+    assert set(clusters_now()) == set(Identifier.objects.filter(value__startswith="crm/").values_list("pk", flat=True))
+    assert not MatchedPair.objects.exclude(left__in=Profile.objects.all()).filter(run=MatchRun.objects.latest("id"))
+
+
+class Nothing:
+    """A connection to which nothing is said."""
+
+    def cursor(self):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *given):
+        return None
+
+    def execute(self, *given):
+        return None
 
 
 @pytest.mark.parametrize("is_trained", [False, True])
