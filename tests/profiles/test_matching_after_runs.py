@@ -275,6 +275,24 @@ class Nothing:
         return None
 
 
+def test_shows_a_pair_of_which_one_goes_while_it_is_read(client, trained, monkeypatch):
+    run(client)
+    monkeypatch.setattr(Profile.objects, "in_bulk", lambda ids: {})
+    row = MatchCandidate.objects.filter(state="open").first()
+    shown = client.get(f"/api/v1/identity/candidates/{row.pk}")
+    assert shown.status_code == 200
+    assert shown.json()["left"]["record_id"] is None
+
+
+def test_writes_no_pair_of_somebody_with_themselves(client, trained):
+    done = run(client)
+    pair = MatchCandidate.objects.filter(state="open").order_by("-probability").first()
+    join(Profile.objects.get(pk=pair.left), Profile.objects.get(pk=pair.right))
+    rows = lines(client, f"{ADDRESS}/runs/{done['id']}/pairs?format=csv")
+    assert rows
+    assert not [row for row in rows if row["left"] == row["right"]]
+
+
 @pytest.mark.parametrize("is_trained", [False, True])
 def test_who_objects_leaves_the_queue_that_splink_began(client, trained, is_trained):
     model = MatchModel.objects.get()
