@@ -207,6 +207,27 @@ def test_what_was_let_go_comes_back_when_it_is_found_anew(client, trained):
     assert (pair.state, pair.left, decided.state) == ("open", someone.pk, "different")
 
 
+def test_two_who_are_different_are_asked_about_by_no_other_record_of_theirs(client, trained):
+    run(client)
+    rows = {}
+    for name in ("crm/0", "crm/3"):
+        rows[name] = MatchCandidate.objects.create(
+            model=MatchModel.objects.get(),
+            left=held(name).pk,
+            right=held("crm/5").pk,
+            left_node=Identifier.objects.get(value=name).pk,
+            right_node=Identifier.objects.get(value="crm/5").pk,
+            probability=0.9,
+            found_at=NOW,
+        )
+    join(held("crm/0"), held("crm/3"))
+    decide = f"/api/v1/identity/candidates/{rows['crm/0'].pk}/decide"
+    assert client.post(decide, {"decision": "different"}, format="json").status_code == 200
+    states = {name: MatchCandidate.objects.get(pk=row.pk).state for name, row in rows.items()}
+    assert states == {"crm/0": "different", "crm/3": "gone"}
+    assert MatchCandidate.objects.filter(state="open").exists()
+
+
 def test_asks_nothing_about_two_records_of_one_profile():
     first, second, *_ = questions_of(3)
     join(*(Identifier.objects.get(pk=node).profile for node in (first.left_node, first.right_node)))
@@ -282,6 +303,24 @@ def test_shows_a_pair_of_which_one_goes_while_it_is_read(client, trained, monkey
     shown = client.get(f"/api/v1/identity/candidates/{row.pk}")
     assert shown.status_code == 200
     assert shown.json()["left"]["record_id"] is None
+
+
+def test_decides_by_rule_only_as_many_as_were_shown(client, trained):
+    run(client)
+    ada = signed_in("ada")
+    rule = {"model": "people", "decision": "different", "least": "0.5", "most": "1"}
+    page = ada.post("/possible-duplicates/decided", {**rule, "act": "preview"}, follow=True).content.decode()
+    shown = MatchCandidate.objects.filter(state="open", probability__gte=0.5).count()
+    assert f'name="shown" value="{shown}"' in page
+    late = late_double()
+    follow(late)
+    again = ada.post("/possible-duplicates/decided", {**rule, "act": "decide", "shown": shown}, follow=True)
+    assert "nothing was decided" in again.content.decode()
+    now = MatchCandidate.objects.filter(state="open", probability__gte=0.5).count()
+    assert now > shown
+    assert f'name="shown" value="{now}"' in again.content.decode()
+    ada.post("/possible-duplicates/decided", {**rule, "act": "decide", "shown": now})
+    assert not MatchCandidate.objects.filter(state="open", probability__gte=0.5).exists()
 
 
 def test_writes_no_pair_of_somebody_with_themselves(client, trained):
