@@ -57,6 +57,10 @@ SELECT count(DISTINCT profile_id) FROM (
     WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
 ) c
 """
+MISSED = """
+SELECT EXISTS (SELECT FROM profiles_change
+    WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6))
+"""
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
 """
@@ -91,13 +95,29 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
     looked_at: set[int] = set()
     sources = list(source_ids(spec.sources).values()) if spec.sources else None
     fresh = _of_sources(sources, sorted({row[1] for row in rows}))
-    if fresh and digest is not None and run is not None:
+    if fresh and digest is not None and (run is not None or model.followed_run_id is not None):
         trained = _load_model(model, bytes(digest))
         looked_at = _compare(model, spec, sources, trained, run, fresh, now)
     elif fresh:
         _let_go_of_barred(model, fresh, now)
     forget_gone_and_go_on(model=model, ids=sorted(looked_at), change=last)
     return len(rows)
+
+
+def match_missed(*, model: MatchModel, now: datetime) -> bool:
+    """Have everybody matched anew if some changed since the last run and so long ago that no look finds them any more.
+
+    The worker may have been off for days.
+    """
+    last = MatchRun.objects.filter(model=model, engine=MatchRun.Engine.DEDUPE).order_by("-id").first()
+    if last is None or last.status != MatchRun.Status.DONE or model.live_version is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(MISSED, [model.matched_change_id, last.started_at or last.created_at, now - LOOKED_BACK])
+        missed: bool = cursor.fetchone()[0]
+    if missed:
+        start_match_run(model=model, apply=False, actor="system", now=now)
+    return missed
 
 
 def _wanted(model: MatchModel, now: datetime) -> dict[str, Any]:
@@ -159,7 +179,7 @@ def _compare(  # noqa: PLR0913 - the model in its parts, and who came
     spec: ModelSpec,
     sources: list[int] | None,
     trained: TrainedModel,
-    run: int,
+    run: int | None,
     fresh: list[int],
     now: datetime,
 ) -> set[int]:
@@ -201,16 +221,18 @@ def _compare(  # noqa: PLR0913 - the model in its parts, and who came
             near = [(records.ids[a], records.ids[b], likely) for a, b, likely in triples]
             if triples:
                 review.append((REVIEW, queued(model, records, triples, explain(trained, matrix[kept]), now)))
-    changes = cluster_anew(
-        run=run,
-        model=model,
-        spec=spec,
-        trained=trained,
-        fresh=fresh,
-        there=newcomers.ids,
-        pairs=near,
-        loaded=some,
-    )
+    changes: list[Part] = []
+    if run is not None:
+        changes = cluster_anew(
+            run=run,
+            model=model,
+            spec=spec,
+            trained=trained,
+            fresh=fresh,
+            there=newcomers.ids,
+            pairs=near,
+            loaded=some,
+        )
     gone = set(fresh) - set(newcomers.ids)
     if gone:
         # They objected, or are restricted: nobody is to decide about them.

@@ -24,6 +24,8 @@ Clock = Callable[[], datetime]
 Step = MatchModel.Step
 KEPT_DAYS = 14
 LOOK_SECONDS = 10.0
+# After so long without a look, or in a new process, some may have been missed.
+AWAY_SECONDS = 3_600.0
 # A run that ends the worker, as where memory is at its end, would be taken up for ever, before everything else.
 MOST_BEGUN = 5
 # What data that nobody thought of makes the libraries raise: a model that fails must not stop the others.
@@ -123,12 +125,18 @@ def _follow(clock: Clock) -> int:
     """Compare those who came or changed, for each model that has matched before; fill its queue where few are left."""
     if not _may_look():
         return 0
-    from profiles.services.matching_newcomers import match_newcomers  # noqa: PLC0415 - its packages may be missing
+    from profiles.services.matching_newcomers import (  # noqa: PLC0415 - its packages may be missing
+        match_missed,
+        match_newcomers,
+    )
     from profiles.services.matching_refilling import refill_queue  # noqa: PLC0415 - as above
 
+    was_away = time.monotonic() - _Looked.at > AWAY_SECONDS
     _Looked.at = time.monotonic()
     done = 0
     for model in _following():
+        if was_away and _guarded(model, Step.FOLLOWING, partial(match_missed, model=model, now=clock())):
+            return done + 1
         for act in (match_newcomers, refill_queue):
             while _guarded(model, Step.FOLLOWING, partial(act, model=model, now=clock())):
                 done += 1

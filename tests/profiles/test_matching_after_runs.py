@@ -349,3 +349,21 @@ def test_who_objects_leaves_the_queue_that_splink_began(client, trained, is_trai
     assert not [one for one in open_pairs() if someone.pk in one]
     assert not MatchedRecord.objects.filter(profile_id=someone.pk).exists()
     assert not MatchedPair.objects.filter(left=someone.pk).exists()
+
+
+def test_matches_everybody_anew_where_the_worker_was_off_for_longer_than_it_looks_back(client, trained):
+    first = run(client)
+    late = late_double()
+    days = timedelta(days=4)
+    with connection.cursor() as cursor:
+        write_changes(cursor, [(late.pk, ChangeKind.CREATED, {})], timezone.now() - timedelta(days=3))
+    # Before the run: it knows them.
+    look()
+    assert MatchRun.objects.count() == 1
+    MatchRun.objects.filter(pk=first["id"]).update(started_at=timezone.now() - days)
+    look()
+    assert MatchRun.objects.filter(created_by="system").count() == 1
+    work()
+    assert frozenset((held("crm/0").pk, late.pk)) in open_pairs()
+    look()
+    assert MatchRun.objects.count() == 2
