@@ -23,6 +23,19 @@ def table_of(**columns):
     return make_table(fields=fields, columns=list(columns.values()), size=len(next(iter(columns.values()))))
 
 
+def test_finds_who_shares_a_word_that_is_the_rarest_of_one_only():
+    texts = ["ruby mast", "topaz mast", "ruby oar", "topaz keel", "mast"]
+    table = make_table(fields=(Field("name", "text"),), columns=[texts], size=5)
+
+    def pairs(number):
+        found, _ = pairs_of_rule(Keys(table), Rule((("name", f"words:{number}"),)), across=False)
+        return [divmod(int(pair), 5) for pair in found]
+
+    # Two have ruby, two topaz, three mast; nobody else has oar or keel.
+    assert pairs(1) == [(0, 2), (1, 3)]
+    assert pairs(2) == [(0, 1), (0, 2), (0, 4), (1, 3), (1, 4)]
+
+
 def everybody(table):
     return np.ones(table.size, bool)
 
@@ -57,6 +70,15 @@ def test_covers_matches_again_after_what_is_new():
     costs = {first: 10, again: 11, new: 12}
     # What is covered once counts for a quarter: four new ones are more than a quarter of ten.
     assert choose_rules(covers, np.ones(14), costs, budget=1_000) == [first, new, again]
+
+
+def test_begins_with_what_is_chosen_already_and_counts_it_against_the_budget():
+    one, other = Rule((("a", "all"),)), Rule((("b", "all"),))
+    covers = {one: np.arange(20), other: np.arange(20, 30)}
+    costs = {one: 60, other: 60}
+    assert choose_rules(covers, np.ones(30), costs, budget=100) == [one]
+    assert choose_rules(covers, np.ones(30), costs, budget=100, first=[other]) == [other]
+    assert choose_rules(covers, np.ones(30), costs, budget=120, first=[other]) == [other, one]
 
 
 @pytest.mark.parametrize(
@@ -98,13 +120,16 @@ def test_what_people_said_outweighs_what_the_weights_hold(learner):
     assert training._choose(learner, weights_of(pool, 40.0), [], budget=1_000) == []
 
 
-def test_takes_nothing_of_dedupe_that_gives_many_keys(learner):
+def test_takes_nothing_of_dedupe_that_gives_many_keys(learner, monkeypatch):
     pool = learner.pool
+    likely = matches_of(pool).astype(float)
     slim = Rule((("name", "learned:sameFiveCharStartPredicate"),))
+    # Names of thirteen letters and more have eight times six in a row, and more.
     wide = Rule((("name", "learned:commonSixGram"),))
-    rules = choose_rules_for(pool, matches_of(pool).astype(float), budget=1_000, learned=[wide, slim])
-    assert slim in rules
-    assert wide not in rules
+    assert slim in choose_rules_for(pool, likely, budget=10_000, learned=[slim])
+    assert wide not in choose_rules_for(pool, likely, budget=10_000, learned=[wide])
+    monkeypatch.setattr(training, "MOST_KEYS", 20)
+    assert wide in choose_rules_for(pool, likely, budget=10_000, learned=[wide])
 
 
 def test_takes_no_more_rules_than_a_run_can_look_at(learner, monkeypatch):
