@@ -22,10 +22,11 @@ SELECT r.id, coalesce(i.value, p.uuid::text), r.cluster FROM profiles_matchedrec
 LEFT JOIN profiles_identifier i ON i.id = r.node LEFT JOIN profiles_profile p ON p.id = r.profile_id
 WHERE r.run_id = %s AND r.id > %s AND coalesce(i.value, p.uuid::text) IS NOT NULL ORDER BY r.id LIMIT %s
 """
-# One record stands for each profile: that with the lowest number in the run.
+# One record stands for each profile: that with the lowest number in the run. Who was joined since is no pair.
 PAIRS = """
 SELECT m.id, coalesce(li.value, lp.uuid::text), coalesce(ri.value, rp.uuid::text), m.probability
-FROM (SELECT * FROM profiles_matchedpair WHERE run_id = %(run)s AND id > %(after)s ORDER BY id LIMIT %(limit)s) m
+FROM (SELECT * FROM profiles_matchedpair WHERE run_id = %(run)s AND id > %(after)s AND "left" <> "right"
+    ORDER BY id LIMIT %(limit)s) m
 LEFT JOIN LATERAL (SELECT i.value FROM profiles_identifier i JOIN profiles_identifiertype t ON t.id = i.type_id
     WHERE i.profile_id = m."left" AND t.key = 'record_id' ORDER BY i.id LIMIT 1) li ON true
 LEFT JOIN profiles_profile lp ON lp.id = m."left"
@@ -113,7 +114,10 @@ def read_sides(nodes: Iterable[int], *, traits: Sequence[str], principal: Princi
     sources = read_source_names()
     found = {}
     for node, name, profile_id in rows:
-        profile = profiles[profile_id]
+        profile = profiles.get(profile_id)
+        if profile is None:
+            # It was joined or erased between the two looks.
+            continue
         shown = present_traits(profile, sources, principal)
         found[node] = {
             "record_id": name,

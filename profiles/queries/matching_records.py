@@ -17,9 +17,10 @@ from profiles.queries.sealed import find_sealed_names
 RECORD_TYPE = "record_id"
 AT_ONCE = 20_000
 
+# A user id names the person whichever source told it.
 OF_SOURCES = """
-SELECT p.id, min(i.source_id), min(i.id), bool_or(i.type_id = (SELECT id FROM profiles_identifiertype
-    WHERE key = 'user_id')), {traits}
+SELECT p.id, min(i.source_id), min(i.id), EXISTS (SELECT FROM profiles_identifier u
+    WHERE u.profile_id = p.id AND u.type_id = (SELECT id FROM profiles_identifiertype WHERE key = 'user_id')), {traits}
 FROM profiles_profile p JOIN profiles_identifier i ON i.profile_id = p.id
 WHERE NOT p.restricted AND i.source_id = ANY(%(sources)s::int[]) GROUP BY p.id ORDER BY p.id
 """
@@ -31,9 +32,11 @@ FROM profiles_profile p WHERE NOT p.restricted ORDER BY p.id
 """
 # `{traits}` reads what is stored encrypted, and cannot be compared, as missing (`show_traits`).
 ONE = "p.id, coalesce(h.source_id, 0), h.node, coalesce(h.has_user, false), {traits}"
+# As `OF_SOURCES` and `OF_ALL`: a profile has one source and one identifier in a model, whoever reads it.
 OF_ONE = """
 CROSS JOIN LATERAL (
-    SELECT min(i.source_id) AS source_id, min(i.id) AS node,
+    SELECT min(i.source_id) FILTER (WHERE %(all)s OR i.source_id = ANY(%(sources)s::int[])) AS source_id,
+        min(i.id) FILTER (WHERE %(all)s OR i.source_id = ANY(%(sources)s::int[])) AS node,
         bool_or(i.type_id = (SELECT id FROM profiles_identifiertype WHERE key = 'user_id')) AS has_user
     FROM profiles_identifier i WHERE i.profile_id = p.id
 ) h CROSS JOIN (
@@ -168,7 +171,7 @@ def load_records(*, sources: Sequence[str], traits: Sequence[str], ids: Sequence
         Only these profiles.
     """
     if ids is not None:
-        found = read_some(traits=traits, ids=ids)
+        found = read_some(traits=traits, ids=ids, sources=source_ids(sources).values() if sources else None)
         return found.without(barred_from_matching(found.ids))
     parameters: dict[str, Any] = {f"t{number}": trait for number, trait in enumerate(traits)}
     # What is stored encrypted cannot be compared.
@@ -193,9 +196,16 @@ def empty_records(traits: Sequence[str]) -> Records:
     return Records([], [], [], [], [[] for _ in traits])
 
 
-def read_some(*, traits: Sequence[str], ids: Sequence[int]) -> Records:
-    """Read some profiles; whether they may be matched is for the caller to ask."""
+def read_some(*, traits: Sequence[str], ids: Sequence[int], sources: Iterable[int] | None) -> Records:
+    """Read some profiles; whether they may be matched is for the caller to ask.
+
+    Parameters
+    ----------
+    sources : iterable of int or None
+        Ids of the model's sources; None for all profiles. Who has nothing of them is left out.
+    """
     shown, parameters = show_traits(traits)
+    parameters |= _of_sources(sources)
     found = empty_records(traits)
     with connection.cursor() as cursor:
         cursor.execute(OF_SOME.format(traits=shown), {**parameters, "ids": int_array(ids)})
@@ -203,13 +213,19 @@ def read_some(*, traits: Sequence[str], ids: Sequence[int]) -> Records:
     return found
 
 
-def read_who_share(
+def _of_sources(sources: Iterable[int] | None) -> dict[str, Any]:
+    """Return the parameters of `OF_ONE`."""
+    return {"all": sources is None, "sources": list(sources or ())}
+
+
+def read_who_share(  # noqa: PLR0913 - what is read, and whose keys
     *,
     model_id: int,
     keys: Sequence[int],
     holders: Sequence[int],
     fresh: Iterable[int],
     traits: Sequence[str],
+    sources: Iterable[int] | None,
     most: int,
 ) -> tuple[Records, Pairs]:
     """Read who shares a block key with a newcomer; whether they may be matched is for the caller to ask.
@@ -220,6 +236,8 @@ def read_who_share(
         The keys of newcomers as they are now, and the newcomer of each.
     fresh : iterable of int
         All newcomers; what is stored of them does not count.
+    sources : iterable of int or None
+        As for `read_some`.
     most : int
         How large a block may be.
 
@@ -229,6 +247,7 @@ def read_who_share(
         Those who share a key, newcomers among them, and the pairs of which one is a newcomer, the smaller id first.
     """
     shown, given = show_traits(traits)
+    given |= _of_sources(sources)
     given |= {"model": model_id, "keys": int_array(keys), "holders": int_array(holders), "fresh": int_array(fresh)}
     found = empty_records(traits)
     with connection.cursor() as cursor:
@@ -253,14 +272,22 @@ def barred_from_matching(profile_ids: Iterable[int]) -> set[int]:
     return {one for check in matching_checks for one in check(ids)}
 
 
-def find_unaskable(nodes: Iterable[int]) -> set[int]:
-    """Return the identifiers about whose people nobody is asked: gone, restricted, or not to be matched."""
-    asked = set(nodes)
-    holders = read_holders(asked)
+def find_unaskable(pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return the pairs of identifiers about which nobody is asked.
+
+    Somebody is gone, restricted or not to be matched, or both are one profile by now.
+    """
+    asked = set(pairs)
+    holders = read_holders({node for pair in asked for node in pair})
     with connection.cursor() as cursor:
         cursor.execute(RESTRICTED, [int_array(holders.values())])
         barred = {row[0] for row in cursor.fetchall()} | barred_from_matching(set(holders.values()))
-    return {node for node in asked if node not in holders or holders[node] in barred}
+    barred.add(0)
+    return {
+        (left, right)
+        for left, right in asked
+        if {holders.get(left, 0), holders.get(right, 0)} & barred or holders[left] == holders[right]
+    }
 
 
 def read_record_ids(*, profile_ids: Sequence[int], sources: Sequence[str]) -> list[tuple[int, int, str]]:

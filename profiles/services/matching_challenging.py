@@ -35,7 +35,7 @@ from profiles.services.matching_learning import forget_unaskable, read_answers, 
 from profiles.services.matching_models import spec_of
 from profiles.services.matching_queue import best_undecided, fill_queue
 from profiles.services.matching_results import store_found
-from profiles.services.matching_runs import guard_of, load_table, read_decided
+from profiles.services.matching_runs import guard_of, last_change, load_table, read_decided
 from profiles.services.matching_versions import frozen_pairs, measure_frozen, read_version, write_version
 
 ENGINE = MatchRun.Engine.SPLINK
@@ -73,6 +73,7 @@ def run_challenger(*, run: MatchRun, now: datetime) -> None:
     model = run.model
     spec = spec_of(model)
     live = read_model(read_version(model=model, version=model.live_version)) if model.live_version else None
+    seen = last_change(now)
     records, table = load_table(spec)
     meter.step("loading")
     must, apart = read_decided(model, records.rows)
@@ -99,6 +100,8 @@ def run_challenger(*, run: MatchRun, now: datetime) -> None:
         fill_queue(model=model, records=records, scored=scored, best=best, told=told, now=now)
         asked = _informative(scored, np.random.default_rng(model.seed))
         beside = None
+        # Who objects from here on leaves the queue as soon as the worker looks.
+        MatchModel.objects.filter(pk=model.pk).update(matched_change_id=seen)
     else:
         ours = score_pairs(live.weights, table, scored.candidates.left, scored.candidates.right)
         asked = _disagreeing(scored, ours, live)

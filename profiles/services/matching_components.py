@@ -61,7 +61,7 @@ FROM unnest(%(moved)s::bigint[], %(moved_to)s::bigint[]) AS t(profile_id, cluste
 WHERE r.run_id = %(run)s AND r.profile_id = t.profile_id AND r.cluster <> t.cluster
 """
 HIGHEST = "SELECT coalesce(max(cluster), 0) FROM profiles_matchedrecord WHERE run_id = %s"
-# A record each, or one for a profile without any.
+# A record each, or one for a profile without any. Who is there already may have got a further record.
 ADD = """
 INSERT INTO profiles_matchedrecord (run_id, node, profile_id, cluster)
 SELECT %(run)s, i.id, t.profile_id, t.cluster
@@ -69,6 +69,13 @@ FROM unnest(%(added)s::bigint[], %(added_to)s::bigint[]) AS t(profile_id, cluste
 LEFT JOIN profiles_identifier i ON i.profile_id = t.profile_id
     AND i.type_id = (SELECT id FROM profiles_identifiertype WHERE key = 'record_id')
     AND (%(all_sources)s OR i.source_id = ANY(%(sources)s::int[]))
+WHERE NOT EXISTS (SELECT FROM profiles_matchedrecord r
+    WHERE r.run_id = %(run)s AND r.profile_id = t.profile_id AND (i.id IS NULL OR r.node = i.id))
+"""
+NAMED_NOW = """
+DELETE FROM profiles_matchedrecord r WHERE r.run_id = %(run)s AND r.profile_id = ANY(%(added)s::bigint[])
+    AND r.node IS NULL AND EXISTS (SELECT FROM profiles_matchedrecord o
+        WHERE o.run_id = r.run_id AND o.profile_id = r.profile_id AND o.node IS NOT NULL)
 """
 
 
@@ -142,7 +149,7 @@ def cluster_anew(  # noqa: PLR0913 - the model in its parts, and who came
                 loaded = load_decided(model, spec, *load_as_all(model, spec, touched))
             parts = _cluster(trained, loaded, run, set(fresh), sure, touched)
     clusters = [(one, cluster) for one, cluster in stored if cluster is not None]
-    changes = _changes(run, spec, clusters, parts, gone)
+    changes = _changes(run, spec, clusters, parts, set(fresh), gone)
     changes.append((FORGET_PAIRS, {"fresh": int_array(fresh)}))
     if pairs:
         ends = {"pair_left": int_array(a for a, _, _ in pairs), "pair_right": int_array(b for _, b, _ in pairs)}
@@ -210,14 +217,19 @@ def _highest(run: int) -> int:
 
 
 def _changes(
-    run: int, spec: ModelSpec, clusters: Sequence[tuple[int, int]], parts: dict[int, int], gone: Collection[int]
+    run: int,
+    spec: ModelSpec,
+    clusters: Sequence[tuple[int, int]],
+    parts: dict[int, int],
+    fresh: Collection[int],
+    gone: Collection[int],
 ) -> list[Part]:
-    """Return what is to be written of clusters: what differs from those that are stored."""
+    """Return what is to be written of clusters: what differs from those that are stored, and all of newcomers."""
     numbers = _number(run, clusters, parts)
     known = {one for one, _ in clusters}
     # Records of one profile can lie in two clusters: rules may have joined it since.
     moved = sorted({one for one, cluster in clusters if one in numbers and cluster != numbers[one]})
-    added = [one for one in numbers if one not in known]
+    added = [one for one in numbers if one not in known or one in fresh]
     changes: list[Part] = []
     if gone:
         changes.append((LEAVE, {"gone": int_array(gone)}))
@@ -227,4 +239,5 @@ def _changes(
         sources = list(source_ids(spec.sources).values()) if spec.sources else []
         places = {"added": int_array(added), "added_to": int_array(numbers[one] for one in added)}
         changes.append((ADD, {**places, "all_sources": not spec.sources, "sources": sources}))
+        changes.append((NAMED_NOW, {}))
     return changes

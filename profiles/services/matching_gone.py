@@ -38,6 +38,13 @@ WITH gone AS (
 DELETE FROM profiles_matchkey k USING (SELECT model_id, profile_id, unnest(keys) AS key FROM gone) g
 WHERE k.model_id = g.model_id AND k.key = g.key AND k.profile_id = g.profile_id
 """
+# Who was joined to somebody while matching looked at them: their records are somebody else's now.
+FOLLOW = """
+UPDATE profiles_matchedrecord r SET profile_id = p.id
+FROM profiles_matchrun m, profiles_identifier i JOIN profiles_profile p ON p.id = i.profile_id AND NOT p.restricted
+WHERE m.id = r.run_id AND m.model_id = %s AND i.id = r.node AND r.profile_id = ANY(%s::bigint[])
+    AND p.id <> r.profile_id
+"""
 
 # A statement and its parameters; a name means the same in all that are executed together.
 Part = tuple[str, dict[str, Any]]
@@ -92,6 +99,7 @@ def _forget(model: MatchModel, gone: Sequence[int]) -> None:
         # Merges write the same rows, and hold this lock when they do.
         locks.take(cursor, locks.IDENTITY)
         drop_keys(gone)
+        cursor.execute(FOLLOW, [model.pk, int_array(gone)])
         MatchedRecord.objects.filter(run__model=model, profile_id__in=gone).delete()
         MatchedPair.objects.filter(either, run__model=model).delete()
         MatchCandidate.objects.filter(either, model=model, state=MatchCandidate.State.OPEN).delete()

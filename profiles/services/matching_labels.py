@@ -62,10 +62,10 @@ def _for_whom(questions: Sequence[MatchQuestion], model: MatchModel, actor: str,
 
 
 def _askable(questions: Iterable[MatchQuestion]) -> list[MatchQuestion]:
-    """Return the questions about people who may be matched now, in their order."""
+    """Return the questions about people who may be matched now, and are two, in their order."""
     found = list(questions)
-    barred = find_unaskable({node for one in found for node in (one.left_node, one.right_node)})
-    return [one for one in found if one.left_node not in barred and one.right_node not in barred]
+    barred = find_unaskable((one.left_node, one.right_node) for one in found)
+    return [one for one in found if (one.left_node, one.right_node) not in barred]
 
 
 def answer_questions(
@@ -111,11 +111,11 @@ def _ask_a_second(model: MatchModel, answers: int, actor: str, now: datetime) ->
     said = labels.exclude(answer=MatchLabel.Answer.UNSURE)
     once = said.values("left_node", "right_node").annotate(by=Count("actor"), whose=Min("actor"))
     asked = set(MatchQuestion.objects.filter(model=model).values_list("left_node", "right_node"))
-    for one in once.filter(by=1).exclude(whose=actor).order_by("left_node", "right_node"):
-        pair = one["left_node"], one["right_node"]
-        if pair not in asked:
-            MatchQuestion.objects.create(model=model, left_node=pair[0], right_node=pair[1], asked_at=now)
-            return
+    pairs = {(one["left_node"], one["right_node"]) for one in once.filter(by=1).exclude(whose=actor)} - asked
+    for left, right in sorted(pairs - find_unaskable(pairs))[:1]:
+        # Somebody else may come to the same pair at this moment.
+        again = MatchQuestion(model=model, left_node=left, right_node=right, asked_at=now)
+        MatchQuestion.objects.bulk_create([again], ignore_conflicts=True)
 
 
 def give_labels(*, model: MatchModel, labels: Sequence[GivenLabel], actor: str, now: datetime) -> int:

@@ -145,10 +145,10 @@ def fill_questions(*, model: MatchModel, now: datetime) -> int:
 
 
 def forget_unaskable(model: MatchModel) -> None:
-    """Delete open questions about whoever has gone, is restricted or may not be matched."""
-    questions = list(MatchQuestion.objects.filter(model=model))
-    barred = find_unaskable({node for one in questions for node in (one.left_node, one.right_node)})
-    dead = [one.pk for one in questions if one.left_node in barred or one.right_node in barred]
+    """Delete open questions about whoever has gone, is restricted or may not be matched, or became one."""
+    questions = {one.pk: (one.left_node, one.right_node) for one in MatchQuestion.objects.filter(model=model)}
+    barred = find_unaskable(questions.values())
+    dead = [key for key, pair in questions.items() if pair in barred]
     MatchQuestion.objects.filter(pk__in=dead).delete()
 
 

@@ -89,7 +89,7 @@ def create_model(*, definition: Any, actor: str, now: datetime) -> MatchModel:
     BadModel
         If the definition has faults, an unknown source included.
     ModelExists
-        If there is one of this key. The same definition again gives the model that there is.
+        If there is one of this key, of the same definition or another.
     MatchingIsOff
         Without the packages of matching.
     """
@@ -157,7 +157,7 @@ def ask_training(*, model: MatchModel, actor: str, now: datetime) -> MatchModel:
 def start_match_run(
     *, model: MatchModel, apply: bool, actor: str, now: datetime, engine: str = MatchRun.Engine.DEDUPE
 ) -> MatchRun:
-    """Have the worker match all records with the version in force, or with the one that is being trained.
+    """Have the worker match all records with the version that is in force when it comes to the run.
 
     Parameters
     ----------

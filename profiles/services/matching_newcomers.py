@@ -57,12 +57,24 @@ SELECT count(DISTINCT profile_id) FROM (
     WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6) ORDER BY id LIMIT %s
 ) c
 """
+MISSED = """
+SELECT EXISTS (SELECT FROM profiles_change
+    WHERE id > %s AND at > %s AND at <= %s AND kind IN (1, 2, 3, 4, 5, 6))
+"""
 OF_SOURCES = """
 SELECT DISTINCT profile_id FROM profiles_identifier WHERE profile_id = ANY(%s::bigint[]) AND source_id = ANY(%s::int[])
 """
 LET_GO = """
 UPDATE profiles_matchcandidate SET state = 'gone', decided_at = %(now)s WHERE model_id = %(model)s AND state = 'open'
     AND ("left" = ANY(%(gone)s::bigint[]) OR "right" = ANY(%(gone)s::bigint[]))
+"""
+LEAVE_RUNS = """
+DELETE FROM profiles_matchedrecord r USING profiles_matchrun m
+WHERE m.id = r.run_id AND m.model_id = %(model)s AND r.profile_id = ANY(%(gone)s::bigint[])
+"""
+FORGET_PAIRS = """
+DELETE FROM profiles_matchedpair p USING profiles_matchrun m WHERE m.id = p.run_id AND m.model_id = %(model)s
+    AND (p."left" = ANY(%(gone)s::bigint[]) OR p."right" = ANY(%(gone)s::bigint[]))
 """
 
 _trained: dict[int, tuple[bytes, TrainedModel]] = {}
@@ -81,11 +93,31 @@ def match_newcomers(*, model: MatchModel, now: datetime) -> int:
     spec = spec_of(model)
     last, _, digest, run = rows[-1]
     looked_at: set[int] = set()
-    fresh = _of_model(spec, sorted({row[1] for row in rows}))
-    if fresh and digest is not None:
-        looked_at = _compare(model, spec, _load_model(model, bytes(digest)), run, fresh, now)
+    sources = list(source_ids(spec.sources).values()) if spec.sources else None
+    fresh = _of_sources(sources, sorted({row[1] for row in rows}))
+    if fresh and digest is not None and (run is not None or model.followed_run_id is not None):
+        trained = _load_model(model, bytes(digest))
+        looked_at = _compare(model, spec, sources, trained, run, fresh, now)
+    elif fresh:
+        _let_go_of_barred(model, fresh, now)
     forget_gone_and_go_on(model=model, ids=sorted(looked_at), change=last)
     return len(rows)
+
+
+def match_missed(*, model: MatchModel, now: datetime) -> bool:
+    """Have everybody matched anew if some changed since the last run and so long ago that no look finds them any more.
+
+    The worker may have been off for days.
+    """
+    last = MatchRun.objects.filter(model=model, engine=MatchRun.Engine.DEDUPE).order_by("-id").first()
+    if last is None or last.status != MatchRun.Status.DONE or model.live_version is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(MISSED, [model.matched_change_id, last.started_at or last.created_at, now - LOOKED_BACK])
+        missed: bool = cursor.fetchone()[0]
+    if missed:
+        start_match_run(model=model, apply=False, actor="system", now=now)
+    return missed
 
 
 def _wanted(model: MatchModel, now: datetime) -> dict[str, Any]:
@@ -117,11 +149,11 @@ def _needs_run(model: MatchModel, now: datetime) -> bool:
     return behind >= most
 
 
-def _of_model(spec: ModelSpec, profile_ids: Sequence[int]) -> list[int]:
-    if not spec.sources:
+def _of_sources(sources: list[int] | None, profile_ids: Sequence[int]) -> list[int]:
+    if sources is None:
         return list(profile_ids)
     with connection.cursor() as cursor:
-        cursor.execute(OF_SOURCES, [int_array(profile_ids), list(source_ids(spec.sources).values())])
+        cursor.execute(OF_SOURCES, [int_array(profile_ids), sources])
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -134,15 +166,35 @@ def _load_model(model: MatchModel, digest: bytes) -> TrainedModel:
     return known[1]
 
 
-def _compare(
-    model: MatchModel, spec: ModelSpec, trained: TrainedModel, run: int | None, fresh: list[int], now: datetime
+def _let_go_of_barred(model: MatchModel, fresh: list[int], now: datetime) -> None:
+    """Take whoever may not be matched any more out of what Splink found, to which nobody is compared."""
+    barred = barred_from_matching(fresh)
+    if barred:
+        given = {"model": model.pk, "now": now, "gone": int_array(barred)}
+        write_together([(statement, given) for statement in (LET_GO, LEAVE_RUNS, FORGET_PAIRS)])
+
+
+def _compare(  # noqa: PLR0913 - the model in its parts, and who came
+    model: MatchModel,
+    spec: ModelSpec,
+    sources: list[int] | None,
+    trained: TrainedModel,
+    run: int | None,
+    fresh: list[int],
+    now: datetime,
 ) -> set[int]:
     """Compare newcomers with all others; return of whom something was written."""
     traits = [field.trait for field in spec.fields]
-    read = read_some(traits=traits, ids=fresh)
+    read = read_some(traits=traits, ids=fresh, sources=sources)
     keys = keys_of(trained, table_of(spec, read), read.ids)
     others, pairs = read_who_share(
-        model_id=model.pk, keys=keys[0], holders=keys[1], fresh=fresh, traits=traits, most=MOST_IN_BLOCK
+        model_id=model.pk,
+        keys=keys[0],
+        holders=keys[1],
+        fresh=fresh,
+        traits=traits,
+        sources=sources,
+        most=MOST_IN_BLOCK,
     )
     barred = barred_from_matching({*read.ids, *others.ids})
     newcomers, others = read.without(barred), others.without(barred)

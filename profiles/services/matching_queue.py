@@ -19,7 +19,8 @@ from profiles.queries.matching_records import Records
 MOST_REVIEWED = 5_000
 REVIEWED_AT_ONCE = 1_000
 
-# An open pair that is found again is as likely as it is now; what was decided, or answered, stays.
+# An open pair that is found again is as likely as it is now, and what was let go is open again: they were taken apart,
+# or may be matched again. What was decided, or answered, stays.
 REVIEW = """
 INSERT INTO profiles_matchcandidate AS c (model_id, "left", "right", left_node, right_node, probability, contributions,
     state, found_at, decided_by)
@@ -31,7 +32,10 @@ FROM unnest(%(left)s::bigint[], %(right)s::bigint[], %(left_node)s::bigint[], %(
 WHERE NOT EXISTS (SELECT FROM profiles_matchlabel l WHERE l.model_id = %(model)s AND l.left_node = t.left_node
     AND l.right_node = t.right_node AND l.answer IN ('same', 'different'))
 ON CONFLICT (model_id, left_node, right_node) DO UPDATE
-SET probability = excluded.probability, contributions = excluded.contributions WHERE c.state = 'open'
+SET probability = excluded.probability, contributions = excluded.contributions, "left" = excluded."left",
+    "right" = excluded."right", state = 'open', decided_at = NULL,
+    found_at = CASE c.state WHEN 'open' THEN c.found_at ELSE excluded.found_at END
+WHERE c.state IN ('open', 'gone')
 """
 
 

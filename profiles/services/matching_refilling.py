@@ -1,5 +1,6 @@
 """The review queue goes on with what the last run found, as its pairs are decided. Imported by the worker only."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -47,8 +48,7 @@ def refill_queue(*, model: MatchModel, now: datetime) -> int:
     ids = sorted({one for _, *pair, _ in rows for one in pair})
     records, table = load_as_all(model, spec, ids)
     decided = load_decided(model, spec, records, table)
-    there = [(decided.rows[a], decided.rows[b]) for _, a, b, _ in rows if a in decided.rows and b in decided.rows]
-    pairs = np.array(there, np.int64).reshape(-1, 2)
+    pairs = np.array(_pairs_now(rows, decided.rows), np.int64).reshape(-1, 2)
     matrix = compare(table, pairs[:, 0], pairs[:, 1])
     likely = trained.weights.probabilities(matrix)
     kept = np.nonzero((likely >= trained.threshold / 2) & ~decided.guard(pairs[:, 0], pairs[:, 1]))[0]
@@ -59,3 +59,12 @@ def refill_queue(*, model: MatchModel, now: datetime) -> int:
     run.figures = {**run.figures, "queue_left": goes_on}
     MatchRun.objects.filter(pk=run.pk).update(figures=run.figures)
     return len(rows)
+
+
+def _pairs_now(rows: Sequence[tuple[int, int, int, float]], places: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Return the places of both profiles of each pair, each pair once.
+
+    Profiles were joined since the run: a pair may be one profile by now, and several may be of the same two.
+    """
+    found = [tuple(sorted((places[a], places[b]))) for _, a, b, _ in rows if a != b and a in places and b in places]
+    return list(dict.fromkeys((one, other) for one, other in found))

@@ -23,6 +23,13 @@ from profiles.services.retrying import retry_deadlocks
 AT_ONCE = 100
 MOST_IN_BULK = 5_000
 State = MatchCandidate.State
+THE_SAME = """
+UPDATE profiles_matchcandidate c SET state = 'gone', decided_at = %(now)s
+FROM unnest(%(left)s::bigint[], %(right)s::bigint[]) AS t("left", "right")
+WHERE c.model_id = %(model)s AND c.state = 'open' AND c."left" = ANY(%(left)s::bigint[] || %(right)s::bigint[])
+    AND least(c."left", c."right") = least(t."left", t."right")
+    AND greatest(c."left", c."right") = greatest(t."left", t."right")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ def _decide(rows: Sequence[MatchCandidate], decision: str, actor: str, now: date
         decided_at=now,
         decided_by=actor,
     )
+    if decision == MatchLabel.Answer.DIFFERENT:
+        _let_go_of_the_same(rows, now)
     audit.record_all(
         (
             audit.Act(actor, "match_candidate.decided", f"match_candidate:{row.pk}", {"decision": decision})
@@ -92,6 +101,20 @@ def _decide(rows: Sequence[MatchCandidate], decision: str, actor: str, now: date
         now=now,
     )
     return len(rows)
+
+
+def _let_go_of_the_same(rows: Sequence[MatchCandidate], now: datetime) -> None:
+    """Let go of open pairs of other records that the same two profiles hold by now: those are different, too."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            THE_SAME,
+            {
+                "model": rows[0].model_id,
+                "now": now,
+                "left": [row.left for row in rows],
+                "right": [row.right for row in rows],
+            },
+        )
 
 
 def _join(rows: Sequence[MatchCandidate], actor: str, now: datetime) -> list[MatchCandidate]:
@@ -117,8 +140,15 @@ def rows_of(rule: BulkRule) -> QuerySet[MatchCandidate]:
     )
 
 
-def decide_in_bulk(*, rule: BulkRule, dry_run: bool, actor: str, now: datetime) -> tuple[int, int]:
+def decide_in_bulk(
+    *, rule: BulkRule, dry_run: bool, actor: str, now: datetime, shown: int | None = None
+) -> tuple[int, int]:
     """Decide every open pair that a rule takes in, likeliest first; a dry run only counts them.
+
+    Parameters
+    ----------
+    shown : int or None
+        How many there were when somebody looked: where others came or went since, nothing is decided. None: nobody did.
 
     Returns
     -------
@@ -127,7 +157,7 @@ def decide_in_bulk(*, rule: BulkRule, dry_run: bool, actor: str, now: datetime) 
     """
     rows = rows_of(rule)
     total = rows.count()
-    if dry_run:
+    if dry_run or shown not in {None, total}:
         return total, 0
     ids = list(rows.order_by("-probability", "id").values_list("pk", flat=True)[:MOST_IN_BULK])
     parts = [ids[start : start + AT_ONCE] for start in range(0, len(ids), AT_ONCE)]

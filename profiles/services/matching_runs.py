@@ -61,7 +61,7 @@ def run_match(*, run: MatchRun, now: datetime) -> Basis:
     model = run.model
     spec = spec_of(model)
     trained = read_model(read_version(model=model, version=run.version))
-    seen = _last_change(now)
+    seen = last_change(now)
     records, table = load_table(spec)
     meter.step("loading")
     must, apart = read_decided(model, records.rows)
@@ -84,7 +84,7 @@ def run_match(*, run: MatchRun, now: datetime) -> Basis:
         "queue_left": what_is_left(scored, best),
     }
     figures["steps"] |= {name: round(seconds, 3) for name, seconds in scored.seconds.items()}
-    run.figures = {**figures, "drift": drift_since(run, figures)}
+    run.figures = {**run.figures, **figures, "drift": drift_since(run, figures)}
     MatchRun.objects.filter(pk=run.pk).update(figures=run.figures)
     if run.apply:
         _apply(run, trained, records, scored, now)
@@ -110,16 +110,20 @@ def prepare_following(basis: Basis) -> None:
     forget_gone(model=basis.model, ids=basis.ids)
 
 
-def read_basis(run: MatchRun, now: datetime) -> Basis:
-    """Return what a run would leave for those who come in after it, from the records as they are now."""
+def read_basis(run: MatchRun) -> Basis:
+    """Return what a run would leave for those who come in after it, from the records as they are now.
+
+    Their block keys are those of the version in force, by which newcomers are compared. Who came since the run, or
+    since newcomers were last compared, is still to be compared.
+    """
     spec = spec_of(run.model)
-    trained = read_model(read_version(model=run.model, version=run.version))
-    seen = _last_change(now)
+    trained = read_model(read_version(model=run.model, version=run.model.live_version or run.version))
+    seen = max(run.model.matched_change_id, last_change(run.started_at or run.created_at))
     records, table = load_table(spec)
     return Basis(run.model, trained.rules, table, records.ids, seen)
 
 
-def _last_change(now: datetime) -> int:
+def last_change(now: datetime) -> int:
     """Return the number of the last change that is surely behind every one that is still being committed."""
     with connection.cursor() as cursor:
         cursor.execute(

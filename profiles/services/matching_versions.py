@@ -99,7 +99,8 @@ def promote(*, model: MatchModel, version: MatchVersion, now: datetime) -> bool:
     if live is not None and not _beats(version.measured, live.measured):
         return False
     MatchVersion.objects.filter(pk=version.pk).update(promoted_at=now)
-    MatchModel.objects.filter(pk=model.pk).update(live_version=version.version)
+    # The block keys that are stored for newcomers are those of other rules: the worker stores them anew.
+    MatchModel.objects.filter(pk=model.pk).update(live_version=version.version, followed_run_id=None)
     model.live_version = version.version
     return True
 

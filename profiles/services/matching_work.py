@@ -24,6 +24,10 @@ Clock = Callable[[], datetime]
 Step = MatchModel.Step
 KEPT_DAYS = 14
 LOOK_SECONDS = 10.0
+# After so long without a look, or in a new process, some may have been missed.
+AWAY_SECONDS = 3_600.0
+# A run that ends the worker, as where memory is at its end, would be taken up for ever, before everything else.
+MOST_BEGUN = 5
 # What data that nobody thought of makes the libraries raise: a model that fails must not stop the others.
 FAULTS = (
     CdpError,
@@ -72,7 +76,7 @@ def _runs_in_force() -> QuerySet[MatchRun]:
 
 
 def _unprepared() -> QuerySet[MatchModel]:
-    """Return the models whose last run is done and has no block keys stored."""
+    """Return the models whose last run is done and has no block keys stored, or those of an earlier version."""
     done = _runs_in_force().filter(model=OuterRef("pk"), status=MatchRun.Status.DONE).order_by("-id")
     models = MatchModel.objects.annotate(last_run_id=Subquery(done.values("id")[:1]))
     return models.filter(last_run_id__isnull=False).exclude(followed_run_id=F("last_run_id"))
@@ -90,7 +94,7 @@ def _step(clock: Clock) -> bool:
         return True
     model = _unprepared().order_by("id").first()
     if model is not None:
-        _prepare(model, clock)
+        _prepare(model)
         return True
     model = MatchModel.objects.filter(wants_questions_at__isnull=False).order_by("wants_questions_at", "id").first()
     if model is not None:
@@ -111,19 +115,28 @@ def _may_look() -> bool:
 
 
 def _following() -> QuerySet[MatchModel]:
-    return MatchModel.objects.filter(Exists(MatchKey.objects.filter(model=OuterRef("pk"))), live_version__isnull=False)
+    """Return the models that newcomers are compared for, and those whose queue Splink began: people leave that, too."""
+    has_keys = Exists(MatchKey.objects.filter(model=OuterRef("pk")))
+    begun = MatchRun.objects.filter(model=OuterRef("pk"), engine=MatchRun.Engine.SPLINK, status=MatchRun.Status.DONE)
+    return MatchModel.objects.filter(Q(has_keys, live_version__isnull=False) | Q(Exists(begun)))
 
 
 def _follow(clock: Clock) -> int:
     """Compare those who came or changed, for each model that has matched before; fill its queue where few are left."""
     if not _may_look():
         return 0
-    from profiles.services.matching_newcomers import match_newcomers  # noqa: PLC0415 - its packages may be missing
+    from profiles.services.matching_newcomers import (  # noqa: PLC0415 - its packages may be missing
+        match_missed,
+        match_newcomers,
+    )
     from profiles.services.matching_refilling import refill_queue  # noqa: PLC0415 - as above
 
+    was_away = time.monotonic() - _Looked.at > AWAY_SECONDS
     _Looked.at = time.monotonic()
     done = 0
     for model in _following():
+        if was_away and _guarded(model, Step.FOLLOWING, partial(match_missed, model=model, now=clock())):
+            return done + 1
         for act in (match_newcomers, refill_queue):
             while _guarded(model, Step.FOLLOWING, partial(act, model=model, now=clock())):
                 done += 1
@@ -166,15 +179,20 @@ def _guarded(model: MatchModel, step: str, act: Callable[[], object]) -> object:
 def _run(run: MatchRun, clock: Clock) -> None:
     run.model.refresh_from_db()
     is_challenger = run.engine == MatchRun.Engine.SPLINK
-    version = 0 if is_challenger else run.version or run.model.live_version
+    # One that came into force since it was asked for is meant as well: newcomers are compared by that one.
+    version = 0 if is_challenger else run.model.live_version
     if version is None:
         _end(run, clock(), error="The model could not be trained.")
         return
-    run.version, run.started_at = version, clock()
+    begun = run.figures.get("begun", 0) + 1
     run.records.all().delete()
     run.pairs.all().delete()
+    if begun > MOST_BEGUN:
+        _end(run, clock(), error=f"The worker ended {MOST_BEGUN} times while it was at it: is there memory enough?")
+        return
+    run.version, run.started_at, run.figures = version, clock(), {"begun": begun}
     MatchRun.objects.filter(pk=run.pk).update(
-        status=MatchRun.Status.RUNNING, version=version, started_at=run.started_at
+        status=MatchRun.Status.RUNNING, version=version, started_at=run.started_at, figures=run.figures
     )
     try:
         follow = _challenge(run, clock) if is_challenger else _match(run, clock)
@@ -209,12 +227,15 @@ def _challenge(run: MatchRun, clock: Clock) -> Callable[[], None]:
     return lambda: None
 
 
-def _prepare(model: MatchModel, clock: Clock) -> None:
-    """Store the block keys of a run whose worker ended before it had: nobody would be compared otherwise."""
+def _prepare(model: MatchModel) -> None:
+    """Store block keys where a worker ended before it had, or a version came into force whose rules are others.
+
+    Nobody would be compared otherwise.
+    """
     from profiles.services.matching_runs import prepare_following, read_basis  # noqa: PLC0415 - as above
 
     run = _runs_in_force().filter(model=model, status=MatchRun.Status.DONE).select_related("model").latest("id")
-    _guarded(model, Step.FOLLOWING, lambda: prepare_following(read_basis(run, clock())))
+    _guarded(model, Step.FOLLOWING, lambda: prepare_following(read_basis(run)))
     MatchModel.objects.filter(pk=model.pk).update(followed_run_id=run.pk)
 
 
@@ -229,7 +250,9 @@ def _say(error: Exception) -> str:
 
 
 def forget_old_runs(now: datetime) -> None:
-    """Delete runs whose time is up, except the last of each model, and of its challenger."""
+    """Delete runs whose time is up, except the last of each model, and of its challenger, and the last that is done."""
     newest = MatchRun.objects.order_by("model_id", "engine", "-id").distinct("model_id", "engine")
-    last = set(newest.values_list("pk", flat=True))
+    last = {
+        pk for runs in (newest, newest.filter(status=MatchRun.Status.DONE)) for pk in runs.values_list("pk", flat=True)
+    }
     MatchRun.objects.filter(finished_at__lt=now - timedelta(days=KEPT_DAYS)).exclude(pk__in=last).delete()

@@ -142,7 +142,6 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
     done = found.runs.filter(status=MatchRun.Status.DONE).order_by("-id")
     last, before = [*done.filter(engine=MatchRun.Engine.DEDUPE)[:2], None, None][:2]
     challenged = done.filter(engine=MatchRun.Engine.SPLINK).first()
-    challenger = list_match_versions(model=found).filter(version=challenged.version).first() if challenged else None
     return show_page(
         request,
         "profiles/matching_model.html",
@@ -158,11 +157,21 @@ def model(request: HttpRequest, key: str) -> HttpResponse:
         blocking=blocking_in_words(last),
         before=before,
         can_challenge=is_splink_on(),
-        challenge=challenge_in_words(live, challenged, challenger),
+        challenge=_challenge(found, challenged, last),
         drift=drift_in_words(last.figures.get("drift")) if last is not None else None,
         agreement=label_agreement(model=found),
         waiting=list_candidates(state="open", model=key).count(),
     )
+
+
+def _challenge(found: MatchModel, challenged: MatchRun | None, last: MatchRun | None) -> list[str]:
+    """Return what the last run of Splink found; nothing where a run of the model filled the queue since it began."""
+    beside = challenged.figures.get("beside") if challenged is not None else None
+    if challenged is None or (last is not None and beside is None):
+        return []
+    numbers = [challenged.version, beside["version"] if beside else 0]
+    known = {one.version: one for one in list_match_versions(model=found).filter(version__in=numbers)}
+    return challenge_in_words(challenged, *(known.get(number) for number in numbers))
 
 
 @require_POST
@@ -341,9 +350,13 @@ def bulk(request: HttpRequest) -> HttpResponse:
     least, most = read_bounds(request.POST)
     rule = BulkRule(request.POST.get("model", ""), read_decision(request.POST), least, most)
     dry = request.POST.get("act") != "decide"
-    pairs, decided = decide_in_bulk(rule=rule, dry_run=dry, actor=principal.actor, now=timezone.now())
+    shown = None if dry else read_id(request.POST.get("shown", ""))
+    pairs, decided = decide_in_bulk(rule=rule, dry_run=dry, actor=principal.actor, now=timezone.now(), shown=shown)
     if dry:
         messages.info(request, "Nothing was decided yet.")
+    elif shown not in {None, pairs}:
+        dry = True
+        messages.warning(request, "Other pairs came or went meanwhile, so nothing was decided: look at these.")
     else:
         messages.success(request, f"{decided} of {pairs} pairs were decided: {rule.decision}.")
     kept = {"model": rule.model, "least": rule.least, "most": rule.most, "decision": rule.decision, "act": "preview"}

@@ -79,20 +79,30 @@ def state_of(model: Mapping[str, Any], runs: Sequence[MatchRun]) -> dict[str, An
     }
 
 
-def challenge_in_words(live: MatchVersion | None, run: MatchRun | None, version: MatchVersion | None) -> list[str]:
-    """Return what the last run of Splink found beside the version in force, in sentences; none without such a run."""
+def challenge_in_words(
+    run: MatchRun | None, version: MatchVersion | None, beside_version: MatchVersion | None
+) -> list[str]:
+    """Return what the last run of Splink found, in sentences; none without such a run.
+
+    Parameters
+    ----------
+    version : MatchVersion or None
+        What that run fitted.
+    beside_version : MatchVersion or None
+        What was in force then; another one may be now.
+    """
     if run is None or version is None:
         return []
     measured = version.measured
     known = thousands(measured["frozen_labels"])
     says = []
-    if live is None:
+    if beside_version is None:
         says.append(f"Run {run.pk} of Splink: what it holds likely is among the possible duplicates and the questions.")
-    elif measured.get("f1_on_frozen") is not None and live.measured.get("f1") is not None:
-        ours, theirs = live.measured["f1"], measured["f1_on_frozen"]
+    elif measured.get("f1_on_frozen") is not None and beside_version.measured.get("f1") is not None:
+        ours, theirs = beside_version.measured["f1"], measured["f1_on_frozen"]
         says.append(
-            f"Run {run.pk} of Splink: F1 {theirs:.3f} on the {known} labels that version {live.version} knew, "
-            f"which has {ours:.3f}."
+            f"Run {run.pk} of Splink: F1 {theirs:.3f} on the {known} labels that version {beside_version.version} "
+            f"knew, which has {ours:.3f}."
         )
         if theirs > ours:
             says.append("It does better without a single label: look at which fields are compared, and label more.")

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db.models import Q
+from django.utils import timezone
 
 from profiles.matching_models import (
     MatchCandidate,
@@ -15,6 +16,7 @@ from profiles.matching_models import (
 )
 from profiles.models import Identifier, Merge, Profile
 from profiles.services import matching_challenging, matching_models, matching_work
+from profiles.services.matching_versions import promote, read_version, write_version
 from tests.profiles.matching_world import MODEL, client, lines, people, same, store, trained, work
 from tests.world import signed_in
 
@@ -194,6 +196,33 @@ def test_shows_both_beside_each_other(client, trained):
     # What is measured, and blocking, are still those of the version in force.
     assert "Measured on labels held back" in page
     assert f"Blocking of run {run.pk - 1}" in page
+
+
+def test_says_beside_which_version_it_was_held_whichever_came_into_force_since(client, trained):
+    ada = signed_in("ada")
+    challenge(client)
+    model = MatchModel.objects.get()
+    better = {**MatchVersion.objects.get(version=1).measured, "f1": 1.0, "f1_on_frozen": 1.0, "log_loss_on_frozen": 0.0}
+    stored = {**read_version(model=model, version=1), "measured": better}
+    made = write_version(model=model, stored=stored, labels=9, auto_link=None, now=timezone.now())
+    assert promote(model=model, version=made, now=timezone.now())
+    page = ada.get("/matching/people").content.decode()
+    first = MatchVersion.objects.get(version=1).measured
+    assert f"labels that version 1 knew, which has {first['f1']:.3f}." in page
+    assert "that version 3 knew" not in page
+
+
+def test_says_nothing_of_the_beginning_once_a_run_of_the_model_has_filled_the_queue(client, trained):
+    ada = signed_in("ada")
+    MatchModel.objects.update(live_version=None)
+    challenge(client)
+    begun = "what it holds likely is among the possible duplicates"
+    assert begun in ada.get("/matching/people").content.decode()
+    MatchModel.objects.update(live_version=1)
+    assert begun in ada.get("/matching/people").content.decode()
+    client.post("/api/v1/identity/models/people/runs", {}, format="json")
+    work()
+    assert begun not in ada.get("/matching/people").content.decode()
 
 
 def test_says_that_a_pair_was_scored_without_labels(client, unlabelled):

@@ -7,7 +7,7 @@ from django.db import connection
 
 from cdp.core import locks
 from profiles.errors import AlreadyDecided
-from profiles.matching_models import MatchCandidate, MatchLabel, MatchModel, MatchRun
+from profiles.matching_models import MatchCandidate, MatchedPair, MatchLabel, MatchModel, MatchRun
 from profiles.models import Identifier, IdentifierType, Merge, Profile
 from profiles.services import matching_queue, matching_refilling
 from profiles.services.matching_review import BulkRule, decide_candidate, decide_in_bulk
@@ -211,4 +211,62 @@ def test_ends_where_nobody_of_the_next_pairs_may_be_matched(client, trained, mon
     MatchRun.objects.update(figures={"queue_left": {"from": 0.1, "after": 0}})
     look()
     assert MatchModel.objects.get().status == "trained"
+    assert MatchRun.objects.latest("id").figures["queue_left"] is None
+
+
+def three_alike(client):
+    """Have three records of one person found, with room for one pair in the queue; return their names."""
+    someone = Identifier.objects.get(value="crm/0").profile
+    store([{**someone.traits, "last": f"{someone.traits['last']}{end}"} for end in ("a", "e")], key="late")
+    source_id = Identifier.objects.get(value="crm/0").source_id
+    Identifier.objects.filter(value__startswith="late/").update(source_id=source_id)
+    run(client)
+    names = {"crm/0", "late/0", "late/1"}
+    return {pair for pair in queue_of(client) if pair <= names}
+
+
+@pytest.mark.django_db
+def test_asks_once_about_two_profiles_however_many_pairs_of_the_run_they_hold_by_now(client, trained, monkeypatch):
+    alike = three_alike(client)
+    assert len(alike) == 3
+    run_id = MatchRun.objects.latest("id").pk
+    MatchRun.objects.filter(pk=run_id).update(
+        figures={**MatchRun.objects.get(pk=run_id).figures, "queue_left": {"from": 1.0, "after": 0}}
+    )
+    # Two of the three are joined: of the other pairs each is a pair of the same two profiles now, one of none.
+    for one in client.get("/api/v1/identity/candidates?limit=1000").json()["results"]:
+        if {one["left"]["record_id"], one["right"]["record_id"]} == {"crm/0", "late/0"}:
+            decided = client.post(
+                f"/api/v1/identity/candidates/{one['id']}/decide", {"decision": "same"}, format="json"
+            )
+            assert decided.status_code == 200, decided.content
+    MatchCandidate.objects.filter(state="open").delete()
+    # What a merge takes over of traits is known by where they came from, which these rows do not say.
+    other = Identifier.objects.get(value="late/1").profile
+    Profile.objects.filter(identifiers__value="crm/0").update(traits=other.traits)
+    look()
+    model = MatchModel.objects.get()
+    assert (model.status, model.error) == ("trained", "")
+    assert MatchRun.objects.get(pk=run_id).figures["queue_left"] is None
+    held = [
+        tuple(Identifier.objects.get(pk=node).profile_id for node in pair)
+        for pair in MatchCandidate.objects.filter(state="open").values_list("left_node", "right_node")
+    ]
+    assert held
+    assert not [pair for pair in held if pair[0] == pair[1]]
+    assert len({frozenset(pair) for pair in held}) == len(held)
+
+
+@pytest.mark.django_db
+def test_goes_on_to_the_end_where_it_falls_between_two_looks(client, trained, monkeypatch):
+    run(client)
+    whole = queue_of(client)
+    likely = MatchedPair.objects.filter(run=MatchRun.objects.latest("id"), probability__gte=0.25).count()
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 1)
+    # The first step takes exactly what there is, and the next one nothing.
+    monkeypatch.setattr(matching_refilling, "AT_ONCE", likely)
+    run(client)
+    look()
+    assert MatchModel.objects.get().error == ""
+    assert queue_of(client) == whole
     assert MatchRun.objects.latest("id").figures["queue_left"] is None
