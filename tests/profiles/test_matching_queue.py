@@ -270,3 +270,64 @@ def test_goes_on_to_the_end_where_it_falls_between_two_looks(client, trained, mo
     assert MatchModel.objects.get().error == ""
     assert queue_of(client) == whole
     assert MatchRun.objects.latest("id").figures["queue_left"] is None
+
+
+@pytest.mark.django_db
+def test_leaves_out_none_of_those_that_are_as_likely_as_each_other(client, trained, monkeypatch):
+    run(client)
+    whole = queue_of(client)
+    last = MatchRun.objects.latest("id")
+    MatchedPair.objects.filter(run=last, probability__gte=0.25).update(probability=0.9)
+    MatchRun.objects.filter(pk=last.pk).update(figures={**last.figures, "queue_left": {"from": 0.9, "after": 0}})
+    MatchCandidate.objects.filter(state="open").delete()
+    # Fewer at a time than are as likely: each step goes on behind the last one.
+    monkeypatch.setattr(matching_refilling, "AT_ONCE", 4)
+    look()
+    assert queue_of(client) == whole
+    assert MatchRun.objects.get(pk=last.pk).figures["queue_left"] is None
+
+
+def begin_queue_anew():
+    """Empty the queue, and have it filled from the beginning of what the last run found."""
+    last = MatchRun.objects.latest("id")
+    MatchRun.objects.filter(pk=last.pk).update(figures={**last.figures, "queue_left": {"from": 1.0, "after": 0}})
+    first = MatchCandidate.objects.filter(state="open").order_by("-probability").first()
+    MatchCandidate.objects.filter(state="open").delete()
+    return first
+
+
+@pytest.mark.django_db
+def test_goes_on_without_pairs_that_cannot_be_one(client, trained):
+    run(client)
+    pair = begin_queue_anew()
+    for number, profile_id in enumerate((pair.left, pair.right)):
+        Identifier.objects.create(
+            type=IdentifierType.objects.get(key="user_id"),
+            lookup=bytes([number]) * 16,
+            value=f"u{number}",
+            profile_id=profile_id,
+            source_id=Identifier.objects.get(value="crm/0").source_id,
+            first_seen_at=NOW,
+        )
+    look()
+    queued = set(MatchCandidate.objects.filter(state="open").values_list("left", "right"))
+    assert queued
+    assert (pair.left, pair.right) not in queued
+
+
+@pytest.mark.django_db
+def test_keeps_nothing_of_somebody_who_goes_while_the_queue_goes_on(client, trained, monkeypatch):
+    run(client)
+    pair = begin_queue_anew()
+    load = matching_refilling.load_as_all
+
+    def load_and_restrict(*given):
+        found = load(*given)
+        Profile.objects.filter(pk=pair.left).update(restricted=True)
+        return found
+
+    monkeypatch.setattr(matching_refilling, "load_as_all", load_and_restrict)
+    look()
+    queued = {one for row in MatchCandidate.objects.filter(state="open").values_list("left", "right") for one in row}
+    assert queued
+    assert pair.left not in queued
