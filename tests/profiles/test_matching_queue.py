@@ -331,3 +331,16 @@ def test_keeps_nothing_of_somebody_who_goes_while_the_queue_goes_on(client, trai
     queued = {one for row in MatchCandidate.objects.filter(state="open").values_list("left", "right") for one in row}
     assert queued
     assert pair.left not in queued
+
+
+@pytest.mark.django_db
+def test_goes_on_with_what_the_model_found_whatever_its_challenger_did_since(client, trained, monkeypatch):
+    run(client)
+    whole = queue_of(client)
+    monkeypatch.setattr(matching_queue, "MOST_REVIEWED", 1)
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 0)
+    run(client)
+    assert run(client, engine="splink")["engine"] == "splink"
+    monkeypatch.setattr(matching_refilling, "FEW_OPEN", 500)
+    look()
+    assert queue_of(client) == whole
